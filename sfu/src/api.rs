@@ -1,0 +1,358 @@
+//! What goes into a [`Worker`](crate::Worker) and what comes out: plain data, no callbacks.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::id::{PeerId, RequestId, StreamId, WorkerId};
+use crate::relay::Relay;
+
+/// How a datagram travels. Over [`Transport::Tcp`] the shell adds and removes the two length bytes of RFC 4571.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Transport {
+    /// One datagram, one UDP packet.
+    Udp,
+    /// ICE-TCP, RFC 6544; the server is always the passive side.
+    Tcp,
+}
+
+/// One datagram from the network: STUN, DTLS, SRTP or SRTCP, undecided.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    /// How it came.
+    pub transport: Transport,
+    /// The peer's address.
+    pub source: SocketAddr,
+    /// The local candidate that it was sent to.
+    pub destination: SocketAddr,
+    /// The bytes; anything at all.
+    pub payload: &'a [u8],
+}
+
+/// One datagram to the network.
+#[derive(Debug)]
+pub struct Transmit {
+    /// How to send it.
+    pub transport: Transport,
+    /// The local candidate to send from.
+    pub source: SocketAddr,
+    /// The peer's address.
+    pub destination: SocketAddr,
+    /// The bytes, already encrypted.
+    pub contents: Vec<u8>,
+}
+
+/// What a peer connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Sends one stream (WHIP).
+    Publisher,
+    /// Receives one stream (WHEP).
+    Viewer,
+}
+
+/// A request to a worker. Those with a `request` are answered by exactly one [`Output::Reply`].
+#[derive(Debug)]
+pub enum Command {
+    /// Accept an SDP offer. A publisher takes the stream over from whoever had it on this worker.
+    Accept {
+        /// To be answered.
+        request: RequestId,
+        /// The new peer's name.
+        peer: PeerId,
+        /// What it publishes or views.
+        stream: StreamId,
+        /// Publisher or viewer.
+        role: Role,
+        /// The SDP offer, as received.
+        offer: String,
+    },
+    /// Make an SDP offer to a viewer whose own offer could not be accepted (WHEP section 4.2.2).
+    Offer {
+        /// To be answered.
+        request: RequestId,
+        /// The new peer's name.
+        peer: PeerId,
+        /// What it will view.
+        stream: StreamId,
+    },
+    /// The SDP answer to the offer made for `peer`.
+    Answer {
+        /// To be answered.
+        request: RequestId,
+        /// The peer that was offered to.
+        peer: PeerId,
+        /// The SDP answer, as received.
+        answer: String,
+    },
+    /// Trickled remote candidates (RFC 8840), each an attribute value such as `candidate:1 1 udp ...`.
+    AddCandidates {
+        /// To be answered.
+        request: RequestId,
+        /// Whose they are.
+        peer: PeerId,
+        /// Those that cannot be parsed or resolved (`xxx.local`) are counted and ignored.
+        candidates: Vec<String>,
+    },
+    /// An ICE restart asked for by the remote side.
+    RestartIce {
+        /// To be answered with [`Reply::Restarted`].
+        request: RequestId,
+        /// Whose it is.
+        peer: PeerId,
+        /// The remote side's new user fragment.
+        ufrag: String,
+        /// The remote side's new password.
+        pwd: String,
+        /// Its first candidates.
+        candidates: Vec<String>,
+    },
+    /// Say good-bye to a peer and forget it. Unknown peers are ignored.
+    Close {
+        /// Who.
+        peer: PeerId,
+    },
+    /// A publisher without WebRTC (a camera, the demo) takes `stream` over; its packets come as [`Input::Packet`].
+    OpenSource {
+        /// What it publishes.
+        stream: StreamId,
+        /// Names this publication; an older one's packets are dropped.
+        peer: PeerId,
+        /// Audio and video, at most one of each.
+        tracks: Vec<Codec>,
+    },
+    /// Where a stream's packets come from. Told to every worker with subscribers whenever it changes.
+    SetOrigin {
+        /// Which stream.
+        stream: StreamId,
+        /// The worker that owns its publisher; `None` when nobody publishes.
+        origin: Option<WorkerId>,
+    },
+    /// Nobody will publish or watch this stream again: close its viewers and forget it.
+    Forget {
+        /// Which stream.
+        stream: StreamId,
+    },
+}
+
+/// The codecs that are forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CodecKind {
+    /// RFC 7587, 48 kHz.
+    Opus,
+    /// G.711 mu-law, RFC 3551, 8 kHz.
+    Pcmu,
+    /// G.711 A-law, RFC 3551, 8 kHz.
+    Pcma,
+    /// RFC 6184, 90 kHz.
+    H264,
+    /// RFC 7741, 90 kHz.
+    Vp8,
+    /// RFC 9628, 90 kHz.
+    Vp9,
+    /// The AV1 RTP payload format, 90 kHz.
+    Av1,
+}
+
+impl CodecKind {
+    /// Whether this is a sound codec.
+    pub fn is_audio(self) -> bool {
+        matches!(self, Self::Opus | Self::Pcmu | Self::Pcma)
+    }
+
+    /// The RTP clock in Hz.
+    pub fn clock_rate(self) -> u32 {
+        match self {
+            Self::Opus => 48_000,
+            Self::Pcmu | Self::Pcma => 8_000,
+            Self::H264 | Self::Vp8 | Self::Vp9 | Self::Av1 => 90_000,
+        }
+    }
+
+    /// The encoding name of the IANA registry.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opus => "opus",
+            Self::Pcmu => "PCMU",
+            Self::Pcma => "PCMA",
+            Self::H264 => "H264",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Av1 => "AV1",
+        }
+    }
+}
+
+/// A codec with what a receiver must know to choose a payload type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Codec {
+    /// Which.
+    pub kind: CodecKind,
+    /// H.264 only: `profile-level-id`, 24 bits, as negotiated or read from the SPS.
+    pub h264_profile: Option<u32>,
+    /// Opus only: whether the sender announced stereo.
+    pub stereo: bool,
+}
+
+/// One packet of a publisher without WebRTC.
+#[derive(Debug, Clone)]
+pub struct SourcePacket {
+    /// The publication that [`Command::OpenSource`] named.
+    pub peer: PeerId,
+    /// The track's place in that command.
+    pub track: usize,
+    /// RTP sequence number, extended to 64 bits by the sender; consecutive per track.
+    pub sequence: u64,
+    /// RTP timestamp in the codec's clock.
+    pub timestamp: u32,
+    /// The last packet of a frame (video), the first of a talk spurt (audio).
+    pub marker: bool,
+    /// RTP payload without header, at most [`PAYLOAD_MAX`](crate::PAYLOAD_MAX) bytes; longer ones are dropped and counted.
+    pub payload: Arc<[u8]>,
+}
+
+/// Input to [`Worker::handle`](crate::Worker::handle).
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// From a socket.
+    Datagram(Datagram<'a>),
+    /// From the shell.
+    Command(Command),
+    /// A packet of a publisher without WebRTC.
+    Packet {
+        /// Its stream.
+        stream: StreamId,
+        /// The packet.
+        packet: SourcePacket,
+    },
+    /// From another worker.
+    Relay {
+        /// Who sent it.
+        from: WorkerId,
+        /// What.
+        message: Relay,
+    },
+    /// The deadline of [`Output::Timeout`] has passed, or a batch of input ended.
+    Timeout,
+}
+
+/// Output of [`Worker::poll`](crate::Worker::poll). Drain until `Timeout`.
+#[derive(Debug)]
+pub enum Output {
+    /// To the network.
+    Transmit(Transmit),
+    /// To another worker.
+    Relay {
+        /// To whom.
+        to: WorkerId,
+        /// What.
+        message: Relay,
+    },
+    /// The answer to a command.
+    Reply {
+        /// Of which command.
+        request: RequestId,
+        /// What came of it.
+        result: Result<Reply, Refusal>,
+    },
+    /// Something that the shell may want to know.
+    Event(Event),
+    /// Nothing more to do before this instant.
+    Timeout(Instant),
+}
+
+/// The good end of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// The SDP answer to [`Command::Accept`], or the offer of [`Command::Offer`].
+    Sdp(String),
+    /// The local side's new ICE credentials and all its candidates (attribute values).
+    Restarted {
+        /// New user fragment.
+        ufrag: String,
+        /// New password.
+        pwd: String,
+        /// `candidate:...` values.
+        candidates: Vec<String>,
+    },
+    /// Nothing to say.
+    Done,
+}
+
+/// The bad end of a command. Nothing is left behind by it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The body is not the SDP that it should be; HTTP 400.
+    #[error("the SDP cannot be parsed: {0}")]
+    Malformed(String),
+    /// It is SDP, but no media section can be used; HTTP 422 for WHIP, 406 for WHEP.
+    #[error("no media section can be accepted: {0}")]
+    NotAcceptable(String),
+    /// The named peer is not here (any more); HTTP 404.
+    #[error("no such session")]
+    UnknownPeer,
+    /// A limit is reached; HTTP 503.
+    #[error("this worker is full: {0}")]
+    Full(&'static str),
+}
+
+/// Why a peer is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloseReason {
+    /// [`Command::Close`] or [`Command::Forget`].
+    Asked,
+    /// The remote side said good-bye (DTLS close_notify).
+    Remote,
+    /// No connection within [`CONNECT_MAX`](crate::CONNECT_MAX).
+    NeverConnected,
+    /// ICE consent was lost.
+    Lost,
+    /// Another publisher took the stream over.
+    TakenOver,
+    /// The transport failed; the text says how.
+    Failed(String),
+    /// A panic of ours inside this peer; the text is the panic's message. A defect: please report it.
+    Panicked(String),
+}
+
+/// What a worker tells the shell without being asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// ICE and DTLS are up.
+    Connected {
+        /// Who.
+        peer: PeerId,
+    },
+    /// The peer is gone and all that it held is freed. Sent exactly once for each peer that was accepted.
+    Closed {
+        /// Who.
+        peer: PeerId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// The first media packet of a publication came, or its tracks changed.
+    Live {
+        /// Which stream.
+        stream: StreamId,
+        /// Who publishes it.
+        peer: PeerId,
+        /// What it consists of.
+        tracks: Vec<TrackInfo>,
+    },
+    /// The publisher of this stream is gone. Its viewers stay and wait for the next one.
+    Ended {
+        /// Which stream.
+        stream: StreamId,
+        /// Who published it.
+        peer: PeerId,
+    },
+}
+
+/// One track of a live publication.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackInfo {
+    /// Its codec.
+    pub codec: Codec,
+    /// The `rid`s of its layers, lowest first; one empty name without simulcast.
+    pub layers: Vec<String>,
+}

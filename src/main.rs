@@ -1,0 +1,2 @@
+//! Proscenium.
+fn main() {}
