@@ -1,0 +1,92 @@
+// Chromium, one for all tests of a run, and the page that turns it into a WHIP or WHEP client.
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { after } from 'node:test';
+import { chromium as playwright } from 'playwright-core';
+import { chromium, e2eDir } from './paths.mjs';
+
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+  '--disable-sync', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', '--mute-audio',
+  '--autoplay-policy=no-user-gesture-required', '--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows',
+  '--disable-renderer-backgrounding', '--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks',
+];
+const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8' };
+let shared;
+
+async function open() {
+  const browser = await playwright.launch({ executablePath: chromium(), headless: true, args: FLAGS });
+  const files = createServer(async (request, response) => {
+    const name = new URL(request.url, 'http://localhost').pathname.slice(1) || 'index.html';
+    const body = await readFile(join(e2eDir, 'page', name)).catch(() => null);
+    response.writeHead(body ? 200 : 404, { 'Content-Type': TYPES[name.split('.').at(-1)] ?? 'text/plain' }).end(body ?? 'not found');
+  });
+  await new Promise((resolve) => files.listen(0, '127.0.0.1', resolve));
+  return { browser, files, url: `http://localhost:${files.address().port}/` };
+}
+
+after(async () => {
+  if (!shared) return;
+  const { browser, files } = await shared;
+  await browser.close();
+  files.close();
+});
+
+/** The address of the test page, for browsers other than Chromium. */
+export async function labUrl() {
+  shared ??= open();
+  return (await shared).url;
+}
+
+/** A fresh page in a context of its own, closed after test `t`. Its console is printed when the test fails by an error of the page. */
+export async function openPage(t, url, options = {}) {
+  shared ??= open();
+  const { browser } = await shared;
+  const context = await browser.newContext({ permissions: ['camera', 'microphone'], ...options });
+  t.after(() => context.close());
+  const page = await context.newPage();
+  page.messages = [];
+  page.on('console', (message) => page.messages.push(message.text()));
+  page.on('pageerror', (error) => page.messages.push(String(error)));
+  await page.goto(url);
+  return page;
+}
+
+/** A page that acts as WHIP and WHEP clients. */
+export async function openLab(t) {
+  const page = await openPage(t, await labUrl());
+  await page.waitForFunction(() => window.lab);
+  return new Lab(page);
+}
+
+class Lab {
+  constructor(page) { this.page = page; }
+
+  whip(url, options) { return this.page.evaluate(([u, o]) => window.lab.whip(u, o), [url, options ?? {}]); }
+  whep(url, options) { return this.page.evaluate(([u, o]) => window.lab.whep(u, o), [url, options ?? {}]); }
+  seen(id) { return this.page.evaluate((i) => window.lab.seen(i), id); }
+  close(id) { return this.page.evaluate((i) => window.lab.close(i), id); }
+
+  /** Waits until `enough(what the session saw)` holds and returns that. */
+  async until(id, what, enough, timeoutMs = 15_000) {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const seen = await this.seen(id);
+      if (enough(seen)) return seen;
+      if (Date.now() > deadline) throw new Error(`not ${what} within ${timeoutMs} ms: ${describe(seen)}\n${this.page.messages.join('\n')}`);
+      await sleep(100);
+    }
+  }
+}
+
+/** What a session saw, in a line. */
+export function describe(seen) {
+  const streams = seen.streams.map((s) => `${s.type} ${s.codec} packets=${s.packetsReceived ?? s.packetsSent} frames=${s.framesDecoded ?? s.framesEncoded ?? '-'}`);
+  return `${seen.frames.length} frames, ${distinct(seen.frames)} distinct, state ${seen.state}, ${streams.join('; ')}`;
+}
+
+/** How many different pictures are among `frames`. */
+export const distinct = (frames) => new Set(frames.map((frame) => frame.hash)).size;
+export const inbound = (seen, kind) => seen.streams.find((s) => s.type === 'inbound-rtp' && s.kind === kind);

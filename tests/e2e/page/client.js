@@ -1,0 +1,134 @@
+// A minimal WHIP and WHEP client that remembers what it saw. The tests drive it through `window.lab`.
+import { drawValue, MODULUS, Reader } from './clock.js';
+
+const FRAMES_MAX = 20_000;
+const GATHER_MS_MAX = 1000;
+const sessions = new Map();
+let lastId = 0;
+
+/** A moving picture with a clock, and a 440 Hz tone. */
+function scene({ width = 640, height = 360, rate = 30 } = {}) {
+  const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d', { alpha: false });
+  document.body.append(context.canvas);
+  let frame = 0;
+  const draw = () => {
+    context.fillStyle = '#345';
+    context.fillRect(0, 0, width, height);
+    context.fillStyle = `hsl(${(frame * 3) % 360} 80% 60%)`;
+    context.fillRect((frame * 5) % width, height * 0.4, width / 8, height / 3);
+    drawValue(context, Date.now() % MODULUS);
+    frame++;
+  };
+  draw();
+  setInterval(draw, 1000 / rate);
+  const audio = new AudioContext({ sampleRate: 48_000 });
+  const tone = new OscillatorNode(audio, { frequency: 440 });
+  const volume = new GainNode(audio, { gain: 0.3 });
+  const destination = new MediaStreamAudioDestinationNode(audio);
+  tone.connect(volume).connect(destination);
+  tone.start();
+  return new MediaStream([...context.canvas.captureStream(rate).getVideoTracks(), ...destination.stream.getAudioTracks()]);
+}
+
+function prefer(transceiver, kind, codec) {
+  const { codecs } = (transceiver.direction === 'sendonly' ? RTCRtpSender : RTCRtpReceiver).getCapabilities(kind);
+  const helpers = ['video/rtx', 'video/red', 'video/ulpfec', 'video/flexfec-03'];
+  const chosen = codecs.filter((c) => c.mimeType.toLowerCase() === `video/${codec}`.toLowerCase());
+  if (chosen.length === 0) throw new Error(`this browser has no ${codec}: ${codecs.map((c) => c.mimeType)}`);
+  transceiver.setCodecPreferences([...chosen, ...codecs.filter((c) => helpers.includes(c.mimeType))]);
+}
+
+async function gathered(pc) {
+  if (pc.iceGatheringState === 'complete') return;
+  await new Promise((resolve) => {
+    pc.addEventListener('icegatheringstatechange', () => pc.iceGatheringState === 'complete' && resolve());
+    setTimeout(resolve, GATHER_MS_MAX);
+  });
+}
+
+async function post(url, token, sdp, patienceMs) {
+  const headers = { 'Content-Type': 'application/sdp', ...(token && { Authorization: `Bearer ${token}` }) };
+  const deadline = Date.now() + patienceMs;
+  for (;;) {
+    const response = await fetch(url, { method: 'POST', headers, body: sdp });
+    const text = await response.text();
+    if (response.status === 201) return { answer: text, resource: new URL(response.headers.get('Location'), url).href };
+    if (response.status !== 409 || Date.now() > deadline) throw new Error(`POST ${url}: ${response.status} ${text}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Waits for candidates unless `trickleNothing`; the server learns the address from the checks then. */
+async function connect(pc, url, { token, candidates = 'all', trickleNothing = false, patienceMs = 0 }) {
+  await pc.setLocalDescription();
+  if (!trickleNothing) await gathered(pc);
+  const { answer, resource } = await post(url, token, pc.localDescription.sdp, patienceMs);
+  const lines = answer.split('\r\n').filter((line) => candidates === 'all' || !/^a=candidate:\S+ \d+ udp/i.test(line));
+  await pc.setRemoteDescription({ type: 'answer', sdp: lines.join('\r\n') });
+  return { answer: lines.join('\r\n'), resource };
+}
+
+async function whip(url, { codec, encodings, picture, maxBitrate, ...options } = {}) {
+  const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  const stream = scene(picture);
+  const sendEncodings = encodings ?? [{ maxBitrate: maxBitrate ?? 1_500_000 }];
+  const video = pc.addTransceiver(stream.getVideoTracks()[0], { direction: 'sendonly', streams: [stream], sendEncodings });
+  if (codec) prefer(video, 'video', codec);
+  pc.addTransceiver(stream.getAudioTracks()[0], { direction: 'sendonly', streams: [stream] });
+  const session = { pc, ...(await connect(pc, url, options)) };
+  sessions.set(++lastId, session);
+  return lastId;
+}
+
+function watch(session) {
+  const reader = new Reader();
+  const { video, frames } = session;
+  const onFrame = () => {
+    const at = Date.now();
+    if (frames.length < FRAMES_MAX) frames.push({ at, value: reader.value(video), ...reader.picture(video), width: video.videoWidth, height: video.videoHeight });
+    video.requestVideoFrameCallback(onFrame);
+  };
+  video.requestVideoFrameCallback(onFrame);
+}
+
+async function whep(url, { codec, video: wanted = true, audio = true, ...options } = {}) {
+  const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  const video = Object.assign(document.createElement('video'), { autoplay: true, playsInline: true });
+  document.body.append(video);
+  const stream = new MediaStream();
+  video.srcObject = stream;
+  const session = { pc, video, frames: [], askedAt: Date.now(), ended: false };
+  pc.ontrack = ({ track }) => {
+    stream.addTrack(track);
+    track.onended = () => { session.ended = true; };
+  };
+  if (wanted) {
+    const transceiver = pc.addTransceiver('video', { direction: 'recvonly' });
+    if (codec) prefer(transceiver, 'video', codec);
+  }
+  if (audio) pc.addTransceiver('audio', { direction: 'recvonly' });
+  watch(session);
+  Object.assign(session, await connect(pc, url, options));
+  sessions.set(++lastId, session);
+  return lastId;
+}
+
+/** Everything that a session saw so far. */
+async function seen(id) {
+  const { pc, frames, askedAt, ended, answer } = sessions.get(id);
+  const stats = [...(await pc.getStats()).values()];
+  const pair = stats.find((s) => s.type === 'candidate-pair' && s.nominated);
+  const remote = pair && stats.find((s) => s.id === pair.remoteCandidateId);
+  const streams = stats.filter((s) => s.type === 'inbound-rtp' || s.type === 'outbound-rtp')
+    .map((s) => ({ ...s, codec: stats.find((c) => c.id === s.codecId)?.mimeType }));
+  return { frames, askedAt, ended, answer, now: Date.now(), state: pc.connectionState, protocol: remote?.protocol, streams };
+}
+
+async function close(id) {
+  const { pc, resource } = sessions.get(id);
+  pc.close();
+  const { status } = await fetch(resource, { method: 'DELETE' });
+  return status;
+}
+
+window.lab = { whip, whep, seen, close };
