@@ -1,0 +1,193 @@
+//! What an operator can say: flags, `PROSCENIUM_*` variables and `proscenium.toml`, the same names in all three.
+//!
+//! A flag wins over the environment, the environment over the file, the file over the default. On one's own machine
+//! nothing needs to be said. Everything is checked before anything is started, and every complaint names the thing, the
+//! value and the next step. Nothing here reads the process environment: it is passed in.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+mod cli;
+mod error;
+mod file;
+mod parse;
+mod resolve;
+mod spaces;
+
+pub use cli::{Cli, Command, KeyCommand, Settings};
+pub use error::ConfigError;
+pub use resolve::{Environment, load};
+
+/// The file that is read when none is named, if it exists.
+pub const DEFAULT_FILE: &str = "proscenium.toml";
+
+/// The data directory when none is named; the same for every command, so that `key add` finds what `demo` uses.
+pub const DEFAULT_DATA_DIR: &str = "proscenium-data";
+
+/// The most media threads: what an 8-bit worker number and a block of consecutive ports leave sensible.
+pub const MEDIA_THREADS_MAX: usize = 64;
+
+/// Everything that the server can be told, checked and complete.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where HTTP listens.
+    pub listen: SocketAddr,
+    /// The UDP and TCP port of the first media thread; the others have the next ones.
+    pub rtc_port: u16,
+    /// Addresses that candidates carry instead of the interfaces' own, for a server behind NAT; empty without NAT.
+    pub public_ip: Vec<IpAddr>,
+    /// Where the database lives; made when missing.
+    pub data_dir: PathBuf,
+    /// How many media threads run; at least one.
+    pub media_threads: usize,
+    /// Serve the pages from here instead of from the binary.
+    pub web_dir: Option<PathBuf>,
+    /// Spaces with a key or with cameras. Any other word makes a space, too.
+    pub spaces: Vec<SpaceConfig>,
+    /// STUN and TURN servers that clients are told to use (`Link` headers of WHIP and WHEP).
+    pub ice_servers: Vec<IceServer>,
+    /// Log as JSON lines instead of text.
+    pub log_json: bool,
+    /// What is logged: `tracing-subscriber` directives such as `info` or `info,sfu=debug`.
+    pub log_filter: String,
+    /// How many of everything.
+    pub limits: Limits,
+    /// Whether a built-in performer plays in the space `demo`.
+    pub demo: bool,
+    /// How long good-byes may take when the server is told to stop.
+    pub drain_max: Duration,
+    /// The file that was read, if any.
+    pub file: Option<PathBuf>,
+    /// What looked like a mistake but is no reason not to start: to be logged as warnings.
+    pub warnings: Vec<String>,
+}
+
+/// How many of everything the server takes at once. Beyond a limit the newest is refused with `503` and `Retry-After`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Publishers of all spaces together. 256 of them at 6 Mbit/s fill 1.5 Gbit/s of incoming line, and their kept
+    /// groups of pictures (10 s each, 7.5 MB) 1.9 GB.
+    pub publishers_max: usize,
+    /// Viewers of all spaces together. 5000 of them hold 1.5 GB at 300 KB each, and take 12.5 Gbit/s at 2.5 Mbit/s.
+    pub viewers_max: usize,
+    /// Open HTTP connections. Each viewer's page holds one (its event stream) and uses a second now and then: twice
+    /// the viewers, and 16 KB each: 160 MB.
+    pub connections_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            publishers_max: 256,
+            viewers_max: 5000,
+            connections_max: 10_000,
+        }
+    }
+}
+
+/// A `[[space]]` of the file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SpaceConfig {
+    /// Its place in the URL, valid.
+    pub name: String,
+    /// What a publisher must present as its bearer token.
+    pub key: Option<String>,
+    /// Streams that the server itself brings in.
+    pub streams: Vec<StreamConfig>,
+}
+
+/// A `[[space.stream]]` of the file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StreamConfig {
+    /// The stream's name in the space, valid.
+    pub name: String,
+    /// The camera that performs in it, with user name and password if it wants them: never to be logged.
+    pub rtsp: Option<String>,
+}
+
+/// An `[[ice_server]]` of the file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceServer {
+    /// `stun:host:port` or `turn:host:port?transport=udp`.
+    pub url: String,
+    /// TURN only.
+    pub username: Option<String>,
+    /// TURN only.
+    pub credential: Option<String>,
+}
+
+impl Default for Config {
+    /// What `proscenium demo` has without any setting, but without the demo.
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            rtc_port: 7900,
+            public_ip: Vec::new(),
+            data_dir: PathBuf::from(DEFAULT_DATA_DIR),
+            media_threads: default_media_threads(),
+            web_dir: None,
+            spaces: Vec::new(),
+            ice_servers: Vec::new(),
+            log_json: false,
+            log_filter: "info".to_owned(),
+            limits: Limits::default(),
+            demo: false,
+            drain_max: Duration::from_secs(5),
+            file: None,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Whether only programs on this machine can reach the server: then loopback candidates are enough.
+    #[must_use]
+    pub fn is_loopback_only(&self) -> bool {
+        self.listen.ip().is_loopback() && self.public_ip.is_empty()
+    }
+}
+
+fn default_media_threads() -> usize {
+    std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MEDIA_THREADS_MAX)
+}
+
+/// Writes which optional secrets are there, but not what they are.
+fn veiled(secret: Option<&String>) -> &'static str {
+    if secret.is_some() { "(secret)" } else { "none" }
+}
+
+impl fmt::Debug for SpaceConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, key, streams } = self;
+        let key = veiled(key.as_ref());
+        f.debug_struct("SpaceConfig")
+            .field("name", name)
+            .field("key", &key)
+            .field("streams", streams)
+            .finish()
+    }
+}
+
+impl fmt::Debug for StreamConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rtsp = veiled(self.rtsp.as_ref());
+        f.debug_struct("StreamConfig")
+            .field("name", &self.name)
+            .field("rtsp", &rtsp)
+            .finish()
+    }
+}
+
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let credential = veiled(self.credential.as_ref());
+        f.debug_struct("IceServer")
+            .field("url", &self.url)
+            .field("credential", &credential)
+            .finish()
+    }
+}

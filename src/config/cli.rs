@@ -1,0 +1,173 @@
+//! The command line. Values are `None` when the flag is not given; defaults are applied when everything is merged.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::parse;
+
+const HELP_TAIL: &str = "\
+Every flag can also be given in the environment (--rtc-port as PROSCENIUM_RTC_PORT) and in proscenium.toml
+(rtc_port = 7900). A flag wins over the environment, the environment over the file.";
+
+/// A whole virtual performing-arts venue in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "proscenium", version, about, after_help = HELP_TAIL, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server
+    #[command(after_help = HELP_TAIL)]
+    Serve(Box<Settings>),
+    /// Run the server on this machine only, with a built-in performer in the space `demo`
+    #[command(after_help = HELP_TAIL)]
+    Demo(Box<Settings>),
+    /// Manage the keys that publishers must present; a running server notices within a second
+    Key {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Ask the server on this machine whether it is well: exit status 0 if so (for containers)
+    Health {
+        /// Where the server listens, if not said in the environment or the file [default: port 8080]
+        #[arg(long, value_name = "ADDR:PORT", value_parser = parse::listen)]
+        listen: Option<SocketAddr>,
+        /// Read this file [default: ./proscenium.toml if it exists]
+        #[arg(long, value_name = "FILE", value_parser = parse::path)]
+        config: Option<PathBuf>,
+    },
+}
+
+/// What can be done with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Give a space one more key, and print it once: only its hash is kept
+    Add {
+        /// The space, as in its URL
+        space: String,
+        /// The key to use, instead of a fresh random one (visible to others in the process list while this runs)
+        #[arg(long, value_name = "K", value_parser = parse::key)]
+        key: Option<String>,
+        /// Where the keys are kept.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the spaces that have keys, and when each key was made
+    List {
+        /// Where the keys are kept.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Remove every stored key of a space; publishers who are on stay on
+    Remove {
+        /// The space, as in its URL
+        space: String,
+        /// Where the keys are kept.
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Where the keys are kept: the two settings that matter to `key`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Place {
+    /// The server's data directory [default: ./proscenium-data]
+    #[arg(long, value_name = "DIR", value_parser = parse::path)]
+    pub data_dir: Option<PathBuf>,
+    /// Read this file [default: ./proscenium.toml if it exists]
+    #[arg(long, value_name = "FILE", value_parser = parse::path)]
+    pub config: Option<PathBuf>,
+}
+
+impl From<Place> for Settings {
+    fn from(place: Place) -> Self {
+        Self {
+            data_dir: place.data_dir,
+            config: place.config,
+            ..Self::default()
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Every setting, as given in one place; [`super::load`] merges the places.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Settings {
+    /// Where HTTP listens [default: 0.0.0.0:8080 for serve, 127.0.0.1:8080 for demo]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse::listen)]
+    pub listen: Option<SocketAddr>,
+    /// UDP and TCP port of the first media thread, the others use the next ones [default: 7900]
+    #[arg(long, value_name = "N", value_parser = parse::port)]
+    pub rtc_port: Option<u16>,
+    /// Address at which clients reach this server, when it is behind NAT; repeatable, or several with commas
+    #[arg(long, value_name = "IP", value_delimiter = ',', value_parser = parse::public_ip)]
+    pub public_ip: Option<Vec<IpAddr>>,
+    /// Where keys are kept [default: ./proscenium-data]
+    #[arg(long, value_name = "DIR", value_parser = parse::path)]
+    pub data_dir: Option<PathBuf>,
+    /// How many threads forward media, 1 to 64 [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = parse::media_threads)]
+    pub media_threads: Option<usize>,
+    /// Serve the pages from this directory instead of from the binary
+    #[arg(long, value_name = "DIR", value_parser = parse::path)]
+    pub web_dir: Option<PathBuf>,
+    /// Read this file [default: ./proscenium.toml if it exists]
+    #[arg(long, value_name = "FILE", value_parser = parse::path)]
+    pub config: Option<PathBuf>,
+    /// How log lines look [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log: Option<LogFormat>,
+    /// What is logged, e.g. `debug` or `info,sfu=debug` [default: RUST_LOG if set, else info]
+    #[arg(long, value_name = "FILTER", value_parser = parse::log_filter)]
+    pub log_level: Option<String>,
+    /// Most publishers at once [default: 256]
+    #[arg(long, value_name = "N", value_parser = parse::publishers_max)]
+    pub publishers_max: Option<usize>,
+    /// Most viewers at once, at 300 KB of memory each [default: 5000]
+    #[arg(long, value_name = "N", value_parser = parse::viewers_max)]
+    pub viewers_max: Option<usize>,
+    /// Most HTTP connections at once; a viewer's page needs one or two [default: twice the viewers]
+    #[arg(long, value_name = "N", value_parser = parse::connections_max)]
+    pub connections_max: Option<usize>,
+    /// Most seconds for good-byes when told to stop, 0 to 60 [default: 5]
+    #[arg(long, value_name = "SECONDS", value_parser = parse::drain_seconds)]
+    pub drain_seconds: Option<u64>,
+}
+
+impl Settings {
+    /// These settings, and those of `weaker` where these say nothing.
+    #[must_use]
+    pub(super) fn over(self, weaker: Self) -> Self {
+        Self {
+            listen: self.listen.or(weaker.listen),
+            rtc_port: self.rtc_port.or(weaker.rtc_port),
+            public_ip: self.public_ip.or(weaker.public_ip),
+            data_dir: self.data_dir.or(weaker.data_dir),
+            media_threads: self.media_threads.or(weaker.media_threads),
+            web_dir: self.web_dir.or(weaker.web_dir),
+            config: self.config.or(weaker.config),
+            log: self.log.or(weaker.log),
+            log_level: self.log_level.or(weaker.log_level),
+            publishers_max: self.publishers_max.or(weaker.publishers_max),
+            viewers_max: self.viewers_max.or(weaker.viewers_max),
+            connections_max: self.connections_max.or(weaker.connections_max),
+            drain_seconds: self.drain_seconds.or(weaker.drain_seconds),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! One value from text, for flags, environment and file alike. An error is the sentence after the value: what would do.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use tracing_subscriber::EnvFilter;
+
+use super::MEDIA_THREADS_MAX;
+
+pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
+    if let Some(port) = text.strip_prefix("localhost:") {
+        return port_or_any(port).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    text.parse().map_err(|_| {
+        "not an address with a port; write it like 127.0.0.1:8080 or [::]:8080".to_owned()
+    })
+}
+
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    number(text, 1..=65_535, "a port")
+        .and_then(|port| u16::try_from(port).map_err(|error| error.to_string()))
+}
+
+fn port_or_any(text: &str) -> Result<u16, String> {
+    number(text, 0..=65_535, "a port")
+        .and_then(|port| u16::try_from(port).map_err(|error| error.to_string()))
+}
+
+pub(super) fn public_ip(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr = text.trim().parse().map_err(|_| {
+        "not an IP address; write it like 203.0.113.7 or 2001:db8::7, without a port, and not as a name".to_owned()
+    })?;
+    if address.is_unspecified() || address.is_multicast() {
+        return Err(
+            "no client can reach this address; give the one that the outside world uses".to_owned(),
+        );
+    }
+    Ok(address)
+}
+
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        Err("empty; give a path".to_owned())
+    } else {
+        Ok(PathBuf::from(text))
+    }
+}
+
+pub(super) fn media_threads(text: &str) -> Result<usize, String> {
+    number(text, 1..=MEDIA_THREADS_MAX, "a number of threads")
+}
+
+pub(super) fn publishers_max(text: &str) -> Result<usize, String> {
+    number(text, 1..=100_000, "a number of publishers")
+}
+
+pub(super) fn viewers_max(text: &str) -> Result<usize, String> {
+    number(text, 1..=1_000_000, "a number of viewers")
+}
+
+pub(super) fn connections_max(text: &str) -> Result<usize, String> {
+    number(text, 16..=2_000_000, "a number of connections")
+}
+
+pub(super) fn drain_seconds(text: &str) -> Result<u64, String> {
+    number(text, 0..=60, "a number of seconds").map(|seconds| seconds as u64)
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("{error}; write it like `debug` or `info,sfu=debug`"))
+}
+
+pub(super) fn key(text: &str) -> Result<String, String> {
+    crate::auth::check_chosen_key(text)
+        .map(|()| text.to_owned())
+        .map_err(str::to_owned)
+}
+
+fn number(text: &str, range: RangeInclusive<usize>, what: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if range.contains(&number) => Ok(number),
+        _ => Err(format!(
+            "not {what} from {} to {}",
+            range.start(),
+            range.end()
+        )),
+    }
+}

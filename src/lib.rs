@@ -1,0 +1,11 @@
+//! The shell of Proscenium: sockets, clock, tasks, files and HTTP around the pure cores `sfu`, `signaling` and `hls`.
+//!
+//! What it deliberately does not do: decide about packets (that is `sfu`), define names and bodies (that is
+//! `signaling`), or read the process environment anywhere but in `main`.
+
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod logging;
+pub mod shutdown;
+pub mod store;
