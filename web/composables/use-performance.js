@@ -1,0 +1,90 @@
+/** @module */
+import { computed, onBeforeUnmount, ref, shallowRef, watch } from 'vue';
+import { presetOf } from '../lib/media.js';
+import { endpoint, labelOfStream } from '../lib/names.js';
+import { reportOf } from '../lib/performance.js';
+import { isTrying } from '../lib/states.js';
+import { WhipClient } from '../lib/whip.js';
+
+/**
+ * A performance: from going live to stopping.
+ * @param {string} space
+ * @param {{stream: string, preset: string, music: boolean, simulcast: boolean, key: string}} settings reactive
+ * @param {{video: import('vue').ShallowRef<MediaStreamTrack | null>, audio: import('vue').ShallowRef<MediaStreamTrack | null>}} media
+ */
+export function usePerformance(space, settings, { video, audio }) {
+  /** @type {WhipClient | null} */ let client = null;
+  const state = ref(/** @type {import('../lib/states.js').State} */ ('idle'));
+  const refusal = shallowRef(/** @type {import('../lib/http.js').Refusal | null} */ (null));
+  const summary = shallowRef(/** @type {import('../lib/stats.js').Summary | null} */ (null));
+  const on = computed(() => isTrying(state.value));
+  const report = computed(() => reportOf(state.value, refusal.value, { hasKey: settings.key !== '', camera: labelOfStream(settings.stream) }));
+
+  function goLive() {
+    client?.stop();
+    const mine = new WhipClient(endpoint('whip', space, settings.stream), {
+      key: settings.key || ownToken(space),
+      preset: presetOf(settings.preset),
+      music: settings.music,
+      simulcast: settings.simulcast,
+    });
+    client = mine;
+    summary.value = null;
+    mine.addEventListener('state', (event) => {
+      if (client !== mine) return;
+      ({ state: state.value, refusal: refusal.value } = /** @type {CustomEvent} */ (event).detail);
+      if (state.value !== 'live') summary.value = null;
+    });
+    mine.addEventListener('stats', (event) => {
+      if (client === mine && state.value === 'live') summary.value = /** @type {CustomEvent} */ (event).detail;
+    });
+    mine.setTracks({ video: video.value, audio: audio.value });
+    mine.start();
+  }
+
+  function stop(options) {
+    client?.stop(options);
+    client = null;
+    state.value = 'idle';
+    refusal.value = null;
+    summary.value = null;
+  }
+
+  watch([video, audio], () => client?.setTracks({ video: video.value, audio: audio.value }).catch(() => client?.renew()));
+  watch(() => settings.preset, (id) => client?.setPreset(presetOf(id)).catch(() => client?.renew()));
+  // What was refused is forgotten when the person changes what it was refused for.
+  watch(() => [settings.key, settings.stream], () => state.value === 'failed' && stop());
+
+  const leave = new AbortController();
+  addEventListener('pagehide', () => stop({ leaving: true }), { signal: leave.signal });
+  addEventListener('online', () => client?.nudge(), { signal: leave.signal });
+  addEventListener('beforeunload', (event) => {
+    // One careless tap should not end a performance.
+    if (on.value) event.preventDefault();
+  }, { signal: leave.signal });
+  onBeforeUnmount(() => {
+    leave.abort();
+    stop();
+  });
+
+  return { state, on, report, summary, goLive, stop };
+}
+
+/**
+ * Where a space has no key, a word of this page's own lets it take its own stream back after an interruption, and nobody else.
+ * @param {string} space
+ * @returns {string}
+ */
+function ownToken(space) {
+  const name = `proscenium.own.${space}`;
+  try {
+    const known = sessionStorage.getItem(name);
+    if (known) return known;
+    const bytes = crypto.getRandomValues(new Uint8Array(24));
+    const token = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    sessionStorage.setItem(name, token);
+    return token;
+  } catch {
+    return ''; // Storage is switched off: then the stream must fall silent before it is taken again.
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Watching a stream by WHEP (draft-ietf-wish-whep-03).
+ * @module
+ */
+import { Client } from './client.js';
+import { Refusal } from './http.js';
+import { carries, tuneOpus } from './sdp.js';
+import { Watchdog } from './stats.js';
+
+/**
+ * A viewer of one stream. Waits by itself while nobody performs, reconnects by itself, and gives up a picture that stands still.
+ *
+ * Events beside those of `Client`: `stream` with `detail.stream` (a new `MediaStream` for each session) and `detail.video` (whether it has a picture).
+ */
+export class WhepClient extends Client {
+  /** @type {MediaStream | null} */ stream = null;
+  /** Whether the stage is known to be live: only then is silence a fault. */ expectMedia = true;
+  /** False when this browser cannot decode the picture, only the sound. */ canSeePicture = true;
+  #watchdog = new Watchdog();
+  #video = false;
+
+  /**
+   * @param {string} address for example `/whep/residence`
+   * @param {import('./client.js').ClientOptions} [options]
+   */
+  constructor(address, options) {
+    super('whep', address, options);
+  }
+
+  /** @param {RTCPeerConnection} pc */
+  prepare(pc) {
+    pc.addTransceiver('video', { direction: 'recvonly' });
+    pc.addTransceiver('audio', { direction: 'recvonly' });
+  }
+
+  /** A browser plays two channels only when its own description asks for them. @param {string} sdp */
+  tuneOffer(sdp) {
+    return tuneOpus(sdp, { stereo: 1 });
+  }
+
+  /** @param {Refusal} refusal @returns {import('./states.js').Step} */
+  judge(refusal) {
+    return refusal.kind === 'not-live' ? 'not-live' : super.judge(refusal);
+  }
+
+  /**
+   * @param {import('./session.js').Session} session
+   * @param {AbortSignal} signal
+   */
+  async negotiate(session, signal) {
+    try {
+      await super.negotiate(session, signal);
+    } catch (error) {
+      if (!(error instanceof Refusal) || !error.counterOffer) throw error;
+      session.close();
+      return this.#accept(error.counterOffer, signal);
+    }
+    this.#receive(session, carries(session.pc.remoteDescription?.sdp ?? '', 'video'));
+    return session;
+  }
+
+  /** @param {import('./stats.js').Summary} summary @param {import('./session.js').Session} session */
+  observe(summary, session) {
+    // A hidden tab may not be given pictures at all, and an interrupted connection has its own remedy.
+    const watching = this.expectMedia && !globalThis.document?.hidden && session.pc.connectionState === 'connected';
+    if (!watching) this.#watchdog.begin();
+    else if (this.#watchdog.isFrozen(performance.now(), summary, { video: this.#video })) session.end('the picture stood still');
+  }
+
+  /** Takes the format that the server has, where this browser can play it. */
+  async #accept(/** @type {{sdp: string, resource: string, etag: string | null}} */ counter, /** @type {AbortSignal} */ signal) {
+    const session = this.createSession();
+    try {
+      const answer = await session.answer(counter, signal);
+      const video = carries(answer, 'video');
+      if (!video && !carries(answer, 'audio')) {
+        throw new Refusal('not-acceptable', 'This browser cannot play the format that is performed', { status: 406 });
+      }
+      this.canSeePicture = video || !carries(counter.sdp, 'video');
+      this.#receive(session, video);
+      return session;
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+  }
+
+  #receive(/** @type {import('./session.js').Session} */ session, /** @type {boolean} */ video) {
+    const receivers = session.pc.getReceivers().filter(({ track }) => track && (video || track.kind !== 'video'));
+    for (const receiver of receivers) {
+      // As little delay as the network allows: this is a stage, not a film. Older Chromium knows only the hint.
+      if ('jitterBufferTarget' in receiver) receiver.jitterBufferTarget = 0;
+      else if ('playoutDelayHint' in receiver) /** @type {any} */ (receiver).playoutDelayHint = 0;
+    }
+    this.#video = video;
+    this.#watchdog.begin();
+    this.stream = new MediaStream(receivers.map(({ track }) => track));
+    this.dispatchEvent(new CustomEvent('stream', { detail: { stream: this.stream, video } }));
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * The home page: one field that leads to a space. What is live is not listed: who knows a space's word is invited.
+ * @module
+ */
+import { spaceOfTyped } from '../lib/names.js';
+
+const form = /** @type {HTMLFormElement} */ (document.getElementById('door'));
+const field = /** @type {HTMLInputElement} */ (document.getElementById('word'));
+const problem = /** @type {HTMLElement} */ (document.getElementById('problem'));
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  const found = spaceOfTyped(field.value);
+  if ('problem' in found) {
+    problem.textContent = found.problem;
+    field.setAttribute('aria-invalid', 'true');
+    field.focus();
+    return;
+  }
+  const perform = /** @type {HTMLButtonElement | null} */ (event.submitter)?.value === 'perform';
+  location.assign(`/${encodeURIComponent(found.space)}${perform ? '/perform' : ''}`);
+});
+
+field.addEventListener('input', () => {
+  problem.textContent = '';
+  field.removeAttribute('aria-invalid');
+});
