@@ -1,0 +1,26 @@
+// GStreamer's whipsink and whepsrc: libnice and OpenSSL, with an RSA certificate.
+import { join } from 'node:path';
+import { e2eDir, gstPluginDir, outputDir } from './paths.mjs';
+import { runJson, start } from './process.mjs';
+import { onTheRoad } from './road.mjs';
+
+const environment = () => ({ GST_PLUGIN_PATH: gstPluginDir(), GST_REGISTRY: join(outputDir('e2e'), 'gst-registry.bin'), GST_DEBUG: process.env.GST_DEBUG ?? '2' });
+
+/** Publishes a bouncing ball (H.264, a keyframe every 10 s) and a tone (Opus) from the road. */
+export function startWhipsink(t, url) {
+  const pipeline = `whipsink name=whip whip-endpoint=${url}
+    videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=30/1
+      ! x264enc tune=zerolatency speed-preset=veryfast key-int-max=300 bitrate=1000 ! video/x-h264,profile=constrained-baseline
+      ! rtph264pay config-interval=-1 aggregate-mode=zero-latency ! application/x-rtp,media=video,encoding-name=H264,payload=96,clock-rate=90000 ! whip.sink_0
+    audiotestsrc is-live=true freq=440 volume=0.3 ! audio/x-raw,rate=48000,channels=2
+      ! opusenc ! rtpopuspay ! application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,encoding-params=(string)2 ! whip.sink_1`;
+  const [command, args] = onTheRoad('gst-launch-1.0', pipeline.split(/\s+/));
+  return start(t, 'whipsink', command, args, { env: environment(), stopSignal: 'SIGINT' });
+}
+
+/** Views from the road and returns what was decoded within `seconds`. */
+export function viewWithWhepsrc(t, url, seconds) {
+  // Debian's own Python has the introspection bindings.
+  const [command, args] = onTheRoad('/usr/bin/python3', [join(e2eDir, 'clients', 'whepsrc_client.py'), url, String(seconds)]);
+  return runJson(t, 'whepsrc', command, args, seconds * 1000 + 20_000, { env: environment() });
+}

@@ -1,0 +1,25 @@
+// libdatachannel, the stack inside OBS Studio, in processes of its own.
+import { join } from 'node:path';
+import { e2eDir, ffmpeg } from './paths.mjs';
+import { runJson, start } from './process.mjs';
+
+const script = join(e2eDir, 'clients', 'libdatachannel.mjs');
+
+/** Publishes H.264 (a keyframe every 8.3 s, none on request) and Opus. */
+export async function startLibdatachannel(t, url, key) {
+  const performer = start(t, 'libdatachannel', process.execPath, [script, 'publish', url, key, ffmpeg()]);
+  const [, encoder] = await performer.line(/encoder (\d+)/, 15_000);
+  t.after(() => endEncoder(encoder));
+  return { performer, cutPower: async () => { await performer.kill(); endEncoder(encoder); } };
+}
+
+// The encoder outlives a performer that was killed, until its next write fails.
+function endEncoder(pid) {
+  try { process.kill(Number(pid)); } catch { /* it has ended already */ }
+}
+
+/** `count` viewers that count whole frames. */
+export async function viewWithLibdatachannel(t, url, seconds, count) {
+  const { viewers } = await runJson(t, 'libdatachannel-view', process.execPath, [script, 'view', url, String(seconds), String(count)], seconds * 1000 + 20_000);
+  return viewers;
+}
