@@ -15,6 +15,8 @@ mod file;
 mod parse;
 mod resolve;
 mod spaces;
+#[cfg(test)]
+mod tests;
 
 pub use cli::{Cli, Command, KeyCommand, Settings};
 pub use error::ConfigError;

@@ -8,6 +8,8 @@ mod error;
 mod keys;
 mod lock;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use error::StoreError;
