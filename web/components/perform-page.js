@@ -24,8 +24,8 @@ const Room = {
 
     const streams = computed(() => known.value?.streams ?? []);
     const viewers = computed(() => streams.value.find(({ name }) => name === settings.stream)?.viewers ?? 0);
-    const figures = computed(() => vitals(performance.summary.value, viewers.value));
-    const hint = computed(() => advice(performance.summary.value));
+    const figures = computed(() => vitals(performance.summary.value, viewers.value, performance.live_ms.value));
+    const hint = computed(() => advice(performance.summary.value, performance.live_ms.value));
     const ready = computed(() => media.video.value !== null || media.audio.value !== null);
     const asksForKey = computed(() => performance.report.value.title.includes('key'));
     return { settings, ...media, ...performance, streams, reachable, figures, hint, ready, asksForKey };

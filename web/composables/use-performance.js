@@ -17,6 +17,9 @@ export function usePerformance(space, settings, { video, audio }) {
   const state = ref(/** @type {import('../lib/states.js').State} */ ('idle'));
   const refusal = shallowRef(/** @type {import('../lib/http.js').Refusal | null} */ (null));
   const summary = shallowRef(/** @type {import('../lib/stats.js').Summary | null} */ (null));
+  /** When it went live, in ms of `performance.now()`. */
+  let began = /** @type {number | null} */ (null);
+  const live_ms = ref(/** @type {number | null} */ (null));
   const on = computed(() => isTrying(state.value));
   const report = computed(() => reportOf(state.value, refusal.value, { hasKey: settings.key !== '', camera: labelOfStream(settings.stream) }));
 
@@ -30,13 +33,18 @@ export function usePerformance(space, settings, { video, audio }) {
     });
     client = mine;
     summary.value = null;
+    began = null;
+    live_ms.value = null;
     mine.addEventListener('state', (event) => {
       if (client !== mine) return;
       ({ state: state.value, refusal: refusal.value } = /** @type {CustomEvent} */ (event).detail);
       if (state.value !== 'live') summary.value = null;
     });
     mine.addEventListener('stats', (event) => {
-      if (client === mine && state.value === 'live') summary.value = /** @type {CustomEvent} */ (event).detail;
+      if (client !== mine || state.value !== 'live') return;
+      summary.value = /** @type {CustomEvent} */ (event).detail;
+      began ??= performance.now();
+      live_ms.value = performance.now() - began;
     });
     mine.setTracks({ video: video.value, audio: audio.value });
     mine.start();
@@ -48,6 +56,7 @@ export function usePerformance(space, settings, { video, audio }) {
     state.value = 'idle';
     refusal.value = null;
     summary.value = null;
+    live_ms.value = null;
   }
 
   watch([video, audio], () => client?.setTracks({ video: video.value, audio: audio.value }).catch(() => client?.renew()));
@@ -67,7 +76,7 @@ export function usePerformance(space, settings, { video, audio }) {
     stop();
   });
 
-  return { state, on, report, summary, goLive, stop };
+  return { state, on, report, summary, live_ms, goLive, stop };
 }
 
 /**

@@ -43,6 +43,8 @@ export class Client extends EventTarget {
   constructor(protocol, address, { key = null, trickle = false, iceServers = [] } = {}) {
     super();
     this.protocol = protocol;
+    /** Shortest pause, in ms, while nobody performs: long where somebody else tells when that changes, and calls `nudge`. */
+    this.patienceMs = 0;
     this.address = new URL(address, globalThis.location?.href).href;
     this.key = key;
     this.trickle = trickle;
@@ -172,7 +174,7 @@ export class Client extends EventTarget {
       if (signal.aborted) return;
       const step = this.judge(refusal);
       if (step === 'refused') return this.step('refused', { refusal });
-      const retryMs = backoff.next(refusal.retryAfterMs);
+      const retryMs = backoff.next(Math.max(refusal.retryAfterMs, step === 'not-live' ? this.patienceMs : 0));
       this.step(step, { refusal, retryMs });
       await sleep(retryMs, signal, wake);
       if (wake.aborted) backoff.reset();

@@ -14,18 +14,20 @@ export const CAMERAS_MAX = 4;
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** First words of a path that the server keeps for itself: they cannot be spaces. */
-const RESERVED = new Set([
-  'api', 'area51', 'favicon.ico', 'healthz', 'hls', 'live', 'messages', 'metrics', 'readyz', 'robots.txt', 'rtc', 'web', 'webhooks', 'whep', 'whip',
+/** First words of a path that the server keeps for itself, in whatever case: they cannot be spaces. The server's own list is in `signaling`. */
+export const RESERVED = new Set([
+  '.well-known', 'api', 'apple-touch-icon-precomposed.png', 'apple-touch-icon.png', 'area51', 'assets', 'docs', 'favicon.ico', 'favicon.svg', 'healthz',
+  'hls', 'index.html', 'live', 'manifest.json', 'messages', 'metrics', 'readyz', 'robots.txt', 'rtc', 'service-worker.js', 'sitemap.xml', 'web', 'webhooks',
+  'whep', 'whip', 'ws',
 ]);
 
 /**
- * Whether `name` can name a stream: 1 to 64 of letters, digits, `-`, `_`, `.`, and not only dots.
+ * Whether `name` can name a stream: 1 to 64 of letters, digits, `-`, `_`, `.`, but neither `.` nor `..`.
  * @param {string} name
  * @returns {boolean}
  */
 export function isName(name) {
-  return NAME.test(name) && !/^\.+$/.test(name);
+  return NAME.test(name) && name !== '.' && name !== '..';
 }
 
 /**

@@ -75,15 +75,30 @@ export function bitrateText(bitrate_bps) {
  */
 
 /**
+ * A span of time as a clock shows it: `4:05`, `1:02:03`.
+ * @param {number | null} ms
+ * @returns {string}
+ */
+export function clockText(ms) {
+  if (ms === null) return NOTHING;
+  const seconds = Math.floor(ms / 1000);
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  const two = (/** @type {number} */ number) => String(number).padStart(2, '0');
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
+/**
  * The figures of a performance.
  * @param {import('./stats.js').Summary | null} summary
  * @param {number} viewers
+ * @param {number | null} live_ms how long it has been live
  * @returns {Vital[]}
  */
-export function vitals(summary, viewers) {
+export function vitals(summary, viewers, live_ms) {
   const { bitrate_bps = null, loss = null, roundTrip_ms = null, fps = null, width = null, height = null, codec = null } = summary ?? {};
   return [
     { label: 'Watching', value: viewers.toLocaleString('en'), bad: false },
+    { label: 'Live for', value: clockText(live_ms), bad: false },
     { label: 'Bit rate', value: bitrateText(bitrate_bps), bad: false },
     { label: 'Loss', value: loss === null ? NOTHING : `${(loss * 100).toFixed(1)} %`, bad: (loss ?? 0) > 0.05 },
     { label: 'Round trip', value: roundTrip_ms === null ? NOTHING : `${roundTrip_ms} ms`, bad: (roundTrip_ms ?? 0) > 400 },
@@ -93,13 +108,17 @@ export function vitals(summary, viewers) {
   ];
 }
 
+/** How long a browser may take to find out what the network carries, in ms, before a small picture is worth a word. */
+const RAMP_MS = 15_000;
+
 /**
  * What a performer can do about a poor picture.
  * @param {import('./stats.js').Summary | null} summary
+ * @param {number | null} live_ms how long it has been live
  * @returns {string} empty when all is well
  */
-export function advice(summary) {
-  if (!summary) return '';
+export function advice(summary, live_ms) {
+  if (!summary || live_ms === null || live_ms < RAMP_MS) return '';
   if ((summary.loss ?? 0) > 0.05) return 'Your network loses packets. A cable instead of Wi-Fi helps, or a smaller picture.';
   if (summary.limitation === 'cpu') return 'This device is too slow for the chosen picture. Choose a smaller one, or close other programs.';
   if (summary.limitation === 'bandwidth') return 'Your network carries less than the chosen picture needs. It is being made smaller.';

@@ -9,6 +9,9 @@ import { WhepClient } from './whep.js';
 /** How long the stage may be dark, in ms, before a stream that still plays is taken for over: a performer who reconnects is a hiccup, not an end. */
 export const HICCUP_MAX_MS = 4000;
 
+/** How often a dark stage is asked again, in ms, while the venue tells by itself when it goes live: a waiting audience costs nothing. */
+const PATIENCE_MS = 30_000;
+
 /**
  * @typedef {object} Snapshot
  * @property {import('./states.js').State} state
@@ -56,6 +59,7 @@ export class Viewer extends EventTarget {
     screen.addEventListener('change', () => this.#changed());
     this.#watcher.addEventListener('space', () => this.#follow());
     this.#watcher.addEventListener('reachable', () => {
+      if (this.#client) this.#client.patienceMs = this.#watcher.reachable ? PATIENCE_MS : 0;
       if (this.#watcher.reachable) this.#client?.nudge();
       this.#changed();
     });
@@ -120,7 +124,10 @@ export class Viewer extends EventTarget {
   #follow() {
     const live = this.#isLive(this.#stream);
     const client = this.#client;
-    if (client) client.expectMedia = live;
+    if (client) {
+      client.expectMedia = live;
+      client.patienceMs = PATIENCE_MS;
+    }
     if (live) {
       clearTimeout(this.#darkTimer);
       this.#darkTimer = undefined;
@@ -152,6 +159,7 @@ export class Viewer extends EventTarget {
     const client = new WhepClient(endpoint('whep', this.#space, stream));
     this.#client = client;
     client.expectMedia = this.#watcher.space === null || this.#isLive(stream);
+    client.patienceMs = this.#watcher.space && this.#watcher.reachable ? PATIENCE_MS : 0;
     client.addEventListener('stream', (event) => this.#show(client, /** @type {CustomEvent} */ (event).detail));
     client.addEventListener('state', (event) => this.#turn(client, /** @type {CustomEvent} */ (event).detail.state));
     client.start();
