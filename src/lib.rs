@@ -7,5 +7,6 @@ pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod logging;
+pub mod media;
 pub mod shutdown;
 pub mod store;

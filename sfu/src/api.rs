@@ -66,6 +66,10 @@ pub enum Command {
         role: Role,
         /// The SDP offer, as received.
         offer: String,
+        /// For a viewer: what is live now. Its offer must be able to carry some of it.
+        tracks: Vec<TrackInfo>,
+        /// For a viewer: the worker that owns the stream's publisher.
+        origin: Option<WorkerId>,
     },
     /// Make an SDP offer to a viewer whose own offer could not be accepted (WHEP section 4.2.2).
     Offer {
@@ -75,6 +79,10 @@ pub enum Command {
         peer: PeerId,
         /// What it will view.
         stream: StreamId,
+        /// What is live now.
+        tracks: Vec<TrackInfo>,
+        /// The worker that owns the stream's publisher.
+        origin: Option<WorkerId>,
     },
     /// The SDP answer to the offer made for `peer`.
     Answer {
@@ -107,7 +115,7 @@ pub enum Command {
         /// Its first candidates.
         candidates: Vec<String>,
     },
-    /// Say good-bye to a peer and forget it. Unknown peers are ignored.
+    /// Say good-bye to a peer, or end a source without WebRTC, and forget it. Unknown ones are ignored.
     Close {
         /// Who.
         peer: PeerId,
@@ -338,6 +346,15 @@ pub enum Event {
         peer: PeerId,
         /// What it consists of.
         tracks: Vec<TrackInfo>,
+    },
+    /// Whether packets stopped coming although the publisher is still there.
+    Silent {
+        /// Which stream.
+        stream: StreamId,
+        /// Who publishes it.
+        peer: PeerId,
+        /// `false` when they come again.
+        silent: bool,
     },
     /// The publisher of this stream is gone. Its viewers stay and wait for the next one.
     Ended {

@@ -1,1 +1,41 @@
-//! sfu
+//! Selective forwarding of RTP between WebRTC peers, without I/O.
+//!
+//! A [`Worker`] owns peers and streams. It is fed datagrams, commands and the time through [`Worker::handle`] and
+//! drained through [`Worker::poll`]. This crate does **not** open sockets, read a clock, spawn tasks, decode or mix
+//! media, know what a space or a viewer's name is, or speak HTTP; the shell does.
+//!
+//! Packet path budget: one SRTP open per packet received; per viewer one header rewrite, one SRTP seal and one buffer.
+//! The payload is shared by all viewers, the recent group of pictures and the relays to other workers.
+
+mod api;
+mod codec;
+mod demux;
+mod forward;
+mod id;
+mod packet;
+mod peer;
+mod relay;
+mod rtc;
+mod stream;
+mod worker;
+
+pub use api::{
+    CloseReason, Codec, CodecKind, Command, Datagram, Event, Input, Output, Refusal, Reply, Role,
+    SourcePacket, TrackInfo, Transmit, Transport,
+};
+pub use id::{PeerId, RequestId, StreamId, WorkerId};
+pub use packet::{MediaPacket, Orientation};
+pub use relay::Relay;
+pub use rtc::Certificate;
+pub use worker::{Worker, WorkerConfig, WorkerStats};
+
+/// The longest RTP payload in bytes that enters a worker from a source without WebRTC. Together with the largest
+/// header (80 bytes) and SRTP's tag (16) it stays below the 1,280 bytes that every IPv6 path carries.
+pub const PAYLOAD_MAX: usize = 1200;
+
+/// The longest RTP payload in bytes that is forwarded at all. Publishers behind large MTUs send up to 1,460; str0m
+/// panics above its own buffer of 2,000 bytes less the header, so longer ones are dropped and counted.
+pub const FORWARD_PAYLOAD_MAX: usize = 1800;
+
+/// How long a peer may take from its SDP to a connection.
+pub const CONNECT_MAX: std::time::Duration = std::time::Duration::from_secs(30);

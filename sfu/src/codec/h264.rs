@@ -1,0 +1,165 @@
+//! H.264 payloads, RFC 6184: single NAL units, STAP-A and FU-A, in whatever mix an encoder sends.
+
+use std::sync::Arc;
+
+use super::Inspection;
+
+const IDR: u8 = 5;
+const SPS: u8 = 7;
+const PPS: u8 = 8;
+const STAP_A: u8 = 24;
+const FU_A: u8 = 28;
+const TYPE_MASK: u8 = 0x1f;
+const FU_START: u8 = 0x80;
+
+/// Parameter sets longer than this are not kept: real ones are 10-60 bytes, with VUI and scaling lists under 300.
+const PARAMETER_SET_MAX: usize = 512;
+
+/// Whether an IDR slice or parameter sets are in `payload`.
+pub(super) fn inspect(payload: &[u8]) -> Inspection {
+    let mut inspection = Inspection::default();
+    each_unit(payload, |kind, _| match kind {
+        IDR => inspection.keyframe = true,
+        SPS | PPS => inspection.parameters = true,
+        _ => {}
+    });
+    inspection
+}
+
+/// Calls `each` with type and bytes of every NAL unit that starts in `payload`; fragments give their first bytes.
+fn each_unit(payload: &[u8], mut each: impl FnMut(u8, &[u8])) {
+    let Some(&first) = payload.first() else {
+        return;
+    };
+    match first & TYPE_MASK {
+        STAP_A => {
+            let mut rest = &payload[1..];
+            while let [high, low, tail @ ..] = rest {
+                let length = usize::from(u16::from_be_bytes([*high, *low]));
+                let Some((unit, after)) = tail.split_at_checked(length) else {
+                    return;
+                };
+                if let Some(&header) = unit.first() {
+                    each(header & TYPE_MASK, unit);
+                }
+                rest = after;
+            }
+        }
+        FU_A => {
+            if let Some(&header) = payload.get(1)
+                && header & FU_START != 0
+            {
+                each(header & TYPE_MASK, &[]);
+            }
+        }
+        kind @ 1..=23 => each(kind, payload),
+        _ => {}
+    }
+}
+
+/// The last sequence and picture parameter sets of a layer, kept apart because OBS may send them in different packets.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ParameterSets {
+    sps: Vec<u8>,
+    pps: Vec<u8>,
+}
+
+impl ParameterSets {
+    /// Remembers what `payload` holds.
+    pub(crate) fn learn(&mut self, payload: &[u8]) {
+        each_unit(payload, |kind, unit| {
+            let kept = match kind {
+                SPS => &mut self.sps,
+                PPS => &mut self.pps,
+                _ => return,
+            };
+            if !unit.is_empty() && unit.len() <= PARAMETER_SET_MAX && kept != unit {
+                kept.clear();
+                kept.extend_from_slice(unit);
+            }
+        });
+    }
+
+    /// Both sets as one STAP-A payload, for a viewer who starts at an IDR that came without them.
+    pub(crate) fn payload(&self) -> Option<Arc<[u8]>> {
+        if self.sps.is_empty() || self.pps.is_empty() {
+            return None;
+        }
+        // RFC 6184 section 5.7.1: F is 0, NRI the highest of the units'.
+        let importance = (self.sps[0] | self.pps[0]) & 0x60;
+        let mut out = Vec::with_capacity(5 + self.sps.len() + self.pps.len());
+        out.push(importance | STAP_A);
+        for unit in [&self.sps, &self.pps] {
+            let length = u16::try_from(unit.len()).expect("bounded by PARAMETER_SET_MAX");
+            out.extend_from_slice(&length.to_be_bytes());
+            out.extend_from_slice(unit);
+        }
+        Some(out.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPS_UNIT: &[u8] = &[0x67, 0x64, 0x00, 0x28, 0xac];
+    const PPS_UNIT: &[u8] = &[0x68, 0xee, 0x3c, 0x80];
+
+    fn check(payload: &[u8], keyframe: bool, parameters: bool) {
+        let seen = inspect(payload);
+        assert_eq!(
+            (seen.keyframe, seen.parameters),
+            (keyframe, parameters),
+            "{payload:02x?}"
+        );
+    }
+
+    #[test]
+    fn every_packaging_of_an_idr_is_seen() {
+        check(&[0x65, 1, 2], true, false);
+        check(&[0x41, 1, 2], false, false);
+        check(SPS_UNIT, false, true);
+        check(PPS_UNIT, false, true);
+        check(&[0x78, 0, 2, 0x68, 1, 0, 2, 0x65, 9], true, true);
+        check(&[0x7c, 0x85, 1], true, false);
+        check(&[0x7c, 0x45, 1], false, false);
+        check(&[0x7c, 0x05, 1], false, false);
+        check(&[0x7c, 0x81, 1], false, false);
+    }
+
+    #[test]
+    fn nonsense_is_nothing_special() {
+        check(&[], false, false);
+        check(&[0x78], false, false);
+        check(&[0x78, 0], false, false);
+        check(&[0x78, 0xff, 0xff, 0x65], false, false);
+        check(&[0x78, 0, 0, 0, 0], false, false);
+        check(&[0x7c], false, false);
+        check(&[0x00, 0x65], false, false);
+        check(&[0x1f, 0x65], false, false);
+    }
+
+    #[test]
+    fn parameter_sets_sent_apart_come_back_together() {
+        let mut sets = ParameterSets::default();
+        assert!(sets.payload().is_none());
+        sets.learn(SPS_UNIT);
+        assert!(sets.payload().is_none());
+        sets.learn(PPS_UNIT);
+        let joined = sets.payload().expect("both are known");
+        check(&joined, false, true);
+        let mut again = ParameterSets::default();
+        again.learn(&joined);
+        assert_eq!(again.sps, SPS_UNIT);
+        assert_eq!(again.pps, PPS_UNIT);
+    }
+
+    #[test]
+    fn a_monstrous_parameter_set_is_not_kept() {
+        let mut sets = ParameterSets::default();
+        let mut monster = vec![0x67; 2000];
+        monster[1] = 0x42;
+        sets.learn(&monster);
+        assert!(sets.sps.is_empty());
+    }
+}

@@ -1,0 +1,277 @@
+//! One track on its way to one viewer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::gop::GopCache;
+use super::sequence::SequenceRewriter;
+use super::timeline::Timeline;
+use super::vp8::Vp8Rewriter;
+use crate::packet::{MediaPacket, Orientation};
+
+/// A replay is sent this many times faster than the stream itself.
+const REPLAY_FACTOR: u64 = 4;
+
+/// Slower than this a replay would not be worth its name; faster than that it would flood a home router.
+const REPLAY_BPS: std::ops::RangeInclusive<u64> = 10_000_000..=50_000_000;
+
+/// Bytes that a replay may send at once: 30 packets, what a pacer would let through in a few milliseconds.
+const REPLAY_BURST: u64 = 36_000;
+
+/// How often an unfinished replay goes on.
+pub(crate) const REPLAY_TICK: Duration = Duration::from_millis(5);
+
+/// Between two replays that a lossy viewer asks for.
+const REPLAY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// One packet as it must leave; the payload is still the source's.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) wallclock: Instant,
+    pub(crate) marker: bool,
+    pub(crate) payload: Arc<[u8]>,
+    /// PictureID and TL0PICIDX to write into the payload descriptor.
+    pub(crate) vp8: Option<(u16, Option<u8>)>,
+    pub(crate) red: bool,
+    pub(crate) audio_level: Option<(i8, bool)>,
+    pub(crate) orientation: Option<Orientation>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// For a first packet (audio) or a keyframe (video).
+    Waiting,
+    /// The kept group of pictures is being sent.
+    Replaying {
+        cursor: u64,
+        rate_bps: u64,
+        credit: u64,
+        last: Instant,
+    },
+    /// Packets go out as they come.
+    Live,
+}
+
+/// Rewrites one track for one viewer.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    clock_rate: u32,
+    state: State,
+    /// The layer that is being sent or waited for.
+    layer: usize,
+    /// A layer to change to at its next keyframe.
+    next_layer: Option<usize>,
+    sequence: SequenceRewriter,
+    timeline: Timeline,
+    vp8: Vp8Rewriter,
+    last_replay: Option<Instant>,
+}
+
+impl Forwarder {
+    /// A forwarder that waits for its first packet, in a clock of `clock_rate` Hz.
+    pub(crate) fn new(clock_rate: u32) -> Self {
+        Self {
+            clock_rate,
+            state: State::Waiting,
+            layer: 0,
+            next_layer: None,
+            sequence: SequenceRewriter::default(),
+            timeline: Timeline::new(clock_rate),
+            vp8: Vp8Rewriter::default(),
+            last_replay: None,
+        }
+    }
+
+    /// The source is another one now (take-over, codec change); the viewer's stream goes on.
+    pub(crate) fn reset(&mut self, clock_rate: u32) {
+        if clock_rate != self.clock_rate {
+            self.clock_rate = clock_rate;
+            self.timeline = Timeline::new(clock_rate);
+        }
+        self.state = State::Waiting;
+        self.layer = 0;
+        self.next_layer = None;
+    }
+
+    /// Whether nothing can be sent before a keyframe comes.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting)
+    }
+
+    /// Whether a replay wants to go on after [`REPLAY_TICK`].
+    pub(crate) fn is_replaying(&self) -> bool {
+        matches!(self.state, State::Replaying { .. })
+    }
+
+    /// The layer that is sent, if any.
+    pub(crate) fn current_layer(&self) -> Option<usize> {
+        (!self.is_waiting()).then_some(self.layer)
+    }
+
+    /// The layer that a keyframe is wanted of.
+    pub(crate) fn wanted_layer(&self) -> Option<usize> {
+        self.next_layer
+            .or_else(|| self.is_waiting().then_some(self.layer))
+    }
+
+    /// Chooses a layer; the change happens at that layer's next keyframe, so that no picture lacks its references.
+    pub(crate) fn choose_layer(&mut self, layer: usize) {
+        if self.is_waiting() {
+            self.layer = layer;
+            self.next_layer = None;
+        } else {
+            self.next_layer = (layer != self.layer).then_some(layer);
+        }
+    }
+
+    /// A group of pictures began in `layer`: start or change there if it is the one wanted.
+    pub(crate) fn on_gop(&mut self, now: Instant, layer: usize, gop: &GopCache, bps: u64) {
+        if self.wanted_layer() == Some(layer) {
+            self.replay(now, layer, gop, bps);
+        }
+    }
+
+    /// Starts from the kept group of pictures. `bps` is the layer's own rate.
+    pub(crate) fn replay(&mut self, now: Instant, layer: usize, gop: &GopCache, bps: u64) {
+        if !gop.is_intact() {
+            return;
+        }
+        let (Some(first), Some(live)) = (gop.get(gop.first()), gop.live_edge()) else {
+            return;
+        };
+        let rate_bps = (bps * REPLAY_FACTOR).clamp(*REPLAY_BPS.start(), *REPLAY_BPS.end());
+        let span_out = Duration::from_micros(gop.bytes() as u64 * 8_000_000 / rate_bps);
+        self.layer = layer;
+        self.next_layer = None;
+        self.last_replay = Some(now);
+        self.sequence.restart(gop.gop_sequence());
+        self.timeline.restart_squeezed(
+            gop.gop_timestamp(),
+            live.timestamp,
+            live.wallclock,
+            span_out,
+            gop.frames(),
+        );
+        if let Some(ids) = first.inspection.vp8 {
+            self.vp8.restart(ids);
+        }
+        self.state = State::Replaying {
+            cursor: gop.first(),
+            rate_bps,
+            credit: REPLAY_BURST,
+            last: now,
+        };
+    }
+
+    /// A viewer lost its picture and the publisher does not listen: show the group again from its start.
+    pub(crate) fn replay_for_loss(&mut self, now: Instant, gop: &GopCache, bps: u64) -> bool {
+        let too_soon = self
+            .last_replay
+            .is_some_and(|last| now.saturating_duration_since(last) < REPLAY_INTERVAL);
+        if too_soon || !matches!(self.state, State::Live) || !gop.is_intact() {
+            return false;
+        }
+        self.replay(now, self.layer, gop, bps);
+        true
+    }
+
+    /// Sends what the replay's pace allows; afterwards the forwarder may be live.
+    pub(crate) fn advance(&mut self, now: Instant, gop: &GopCache, mut emit: impl FnMut(Outgoing)) {
+        let State::Replaying {
+            mut cursor,
+            rate_bps,
+            mut credit,
+            last,
+        } = self.state
+        else {
+            return;
+        };
+        if cursor < gop.first() || !gop.is_intact() {
+            // A newer group began, or the group outgrew its limits.
+            self.state = State::Waiting;
+            if gop.is_intact() {
+                self.replay(now, self.layer, gop, rate_bps / REPLAY_FACTOR);
+                self.advance(now, gop, emit);
+            }
+            return;
+        }
+        if cursor == gop.first()
+            && let (Some(parameters), Some(first)) = (gop.missing_parameters(), gop.get(cursor))
+        {
+            let outgoing = self.inserted(parameters.clone(), first);
+            emit(outgoing);
+        }
+        let elapsed =
+            u64::try_from(now.saturating_duration_since(last).as_micros()).unwrap_or(u64::MAX);
+        credit = credit.saturating_add(elapsed.saturating_mul(rate_bps) / 8_000_000);
+        while let Some(packet) = gop.get(cursor) {
+            let cost = packet.payload.len() as u64;
+            if credit < cost {
+                self.state = State::Replaying {
+                    cursor,
+                    rate_bps,
+                    credit,
+                    last: now,
+                };
+                return;
+            }
+            credit -= cost;
+            cursor += 1;
+            if let Some(outgoing) = self.rewrite(packet) {
+                emit(outgoing);
+            }
+        }
+        self.state = State::Live;
+    }
+
+    /// A packet of `layer` just came. Video that is not live is served from the group instead.
+    pub(crate) fn forward(&mut self, layer: usize, packet: &MediaPacket) -> Option<Outgoing> {
+        match self.state {
+            State::Live if layer == self.layer => self.rewrite(packet),
+            _ => None,
+        }
+    }
+
+    /// A packet of a track without keyframes (audio) just came.
+    pub(crate) fn forward_audio(&mut self, packet: &MediaPacket) -> Option<Outgoing> {
+        if self.is_waiting() {
+            self.sequence.restart(packet.sequence);
+            self.timeline.restart(packet.timestamp, packet.wallclock);
+            self.state = State::Live;
+        }
+        self.rewrite(packet)
+    }
+
+    fn rewrite(&mut self, packet: &MediaPacket) -> Option<Outgoing> {
+        let sequence = self.sequence.rewrite(packet.sequence)?;
+        let (timestamp, wallclock) = self.timeline.rewrite(packet.timestamp, packet.wallclock);
+        Some(Outgoing {
+            sequence,
+            timestamp,
+            wallclock,
+            marker: packet.marker,
+            payload: packet.payload.clone(),
+            vp8: packet.inspection.vp8.map(|ids| self.vp8.rewrite(ids)),
+            red: packet.red,
+            audio_level: packet.audio_level,
+            orientation: packet.orientation,
+        })
+    }
+
+    fn inserted(&mut self, payload: Arc<[u8]>, before: &MediaPacket) -> Outgoing {
+        let (timestamp, wallclock) = self.timeline.rewrite(before.timestamp, before.wallclock);
+        Outgoing {
+            sequence: self.sequence.insert(),
+            timestamp,
+            wallclock,
+            marker: false,
+            payload,
+            vp8: None,
+            red: false,
+            audio_level: None,
+            orientation: None,
+        }
+    }
+}

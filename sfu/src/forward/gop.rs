@@ -1,0 +1,295 @@
+//! The last group of pictures of a layer, kept so that a late joiner has a picture at once although OBS and FFmpeg
+//! ignore keyframe requests.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::timeline::is_newer;
+use crate::api::CodecKind;
+use crate::codec::ParameterSets;
+use crate::packet::MediaPacket;
+
+/// 20 seconds at 6 Mbit/s, what a stage sends with the longest keyframe interval that encoders offer.
+const BYTES_MAX: usize = 16 << 20;
+
+/// A publisher that answers keyframe requests needs no long memory: two seconds at 6 Mbit/s.
+const BYTES_MAX_RESPONSIVE: usize = 3 << 19;
+
+/// `BYTES_MAX` in small packets of 1,000 bytes.
+const PACKETS_MAX: usize = 16 << 10;
+
+/// What [`GopCache::push`] noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// A packet like any other.
+    Continues,
+    /// With this packet a new group of pictures became known; it begins at [`GopCache::first`].
+    StartsGop,
+}
+
+/// Packets by arrival, addressed by a running index that survives trimming.
+#[derive(Debug)]
+pub(crate) struct GopCache {
+    kind: CodecKind,
+    packets: VecDeque<MediaPacket>,
+    /// Index of `packets[0]`.
+    first: u64,
+    bytes: usize,
+    /// Whether `packets` begins with a keyframe and nothing was lost to a limit since.
+    intact: bool,
+    /// Source sequence number at which the group begins.
+    gop_sequence: u64,
+    gop_timestamp: u32,
+    /// The access unit that is arriving.
+    unit_first: u64,
+    unit_timestamp: Option<u32>,
+    unit_has_parameters: bool,
+    /// Distinct timestamps since the group began.
+    frames: u32,
+    parameter_sets: ParameterSets,
+    /// To be sent before the group, when its IDR came without parameter sets.
+    missing_parameters: Option<Arc<[u8]>>,
+}
+
+impl GopCache {
+    /// An empty cache for packets of this codec.
+    pub(crate) fn new(kind: CodecKind) -> Self {
+        Self {
+            kind,
+            packets: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            intact: false,
+            gop_sequence: 0,
+            gop_timestamp: 0,
+            unit_first: 0,
+            unit_timestamp: None,
+            unit_has_parameters: false,
+            frames: 0,
+            parameter_sets: ParameterSets::default(),
+            missing_parameters: None,
+        }
+    }
+
+    /// Keeps `packet`. `responsive`: the publisher answers keyframe requests, so little memory is enough.
+    pub(crate) fn push(&mut self, packet: &MediaPacket, responsive: bool) -> Pushed {
+        if packet.inspection.parameters {
+            self.parameter_sets.learn(&packet.payload);
+        }
+        let is_new_unit = match self.unit_timestamp {
+            None => true,
+            Some(current) => is_newer(packet.timestamp, current),
+        };
+        if is_new_unit {
+            self.begin_unit(packet.timestamp);
+        } else if self.unit_timestamp != Some(packet.timestamp) {
+            // Late, by reordering or repair: part of the kept group or of no use.
+            if self.intact && packet.sequence >= self.gop_sequence {
+                self.append(packet, responsive);
+            }
+            return Pushed::Continues;
+        }
+        self.unit_has_parameters |= packet.inspection.parameters;
+        self.append(packet, responsive);
+        let is_known = self.intact && self.gop_timestamp == packet.timestamp;
+        if packet.inspection.keyframe && !is_known {
+            self.begin_gop(packet);
+            return Pushed::StartsGop;
+        }
+        Pushed::Continues
+    }
+
+    fn begin_unit(&mut self, timestamp: u32) {
+        self.unit_timestamp = Some(timestamp);
+        self.unit_first = self.end();
+        self.unit_has_parameters = false;
+        self.frames = self.frames.saturating_add(1);
+        if !self.intact {
+            self.trim_to(self.unit_first);
+        }
+    }
+
+    fn begin_gop(&mut self, packet: &MediaPacket) {
+        self.trim_to(self.unit_first);
+        self.intact = true;
+        self.gop_timestamp = packet.timestamp;
+        self.gop_sequence = self
+            .packets
+            .iter()
+            .map(|kept| kept.sequence)
+            .min()
+            .unwrap_or(packet.sequence);
+        self.frames = 1;
+        self.missing_parameters = (self.kind == CodecKind::H264 && !self.unit_has_parameters)
+            .then(|| self.parameter_sets.payload())
+            .flatten();
+    }
+
+    fn append(&mut self, packet: &MediaPacket, responsive: bool) {
+        let bytes_max = if responsive {
+            BYTES_MAX_RESPONSIVE
+        } else {
+            BYTES_MAX
+        };
+        if self.bytes + packet.payload.len() > bytes_max || self.packets.len() >= PACKETS_MAX {
+            self.intact = false;
+            self.trim_to(self.end());
+            self.unit_first = self.end();
+        }
+        self.bytes += packet.payload.len();
+        self.packets.push_back(packet.clone());
+    }
+
+    fn trim_to(&mut self, index: u64) {
+        while self.first < index {
+            let Some(dropped) = self.packets.pop_front() else {
+                self.first = index;
+                return;
+            };
+            self.bytes -= dropped.payload.len();
+            self.first += 1;
+        }
+    }
+
+    /// Whether a viewer can start here.
+    pub(crate) fn is_intact(&self) -> bool {
+        self.intact
+    }
+
+    /// Index of the first packet kept: the start of the group when the cache is intact.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Index that the next packet will get.
+    pub(crate) fn end(&self) -> u64 {
+        self.first + self.packets.len() as u64
+    }
+
+    /// The packet with this index, unless it was trimmed or is yet to come.
+    pub(crate) fn get(&self, index: u64) -> Option<&MediaPacket> {
+        let at = usize::try_from(index.checked_sub(self.first)?).ok()?;
+        self.packets.get(at)
+    }
+
+    /// The newest packet in decoding order of the unit that is arriving.
+    pub(crate) fn live_edge(&self) -> Option<&MediaPacket> {
+        let timestamp = self.unit_timestamp?;
+        self.packets
+            .iter()
+            .rev()
+            .find(|packet| packet.timestamp == timestamp)
+    }
+
+    /// Source sequence number at which the group begins.
+    pub(crate) fn gop_sequence(&self) -> u64 {
+        self.gop_sequence
+    }
+
+    /// Timestamp of the group's keyframe.
+    pub(crate) fn gop_timestamp(&self) -> u32 {
+        self.gop_timestamp
+    }
+
+    /// Distinct timestamps in the group.
+    pub(crate) fn frames(&self) -> u32 {
+        self.frames
+    }
+
+    /// Payload bytes kept.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Parameter sets that must precede the group because its IDR came without (H.264 only).
+    pub(crate) fn missing_parameters(&self) -> Option<&Arc<[u8]>> {
+        self.missing_parameters.as_ref()
+    }
+
+    /// Every packet kept, oldest first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &MediaPacket> {
+        self.packets.iter()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "an epoch for virtual time")]
+mod tests {
+    use super::*;
+    use crate::codec::inspect;
+    use std::time::Instant;
+
+    fn packet(sequence: u64, timestamp: u32, payload: &[u8]) -> MediaPacket {
+        let now = Instant::now();
+        MediaPacket {
+            sequence,
+            timestamp,
+            marker: false,
+            arrival: now,
+            wallclock: now,
+            payload: payload.into(),
+            red: false,
+            audio_level: None,
+            orientation: None,
+            inspection: inspect(CodecKind::H264, payload),
+        }
+    }
+
+    const SPS: &[u8] = &[0x67, 0x42, 0xe0, 0x1f];
+    const PPS: &[u8] = &[0x68, 0xce];
+    const IDR: &[u8] = &[0x65, 1];
+    const SLICE: &[u8] = &[0x41, 1];
+
+    #[test]
+    fn a_group_begins_at_the_parameter_sets_of_its_idr() {
+        let mut gop = GopCache::new(CodecKind::H264);
+        assert_eq!(gop.push(&packet(1, 0, SLICE), false), Pushed::Continues);
+        assert!(!gop.is_intact());
+        gop.push(&packet(2, 3000, SPS), false);
+        gop.push(&packet(3, 3000, PPS), false);
+        assert_eq!(gop.push(&packet(4, 3000, IDR), false), Pushed::StartsGop);
+        assert_eq!(gop.push(&packet(5, 3000, IDR), false), Pushed::Continues);
+        gop.push(&packet(6, 6000, SLICE), false);
+        assert_eq!((gop.gop_sequence(), gop.end() - gop.first()), (2, 5));
+        assert_eq!(gop.frames(), 2);
+        assert!(gop.missing_parameters().is_none());
+    }
+
+    #[test]
+    fn a_bare_idr_gets_the_last_parameter_sets() {
+        let mut gop = GopCache::new(CodecKind::H264);
+        gop.push(&packet(1, 0, SPS), false);
+        gop.push(&packet(2, 0, PPS), false);
+        gop.push(&packet(3, 3000, IDR), false);
+        assert!(gop.missing_parameters().is_some());
+    }
+
+    #[test]
+    fn late_packets_join_their_group_only() {
+        let mut gop = GopCache::new(CodecKind::H264);
+        gop.push(&packet(10, 3000, SPS), false);
+        gop.push(&packet(11, 3000, IDR), false);
+        gop.push(&packet(13, 6000, SLICE), false);
+        gop.push(&packet(12, 3000, IDR), false);
+        gop.push(&packet(9, 0, SLICE), false);
+        let kept: Vec<u64> = gop.iter().map(|kept| kept.sequence).collect();
+        assert_eq!(kept, [10, 11, 13, 12]);
+    }
+
+    #[test]
+    fn a_group_that_outgrows_its_limit_is_given_up_until_the_next() {
+        let mut gop = GopCache::new(CodecKind::H264);
+        gop.push(&packet(1, 0, SPS), true);
+        gop.push(&packet(2, 0, IDR), true);
+        let mut big = vec![0; 1000];
+        big[0] = 0x41;
+        for i in 0..1600 {
+            gop.push(&packet(3 + i, 3000 * (1 + i as u32), &big), true);
+            assert!(gop.bytes() <= BYTES_MAX_RESPONSIVE);
+        }
+        assert!(!gop.is_intact());
+        gop.push(&packet(2000, 9_000_000, IDR), true);
+        assert!(gop.is_intact());
+        assert_eq!(gop.iter().count(), 1);
+    }
+}

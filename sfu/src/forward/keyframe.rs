@@ -1,0 +1,123 @@
+//! Keyframe requests to a publisher: merged, throttled, and given up where nobody listens.
+
+use std::time::{Duration, Instant};
+
+/// At most one request per layer in this time; a burst of joins costs one keyframe.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+/// A keyframe within this time of a request counts as its answer. Encoders answer with the next frame; the rest is
+/// round trip.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
+
+/// After so many requests in vain the sender is one that never answers (OBS, FFmpeg).
+const UNANSWERED_MAX: u32 = 3;
+
+/// A sender that never answers is still asked this often: it may have been a bad network.
+const DEAF_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The requests for one layer.
+#[derive(Debug, Default)]
+pub(crate) struct KeyframeRequests {
+    wanted: bool,
+    last_sent: Option<Instant>,
+    unanswered: u32,
+    answered: bool,
+}
+
+impl KeyframeRequests {
+    /// Somebody needs a keyframe. Follow with [`Self::poll`].
+    pub(crate) fn want(&mut self) {
+        self.wanted = true;
+    }
+
+    /// Whether a request must go out now; it counts as sent.
+    pub(crate) fn poll(&mut self, now: Instant) -> bool {
+        if !self.wanted || self.due().is_some_and(|due| now < due) {
+            return false;
+        }
+        if let Some(last) = self.last_sent
+            && now.saturating_duration_since(last) >= INTERVAL
+        {
+            self.unanswered += 1;
+        }
+        self.last_sent = Some(now);
+        // Stays wanted until the keyframe comes: requests and keyframes get lost.
+        true
+    }
+
+    /// When [`Self::poll`] may next say yes; `None` for at once or never.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        if !self.wanted {
+            return None;
+        }
+        let interval = if self.is_deaf() {
+            DEAF_INTERVAL
+        } else {
+            INTERVAL
+        };
+        self.last_sent.map(|last| last + interval)
+    }
+
+    /// A keyframe began.
+    pub(crate) fn on_keyframe(&mut self, now: Instant) {
+        if self.wanted
+            && self
+                .last_sent
+                .is_some_and(|sent| now.saturating_duration_since(sent) < ANSWER_WITHIN)
+        {
+            self.answered = true;
+        }
+        self.wanted = false;
+        self.unanswered = 0;
+    }
+
+    /// Whether this sender seems to ignore requests.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.unanswered >= UNANSWERED_MAX
+    }
+
+    /// Whether this sender was seen to answer.
+    pub(crate) fn answers(&self) -> bool {
+        self.answered && !self.is_deaf()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "an epoch for virtual time")]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_hundred_wishes_in_a_burst_are_one_request() {
+        let start = Instant::now();
+        let mut requests = KeyframeRequests::default();
+        let mut sent = 0;
+        for i in 0..100 {
+            requests.want();
+            sent += u32::from(requests.poll(start + MS * i));
+        }
+        assert_eq!(sent, 1);
+        requests.on_keyframe(start + 120 * MS);
+        assert!(requests.answers());
+        assert!(!requests.poll(start + 1000 * MS));
+    }
+
+    #[test]
+    fn a_lost_request_is_repeated_and_a_deaf_sender_is_left_in_peace() {
+        let start = Instant::now();
+        let mut requests = KeyframeRequests::default();
+        requests.want();
+        let mut sent = Vec::new();
+        for i in 0..20_000 {
+            if requests.poll(start + MS * i) {
+                sent.push(i);
+            }
+        }
+        assert_eq!(sent, [0, 500, 1000, 1500, 11_500]);
+        assert!(requests.is_deaf());
+        requests.on_keyframe(start + 20_000 * MS);
+        assert!(!requests.is_deaf());
+    }
+}

@@ -1,0 +1,17 @@
+//! From one source's packets to one viewer's continuous stream: sequence numbers, timestamps and codec counters go on
+//! without a jump whatever the source does (layer switch, take-over, late join).
+
+mod forwarder;
+mod gop;
+mod keyframe;
+mod rate;
+mod select;
+mod sequence;
+mod timeline;
+mod vp8;
+
+pub(crate) use forwarder::{Forwarder, Outgoing, REPLAY_TICK};
+pub(crate) use gop::{GopCache, Pushed};
+pub(crate) use keyframe::KeyframeRequests;
+pub(crate) use rate::RateMeter;
+pub(crate) use select::{LayerView, Selector};

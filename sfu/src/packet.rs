@@ -1,0 +1,45 @@
+//! The packet as the router sees it: decrypted, inspected once, shared by everybody who gets it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::codec::Inspection;
+
+/// How a picture must be turned to be upright (the `3gpp:video-orientation` header extension).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Orientation {
+    /// As it is.
+    Deg0,
+    /// Clockwise by 90 degrees.
+    Deg90,
+    /// Upside down.
+    Deg180,
+    /// Counter-clockwise by 90 degrees.
+    Deg270,
+}
+
+/// One RTP packet of one layer. Cloning shares the payload.
+#[derive(Debug, Clone)]
+pub struct MediaPacket {
+    /// The source's sequence number, extended to 64 bits.
+    pub sequence: u64,
+    /// The source's RTP timestamp in its codec's clock.
+    pub timestamp: u32,
+    /// The RTP marker bit.
+    pub marker: bool,
+    /// When its datagram was received.
+    pub arrival: Instant,
+    /// When it was captured, on our clock, as well as is known: from sender reports, else its arrival. Sound and
+    /// picture of one publication share the mapping, so that viewers can play them in step.
+    pub wallclock: Instant,
+    /// RTP payload without header.
+    pub payload: Arc<[u8]>,
+    /// Whether the payload is RFC 2198 redundancy around the codec's own.
+    pub red: bool,
+    /// RFC 6464: -dBov and voice activity.
+    pub audio_level: Option<(i8, bool)>,
+    /// Which way is up.
+    pub orientation: Option<Orientation>,
+    /// What the codec's inspector saw.
+    pub(crate) inspection: Inspection,
+}

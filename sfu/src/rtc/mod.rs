@@ -1,0 +1,373 @@
+//! One WebRTC peer connection. The only place that names str0m: its API changes with every release.
+
+mod config;
+mod dtls;
+mod media;
+mod sdp;
+mod stun;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
+use str0m::net::{Protocol, Receive, TcpType};
+use str0m::rtp::{RtpPacket, RtpWrite, Ssrc};
+use str0m::{Candidate, IceCreds, Rtc};
+
+pub use config::Certificate;
+pub(crate) use media::{PayloadTypes, Sections};
+pub(crate) use sdp::count_sections;
+pub(crate) use stun::BindingRequest;
+
+use crate::api::{Codec, Datagram, Refusal, Transmit, Transport};
+use crate::forward::Outgoing;
+use crate::packet::MediaPacket;
+
+/// Names an m-section of a peer.
+pub(crate) type Mid = str0m::media::Mid;
+
+/// Names a simulcast layer of an m-section.
+pub(crate) type Rid = str0m::media::Rid;
+
+/// Remote candidates that are taken from one peer; the rest is ignored. Browsers gather under twenty.
+const REMOTE_CANDIDATES_MAX: usize = 64;
+
+/// What a peer has to say after a mutation.
+#[derive(Debug)]
+pub(crate) enum PeerOutput {
+    Transmit(Transmit),
+    Connected,
+    /// The remote side closed.
+    Closed,
+    /// Consent was lost.
+    Disconnected,
+    Packet {
+        mid: Mid,
+        /// `None` without simulcast.
+        rid: Option<Rid>,
+        codec: Codec,
+        packet: MediaPacket,
+    },
+    /// A packet that was too long to forward, or of no known codec.
+    Unusable,
+    KeyframeWanted {
+        mid: Mid,
+    },
+    Estimate {
+        bps: u64,
+    },
+    /// The other side's clock: its NTP time for an RTP timestamp of this track, in microseconds.
+    SenderReport {
+        mid: Mid,
+        ntp_us: u64,
+        timestamp: u32,
+    },
+}
+
+/// A publisher's or viewer's connection.
+pub(crate) struct RtcPeer {
+    rtc: Rtc,
+    candidates: Vec<Candidate>,
+    remote_candidates: usize,
+    /// The last remote offer, to be played again with other credentials at an ICE restart.
+    offer: String,
+    pending: Option<SdpPendingOffer>,
+    sections: Sections,
+    /// Streams that were seen, by SSRC.
+    streams: Vec<media::Incoming>,
+}
+
+impl RtcPeer {
+    /// A peer that will be found at `candidates` (UDP first) under a fresh user fragment.
+    pub(crate) fn new(
+        now: Instant,
+        certificate: &Certificate,
+        candidates: &[(Transport, std::net::SocketAddr)],
+        estimate_bps: Option<u64>,
+    ) -> Self {
+        let mut rtc = config::build(now, certificate, IceCreds::new(), estimate_bps);
+        let mut kept = Vec::with_capacity(candidates.len());
+        for &(transport, address) in candidates {
+            let built = match transport {
+                Transport::Udp => Candidate::builder().udp().host(address).build(),
+                Transport::Tcp => Candidate::builder()
+                    .tcp()
+                    .host(address)
+                    .tcptype(TcpType::Passive)
+                    .build(),
+            };
+            // An address that ICE refuses (multicast, unspecified) is left out; the shell logs what it announces.
+            if let Ok(candidate) = built
+                && let Some(candidate) = rtc.add_local_candidate(candidate)
+            {
+                kept.push(candidate.clone());
+            }
+        }
+        Self {
+            rtc,
+            candidates: kept,
+            remote_candidates: 0,
+            offer: String::new(),
+            pending: None,
+            sections: Sections::default(),
+            streams: Vec::new(),
+        }
+    }
+
+    /// Our ICE user fragment and password.
+    pub(crate) fn credentials(&mut self) -> (String, String) {
+        let credentials = self.rtc.direct_api().local_ice_credentials();
+        (credentials.ufrag, credentials.pass)
+    }
+
+    /// Answers an SDP offer.
+    pub(crate) fn accept_offer(&mut self, offer: &str) -> Result<String, Refusal> {
+        let parsed = SdpOffer::from_sdp_string(offer)
+            .map_err(|error| Refusal::Malformed(error.to_string()))?;
+        let answer = self
+            .rtc
+            .sdp_api()
+            .accept_offer(parsed)
+            .map_err(|error| Refusal::NotAcceptable(error.to_string()))?;
+        offer.clone_into(&mut self.offer);
+        Ok(sdp::polish(&answer.to_sdp_string()))
+    }
+
+    /// Offers one audio and one video section to send in.
+    pub(crate) fn make_offer(&mut self) -> Result<String, Refusal> {
+        let mut api = self.rtc.sdp_api();
+        for kind in [MediaKind::Audio, MediaKind::Video] {
+            let mid = api.add_media(
+                kind,
+                Direction::SendOnly,
+                Some("proscenium".into()),
+                None,
+                None,
+            );
+            self.sections.add_own(mid, kind.is_audio());
+        }
+        let (offer, pending) = api
+            .apply()
+            .ok_or(Refusal::Full("an offer without changes"))?;
+        self.pending = Some(pending);
+        Ok(sdp::polish(&offer.to_sdp_string()))
+    }
+
+    /// Takes the answer to [`Self::make_offer`].
+    pub(crate) fn accept_answer(&mut self, answer: &str) -> Result<(), Refusal> {
+        let parsed = SdpAnswer::from_sdp_string(answer)
+            .map_err(|error| Refusal::Malformed(error.to_string()))?;
+        let pending = self.pending.take().ok_or_else(|| {
+            Refusal::NotAcceptable("this session was not offered anything, or has answered".into())
+        })?;
+        self.rtc
+            .sdp_api()
+            .accept_answer(pending, parsed)
+            .map_err(|error| Refusal::NotAcceptable(error.to_string()))
+    }
+
+    /// Whether [`Self::make_offer`] still waits for its answer.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Adds trickled candidates; returns how many were of use.
+    pub(crate) fn add_candidates(&mut self, candidates: &[String]) -> usize {
+        let mut used = 0;
+        for text in candidates {
+            if self.remote_candidates >= REMOTE_CANDIDATES_MAX {
+                break;
+            }
+            if let Ok(candidate) = Candidate::from_sdp_string(text) {
+                self.remote_candidates += 1;
+                used += 1;
+                self.rtc.add_remote_candidate(candidate);
+            }
+        }
+        used
+    }
+
+    /// The remote side restarts ICE. Returns our new credentials and our candidates' attribute values.
+    pub(crate) fn restart_ice(
+        &mut self,
+        ufrag: &str,
+        pwd: &str,
+        candidates: &[String],
+    ) -> Result<(String, String, Vec<String>), Refusal> {
+        let offer = sdp::with_credentials(&self.offer, ufrag, pwd);
+        self.accept_offer(&offer)?;
+        self.remote_candidates = 0;
+        self.add_candidates(candidates);
+        let (ufrag, pwd) = self.credentials();
+        let own = self
+            .candidates
+            .iter()
+            .map(Candidate::to_sdp_string)
+            .collect();
+        Ok((ufrag, pwd, own))
+    }
+
+    /// The sections that were negotiated so far.
+    pub(crate) fn sections(&self) -> &Sections {
+        &self.sections
+    }
+
+    /// The payload types under which `codec` can be sent in section `mid`.
+    pub(crate) fn payload_types(&self, mid: Mid, codec: Codec) -> Option<PayloadTypes> {
+        media::payload_types(&self.rtc, mid, codec)
+    }
+
+    /// Feeds one datagram. `Err` says why the peer is beyond help.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        datagram: &Datagram<'_>,
+    ) -> Result<bool, String> {
+        let proto = match datagram.transport {
+            Transport::Udp => Protocol::Udp,
+            Transport::Tcp => Protocol::Tcp,
+        };
+        let Ok(receive) = Receive::new(
+            proto,
+            datagram.source,
+            datagram.destination,
+            datagram.payload,
+        ) else {
+            return Ok(false);
+        };
+        self.rtc
+            .handle_input(str0m::Input::Receive(now, receive))
+            .map(|()| true)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Lets time pass, and sends what [`Self::write`] was given.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), String> {
+        self.rtc
+            .handle_input(str0m::Input::Timeout(now))
+            .map_err(|error| error.to_string())
+    }
+
+    /// Starts a good-bye: RTCP BYE and DTLS close_notify, to be drained.
+    pub(crate) fn close(&mut self) -> Result<(), String> {
+        self.rtc.close().map_err(|error| error.to_string())
+    }
+
+    /// Whether anything can still come of this peer.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.rtc.is_alive()
+    }
+
+    /// Asks the publisher for a keyframe of one layer.
+    pub(crate) fn request_keyframe(&mut self, mid: Mid, rid: Option<Rid>) {
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, rid) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+        }
+    }
+
+    /// Tells the estimator how much there is to send, so that it probes for more.
+    pub(crate) fn set_desired_bitrate(&mut self, bps: u64) {
+        self.rtc.bwe().set_bitrate(0.into(), bps.into());
+    }
+
+    /// The SSRC under which section `mid` is sent, if it is.
+    pub(crate) fn sending_ssrc(&mut self, mid: Mid) -> Option<u32> {
+        let mut api = self.rtc.direct_api();
+        api.stream_tx_by_mid(mid, None).map(|stream| *stream.ssrc())
+    }
+
+    /// Queues one packet; it leaves with the next [`Self::handle_timeout`].
+    pub(crate) fn write(
+        &mut self,
+        ssrc: u32,
+        types: PayloadTypes,
+        nackable: bool,
+        outgoing: Outgoing,
+    ) {
+        let (pt, payload) = types.choose(outgoing.red, outgoing.payload);
+        let mut write = RtpWrite::new(
+            pt.into(),
+            outgoing.sequence.into(),
+            outgoing.timestamp,
+            outgoing.wallclock,
+            Arc::clone(&payload),
+        )
+        .marker(outgoing.marker)
+        .nackable(nackable)
+        .ext_vals(media::extensions(
+            outgoing.audio_level,
+            outgoing.orientation,
+        ));
+        if let Some((picture_id, tl0_pic_idx)) = outgoing.vp8
+            && let Some(patch) = media::vp8_patch(&payload, picture_id, tl0_pic_idx)
+        {
+            write = write.vp8_patch(patch);
+        }
+        if let Some(stream) = self.rtc.direct_api().stream_tx(&Ssrc::from(ssrc)) {
+            stream.write_rtp(write);
+        }
+    }
+
+    /// Drains to the next deadline.
+    pub(crate) fn poll(&mut self, into: &mut VecDeque<PeerOutput>) -> Result<Instant, String> {
+        loop {
+            match self.rtc.poll_output().map_err(|error| error.to_string())? {
+                str0m::Output::Timeout(at) => return Ok(at),
+                str0m::Output::Transmit(transmit) => {
+                    into.push_back(PeerOutput::Transmit(Transmit {
+                        transport: match transmit.proto {
+                            Protocol::Udp => Transport::Udp,
+                            _ => Transport::Tcp,
+                        },
+                        source: transmit.source,
+                        destination: transmit.destination,
+                        contents: transmit.contents.into(),
+                    }));
+                }
+                str0m::Output::Event(event) => self.on_event(event, into),
+            }
+        }
+    }
+
+    fn on_event(&mut self, event: str0m::Event, into: &mut VecDeque<PeerOutput>) {
+        use str0m::Event;
+        match event {
+            Event::Connected => into.push_back(PeerOutput::Connected),
+            Event::Closed => into.push_back(PeerOutput::Closed),
+            Event::IceConnectionStateChange(state) if state.is_disconnected() => {
+                into.push_back(PeerOutput::Disconnected);
+            }
+            Event::MediaAdded(added) => self.sections.add(&added),
+            Event::RtpPacket(packet) => into.push_back(self.on_packet(packet)),
+            Event::KeyframeRequest(request) => {
+                into.push_back(PeerOutput::KeyframeWanted { mid: request.mid });
+            }
+            Event::EgressBitrateEstimate(str0m::bwe::BweKind::Twcc { estimate, .. }) => {
+                into.push_back(PeerOutput::Estimate {
+                    bps: estimate.as_u64(),
+                });
+            }
+            Event::SenderFeedback(feedback) => into.push_back(media::sender_report(&feedback)),
+            _ => {}
+        }
+    }
+
+    fn on_packet(&mut self, packet: RtpPacket) -> PeerOutput {
+        let ssrc = *packet.header.ssrc;
+        let at = match self.streams.iter().position(|known| known.ssrc == ssrc) {
+            Some(at) => at,
+            None => match media::Incoming::discover(&mut self.rtc, ssrc) {
+                Some(incoming) if self.streams.len() < media::INCOMING_MAX => {
+                    self.streams.push(incoming);
+                    self.streams.len() - 1
+                }
+                _ => return PeerOutput::Unusable,
+            },
+        };
+        self.streams[at]
+            .packet(&self.rtc, packet)
+            .unwrap_or(PeerOutput::Unusable)
+    }
+}

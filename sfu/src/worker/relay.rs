@@ -1,0 +1,231 @@
+//! Streams that cross workers, and the end of publications.
+
+use std::time::Instant;
+
+use super::Worker;
+use crate::api::{Event, Output, TrackInfo};
+use crate::id::{PeerId, StreamId, WorkerId};
+use crate::relay::Relay;
+use crate::stream::{Feed, Publication, TRACKS_MAX, Track};
+
+impl Worker {
+    pub(super) fn on_relay(&mut self, now: Instant, from: WorkerId, message: Relay) {
+        match message {
+            Relay::Subscribe { stream } => self.on_subscribe(from, stream),
+            Relay::Unsubscribe { stream } => {
+                if let Some(slot) = self.stream_slot(stream)
+                    && let Some(stream) = self.stream_mut(slot)
+                {
+                    stream.relays.retain(|worker| *worker != from);
+                }
+            }
+            Relay::Tracks {
+                stream,
+                publisher,
+                tracks,
+            } => self.on_tracks(now, from, stream, publisher, &tracks),
+            Relay::Packet {
+                stream,
+                publisher,
+                track,
+                layer,
+                packet,
+            } => {
+                let (track, layer) = (usize::from(track), usize::from(layer));
+                match self.relayed_slot(from, stream, publisher, track, layer) {
+                    Some(slot) => self.route(now, slot, track, layer, packet),
+                    None => self.stats.dropped_stale += 1,
+                }
+            }
+            Relay::Keyframe {
+                stream,
+                track,
+                layer,
+            } => {
+                let Some(slot) = self.stream_slot(stream) else {
+                    return;
+                };
+                if let Some(layer) = self
+                    .stream_mut(slot)
+                    .and_then(|stream| stream.publication.as_mut())
+                    .and_then(|publication| publication.tracks.get_mut(usize::from(track)))
+                    .and_then(|track| track.layers.get_mut(usize::from(layer)))
+                {
+                    layer.requests.want();
+                }
+                self.ask_keyframes(now, slot);
+            }
+            Relay::Ended { stream, publisher } => {
+                let Some(slot) = self.stream_slot(stream) else {
+                    return;
+                };
+                if self.is_publishing(slot, publisher) {
+                    self.end_publication(slot, Feed::Relay(from));
+                }
+            }
+        }
+    }
+
+    fn on_subscribe(&mut self, from: WorkerId, id: StreamId) {
+        // The stream is unknown when the subscription outlived it; the shell then tells the other side.
+        let Some(slot) = self.ensure_stream(id) else {
+            return;
+        };
+        let Some(stream) = self.streams[slot].as_mut() else {
+            return;
+        };
+        if !stream.relays.contains(&from) {
+            stream.relays.push(from);
+        }
+        let Some(publication) = stream.publication.as_ref() else {
+            return;
+        };
+        self.outputs.push_back(Output::Relay {
+            to: from,
+            message: Relay::Tracks {
+                stream: id,
+                publisher: publication.publisher,
+                tracks: publication.infos(),
+            },
+        });
+        for (track, source) in publication.tracks.iter().enumerate() {
+            for (layer, kept) in source.layers.iter().enumerate() {
+                for packet in kept.gop.iter() {
+                    self.outputs.push_back(Output::Relay {
+                        to: from,
+                        message: Relay::Packet {
+                            stream: id,
+                            publisher: publication.publisher,
+                            track: u8::try_from(track).expect("bounded by TRACKS_MAX"),
+                            layer: u8::try_from(layer).expect("bounded by LAYERS_MAX"),
+                            packet: packet.clone(),
+                        },
+                    });
+                }
+            }
+        }
+    }
+
+    fn on_tracks(
+        &mut self,
+        now: Instant,
+        from: WorkerId,
+        stream: StreamId,
+        publisher: PeerId,
+        tracks: &[TrackInfo],
+    ) {
+        let Some(slot) = self.stream_slot(stream) else {
+            return;
+        };
+        let Some(stream) = self.streams[slot].as_mut() else {
+            return;
+        };
+        if stream.subscribed != Some(from) {
+            return;
+        }
+        let is_new = stream
+            .publication
+            .as_ref()
+            .is_none_or(|publication| publication.publisher != publisher);
+        if is_new {
+            stream.publication = Some(Publication::new(publisher, Feed::Relay(from), now));
+        }
+        if let Some(publication) = stream.publication.as_mut() {
+            for (at, info) in tracks.iter().take(TRACKS_MAX).enumerate() {
+                match publication.tracks.get(at) {
+                    Some(known) if known.info() == *info => {}
+                    Some(_) => publication.tracks[at] = Track::from_info(info),
+                    None => publication.tracks.push(Track::from_info(info)),
+                }
+            }
+        }
+        self.rebind_viewers(slot, is_new);
+        self.want_keyframes_for_waiting(now, slot);
+    }
+
+    fn relayed_slot(
+        &self,
+        from: WorkerId,
+        stream: StreamId,
+        publisher: PeerId,
+        track: usize,
+        layer: usize,
+    ) -> Option<usize> {
+        let slot = self.stream_slot(stream)?;
+        let publication = self.streams[slot].as_ref()?.publication.as_ref()?;
+        let is_current =
+            publication.publisher == publisher && publication.feed == Feed::Relay(from);
+        let exists = publication.tracks.get(track)?.layers.len() > layer;
+        (is_current && exists).then_some(slot)
+    }
+
+    fn is_publishing(&self, slot: usize, publisher: PeerId) -> bool {
+        self.streams[slot]
+            .as_ref()
+            .and_then(|stream| stream.publication.as_ref())
+            .is_some_and(|publication| publication.publisher == publisher)
+    }
+
+    /// A publication is over. Viewers stay and wait for the next one.
+    pub(super) fn end_publication(&mut self, slot: usize, feed: Feed) {
+        let Some(stream) = self.streams.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        if stream
+            .publication
+            .as_ref()
+            .is_none_or(|publication| publication.feed != feed)
+        {
+            return;
+        }
+        let Some(ended) = stream.publication.take() else {
+            return;
+        };
+        let id = stream.id;
+        for to in stream.relays.clone() {
+            self.outputs.push_back(Output::Relay {
+                to,
+                message: Relay::Ended {
+                    stream: id,
+                    publisher: ended.publisher,
+                },
+            });
+        }
+        if !matches!(feed, Feed::Relay(_)) {
+            self.emit(Event::Ended {
+                stream: id,
+                peer: ended.publisher,
+            });
+        }
+        self.rebind_viewers(slot, true);
+    }
+
+    /// Makes sure that packets come from where the publisher is, and only while somebody here watches.
+    pub(super) fn follow_origin(&mut self, slot: usize) {
+        let own = self.config.id;
+        let Some(stream) = self.streams.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        let wanted = stream
+            .origin
+            .filter(|origin| *origin != own && !stream.viewers.is_empty());
+        if stream.subscribed == wanted {
+            return;
+        }
+        let id = stream.id;
+        let previous = std::mem::replace(&mut stream.subscribed, wanted);
+        if let Some(to) = previous {
+            self.outputs.push_back(Output::Relay {
+                to,
+                message: Relay::Unsubscribe { stream: id },
+            });
+            self.end_publication(slot, Feed::Relay(to));
+        }
+        if let Some(to) = wanted {
+            self.outputs.push_back(Output::Relay {
+                to,
+                message: Relay::Subscribe { stream: id },
+            });
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What a worker counts. Plain numbers, written by its thread alone.
+
+use crate::demux::Found;
+
+/// Counters since the start, and a few gauges.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerStats {
+    /// Datagrams received.
+    pub datagrams_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// Datagrams to send.
+    pub datagrams_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
+    /// Media packets received from publishers and sources.
+    pub packets_in: u64,
+    /// Media packets written to viewers.
+    pub packets_forwarded: u64,
+    /// Packets sent to other workers.
+    pub packets_relayed: u64,
+    /// Keyframe requests from viewers.
+    pub keyframes_wanted: u64,
+    /// Keyframe requests to publishers, after merging and throttling.
+    pub keyframes_requested: u64,
+    /// Groups of pictures replayed to late joiners.
+    pub replays: u64,
+    /// Dropped: STUN for no known user fragment.
+    pub dropped_unknown_ufrag: u64,
+    /// Dropped: STUN with a wrong password.
+    pub dropped_not_authentic: u64,
+    /// Dropped: media or DTLS from an unknown address.
+    pub dropped_unknown_address: u64,
+    /// Dropped: neither STUN, DTLS, RTP nor RTCP, or malformed.
+    pub dropped_malformed: u64,
+    /// Dropped: too long, empty or of an unknown codec.
+    pub dropped_unusable: u64,
+    /// Dropped: from a publication that is over.
+    pub dropped_stale: u64,
+    /// Remote candidates that could not be used.
+    pub candidates_ignored: u64,
+    /// Peers lost to a panic of ours.
+    pub panics: u64,
+    /// Publishers now.
+    pub publishers: u64,
+    /// Viewers now.
+    pub viewers: u64,
+}
+
+impl WorkerStats {
+    pub(super) fn count_lost(&mut self, found: Found) {
+        match found {
+            Found::Peer(_) => {}
+            Found::UnknownUfrag => self.dropped_unknown_ufrag += 1,
+            Found::NotAuthentic => self.dropped_not_authentic += 1,
+            Found::UnknownAddress => self.dropped_unknown_address += 1,
+            Found::Unknown => self.dropped_malformed += 1,
+        }
+    }
+}

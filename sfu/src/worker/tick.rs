@@ -1,0 +1,269 @@
+//! What happens by the clock: keyframe requests that wait, layers, silence, peers that never came.
+
+use std::time::{Duration, Instant};
+
+use super::Worker;
+use crate::api::{CloseReason, Event, Output};
+use crate::relay::Relay;
+use crate::rtc::Mid;
+use crate::stream::Feed;
+
+/// How often a worker looks around.
+pub(super) const TICK: Duration = Duration::from_millis(100);
+
+/// A publisher without a packet for this long is silent.
+const SILENT_AFTER: Duration = Duration::from_secs(2);
+
+/// A connected peer without a single datagram (ICE consent comes every 5 s, RFC 7675) for this long is gone.
+const LOST_AFTER: Duration = Duration::from_secs(30);
+
+impl Worker {
+    pub(super) fn on_timeout(&mut self, now: Instant) {
+        self.fire_timers(now);
+        self.advance_replays(now);
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            self.tick(now);
+        }
+        self.flush(now);
+    }
+
+    fn tick(&mut self, now: Instant) {
+        for slot in 0..self.peers.len() {
+            let Some(peer) = self.peers[slot].as_ref() else {
+                continue;
+            };
+            if !peer.rtc.is_alive() {
+                self.remove_peer(slot, CloseReason::Remote);
+            } else if !peer.is_connected
+                && now.saturating_duration_since(peer.created) > crate::CONNECT_MAX
+            {
+                self.remove_peer(slot, CloseReason::NeverConnected);
+            } else if now.saturating_duration_since(peer.last_seen) > LOST_AFTER
+                && peer.is_connected
+            {
+                self.remove_peer(slot, CloseReason::Lost);
+            }
+        }
+        for slot in 0..self.streams.len() {
+            self.tick_stream(now, slot);
+        }
+    }
+
+    fn tick_stream(&mut self, now: Instant, slot: usize) {
+        let Some(stream) = self.streams[slot].as_mut() else {
+            return;
+        };
+        let is_idle =
+            stream.publication.is_none() && stream.viewers.is_empty() && stream.relays.is_empty();
+        if is_idle {
+            let id = stream.id;
+            self.streams[slot] = None;
+            self.by_stream.remove(&id);
+            return;
+        }
+        if let Some(publication) = stream.publication.as_mut()
+            && !matches!(publication.feed, Feed::Relay(_))
+            && !publication.tracks.is_empty()
+        {
+            let silent = now.saturating_duration_since(publication.last_packet) > SILENT_AFTER;
+            if silent != publication.is_silent {
+                publication.is_silent = silent;
+                let event = Event::Silent {
+                    stream: stream.id,
+                    peer: publication.publisher,
+                    silent,
+                };
+                self.emit(event);
+            }
+        }
+        self.want_keyframes_for_waiting(now, slot);
+        let has_layers = self.streams[slot]
+            .as_ref()
+            .and_then(|stream| stream.publication.as_ref())
+            .is_some_and(|publication| {
+                publication
+                    .tracks
+                    .iter()
+                    .any(|track| track.layers.len() > 1)
+            });
+        if has_layers {
+            let viewers = self.streams[slot]
+                .as_ref()
+                .map(|stream| stream.viewers.clone())
+                .unwrap_or_default();
+            for viewer in viewers {
+                self.select_layer(now, viewer);
+            }
+        }
+    }
+
+    /// Viewers that wait for a keyframe want one, unless a group of pictures is at hand.
+    pub(super) fn want_keyframes_for_waiting(&mut self, now: Instant, slot: usize) {
+        let Some(viewers) = self.streams[slot]
+            .as_ref()
+            .map(|stream| stream.viewers.clone())
+        else {
+            return;
+        };
+        for viewer in viewers {
+            let waits = self.peer_mut(viewer).is_some_and(|peer| {
+                peer.is_connected
+                    && peer
+                        .viewer
+                        .video
+                        .as_ref()
+                        .is_some_and(|leg| leg.forwarder.wanted_layer().is_some())
+            });
+            if waits {
+                self.start_video(now, viewer);
+            }
+        }
+        self.ask_keyframes(now, slot);
+    }
+
+    /// Sends the keyframe requests of a stream that are due.
+    pub(super) fn ask_keyframes(&mut self, now: Instant, stream_slot: usize) {
+        let Some(stream) = self.streams[stream_slot].as_mut() else {
+            return;
+        };
+        let id = stream.id;
+        let Some(publication) = stream.publication.as_mut() else {
+            return;
+        };
+        let feed = publication.feed;
+        let mut asked = Vec::new();
+        for (track, source) in publication.tracks.iter_mut().enumerate() {
+            for (layer, kept) in source.layers.iter_mut().enumerate() {
+                if kept.requests.poll(now) {
+                    asked.push((track, layer, source.mid, kept.rid));
+                }
+            }
+        }
+        for (track, layer, mid, rid) in asked {
+            match feed {
+                Feed::Peer(slot) => {
+                    let Some(mid) = mid else { continue };
+                    self.stats.keyframes_requested += 1;
+                    if let Some(peer) = self.peer_mut(slot) {
+                        peer.rtc.request_keyframe(mid, rid);
+                    }
+                    self.mark_dirty(slot);
+                }
+                Feed::Relay(to) => self.outputs.push_back(Output::Relay {
+                    to,
+                    message: Relay::Keyframe {
+                        stream: id,
+                        track: u8::try_from(track).expect("bounded by TRACKS_MAX"),
+                        layer: u8::try_from(layer).expect("bounded by LAYERS_MAX"),
+                    },
+                }),
+                // A camera's or the demo's group of pictures is short, and nobody can be asked.
+                Feed::Source => {}
+            }
+        }
+    }
+
+    /// A viewer asked for a keyframe: it lost something for good.
+    pub(super) fn on_keyframe_wanted(&mut self, now: Instant, slot: usize, mid: Mid) {
+        self.stats.keyframes_wanted += 1;
+        let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        let stream_slot = peer.stream;
+        let Some(leg) = peer.viewer.video.as_mut().filter(|leg| leg.is(mid)) else {
+            return;
+        };
+        let (Some(source), Some(current)) = (leg.source, leg.forwarder.current_layer()) else {
+            return;
+        };
+        let Some(publication) = self.streams[stream_slot]
+            .as_mut()
+            .and_then(|stream| stream.publication.as_mut())
+        else {
+            return;
+        };
+        let feed = publication.feed;
+        let Some(layer) = publication
+            .tracks
+            .get_mut(source.track)
+            .and_then(|track| track.layers.get_mut(current))
+        else {
+            return;
+        };
+        if feed == Feed::Source || layer.requests.is_deaf() {
+            if leg
+                .forwarder
+                .replay_for_loss(now, &layer.gop, layer.rate.bps())
+            {
+                self.stats.replays += 1;
+                if !self.replaying.contains(&slot) {
+                    self.replaying.push(slot);
+                }
+                self.replay_at = Some(now);
+            }
+        } else {
+            layer.requests.want();
+            self.ask_keyframes(now, stream_slot);
+        }
+    }
+
+    /// The bandwidth estimate of a viewer changed.
+    pub(super) fn on_estimate(&mut self, now: Instant, slot: usize, bps: u64) {
+        let Some(peer) = self.peer_mut(slot) else {
+            return;
+        };
+        peer.viewer.estimate_bps = Some(bps);
+        let stream = peer.stream;
+        self.select_layer(now, slot);
+        self.ask_keyframes(now, stream);
+    }
+
+    /// Chooses the layer that a viewer should have.
+    pub(super) fn select_layer(&mut self, now: Instant, slot: usize) {
+        let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        let Some(publication) = self.streams[peer.stream]
+            .as_mut()
+            .and_then(|stream| stream.publication.as_mut())
+        else {
+            return;
+        };
+        let viewer = &mut peer.viewer;
+        let Some(leg) = viewer.video.as_mut() else {
+            return;
+        };
+        let Some(track) = leg
+            .source
+            .and_then(|source| publication.tracks.get_mut(source.track))
+        else {
+            return;
+        };
+        if track.layers.len() < 2 {
+            return;
+        }
+        let views = track.views(now);
+        let current = leg.forwarder.current_layer();
+        if let Some(layer) = viewer
+            .selector
+            .choose(now, &views, current, viewer.estimate_bps)
+        {
+            leg.forwarder.choose_layer(layer);
+            if let Some(wanted) = leg.forwarder.wanted_layer() {
+                track.layers[wanted].requests.want();
+            }
+        }
+        let best = views.iter().map(|view| view.bps).max().unwrap_or(0);
+        let desired = best + best / 2;
+        if viewer.estimate_bps.is_some() && desired.abs_diff(viewer.desired_bps) > desired / 10 {
+            viewer.desired_bps = desired;
+            peer.rtc.set_desired_bitrate(desired);
+        }
+    }
+
+    /// The publisher's clock for one track. Sound and picture are mapped to ours together.
+    pub(super) fn on_sender_report(&mut self, slot: usize, mid: Mid, ntp_us: u64, timestamp: u32) {
+        let _ = (slot, mid, ntp_us, timestamp);
+    }
+}

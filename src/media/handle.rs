@@ -1,0 +1,542 @@
+//! The shell's way to the media threads.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sfu::{Codec, Command, Event, PeerId, Refusal, Reply, RequestId, Role, StreamId, WorkerId};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::counters::{Counters, METRICS};
+use super::directory::{Consequence, Directory, StreamKey};
+use super::source::Source;
+use super::thread::{Busy, Link, Message};
+use crate::clock;
+
+/// How long a media thread may take to answer. It does within milliseconds; in a storm of joins, within a second.
+const ANSWER_MAX: Duration = Duration::from_secs(8);
+
+/// Streams over all spaces; each takes up to 16 MB for its group of pictures while it is live.
+const STREAMS_MAX: usize = 4096;
+
+/// How often the directory looks for streams whose viewers waited long enough.
+const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// Under which right a stream that has a publisher is taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakeOver {
+    /// The space has a key, and it was presented.
+    Always,
+    /// An open space; SHA-256 of the bearer. The same bearer takes over; another one only what is silent.
+    SameOwner([u8; 32]),
+    /// An open space and no bearer: only a publisher that has not sent for two seconds.
+    OnlyIfSilent,
+}
+
+/// A session that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// Names the session's HTTP resource; cannot be guessed.
+    pub resource: Uuid,
+    /// The SDP answer, or for [`Handle::offer`] the offer.
+    pub sdp: String,
+    /// The ICE session's entity tag, without quotes.
+    pub etag: String,
+}
+
+/// What an ICE restart gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarted {
+    /// Our new user fragment.
+    pub ufrag: String,
+    /// Our new password.
+    pub pwd: String,
+    /// Our candidates, `candidate:...`.
+    pub candidates: Vec<String>,
+    /// The new entity tag, without quotes.
+    pub etag: String,
+}
+
+/// Why something was refused. Nothing is left behind by it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Nobody publishes this stream now.
+    #[error("nothing is live here yet; try again in a few seconds")]
+    NothingLive,
+    /// Somebody else publishes it.
+    #[error("somebody else is live here; stop that one first, or choose another stream name")]
+    Taken,
+    /// No media section can be used.
+    #[error("no media section can be accepted: {0}")]
+    NotAcceptable(String),
+    /// The body is not the SDP it should be.
+    #[error("the SDP cannot be parsed: {0}")]
+    Malformed(String),
+    /// There is no such session, or it ended.
+    #[error("there is no such session, or it has ended")]
+    UnknownResource,
+    /// A limit is reached.
+    #[error("the venue is full: {0}")]
+    Full(&'static str),
+    /// The server is shutting down.
+    #[error("the venue is closing")]
+    Stopping,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Malformed(why) => Self::Malformed(why),
+            Refusal::NotAcceptable(why) => Self::NotAcceptable(why),
+            Refusal::UnknownPeer => Self::UnknownResource,
+            Refusal::Full(what) => Self::Full(what),
+        }
+    }
+}
+
+struct Shared {
+    links: Vec<Link>,
+    directory: Directory,
+    counters: Vec<Arc<Counters>>,
+    candidates: Vec<SocketAddr>,
+    next_request: AtomicU64,
+    is_stopping: AtomicBool,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+/// A cheap, cloneable way to all media threads.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+impl Handle {
+    pub(super) fn start(
+        mut links: Vec<Link>,
+        events: Receiver<Event>,
+        candidates: Vec<SocketAddr>,
+    ) -> std::io::Result<Self> {
+        let mut threads: Vec<_> = links
+            .iter_mut()
+            .filter_map(|link| link.thread.take())
+            .collect();
+        let handle = Self(Arc::new(Shared {
+            counters: links.iter().map(Link::counters).collect(),
+            links,
+            directory: Directory::new(STREAMS_MAX),
+            candidates,
+            next_request: AtomicU64::new(1),
+            is_stopping: AtomicBool::new(false),
+            threads: Mutex::default(),
+        }));
+        let shared = handle.clone();
+        threads.push(
+            std::thread::Builder::new()
+                .name("directory".into())
+                .spawn(move || shared.keep_directory(&events))?,
+        );
+        *handle
+            .0
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = threads;
+        Ok(handle)
+    }
+
+    /// Who is live and which sessions exist.
+    pub fn directory(&self) -> &Directory {
+        &self.0.directory
+    }
+
+    /// One set of numbers per media thread.
+    pub fn counters(&self) -> Vec<Arc<Counters>> {
+        self.0.counters.clone()
+    }
+
+    /// The UDP addresses that candidates carry.
+    pub fn candidates(&self) -> &[SocketAddr] {
+        &self.0.candidates
+    }
+
+    /// Whether every media thread runs and none is told to stop.
+    pub fn is_healthy(&self) -> bool {
+        !self.is_stopping() && self.0.counters.iter().all(|counters| counters.is_alive())
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.0.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// A WHIP session.
+    ///
+    /// # Errors
+    /// `Taken`, `Malformed`, `NotAcceptable`, `Full` or `Stopping`.
+    pub async fn publish(
+        &self,
+        key: StreamKey,
+        offer: String,
+        right: TakeOver,
+    ) -> Result<Accepted, Refused> {
+        let reserved = self.reserve(&key, &right)?;
+        let (peer, stream, worker) = (reserved.peer, reserved.stream, reserved.worker);
+        let result = self
+            .ask(worker, |request| Command::Accept {
+                request,
+                peer,
+                stream,
+                role: Role::Publisher,
+                offer,
+                tracks: Vec::new(),
+                origin: None,
+            })
+            .await;
+        match result {
+            Ok(Reply::Sdp(sdp)) => {
+                self.displace(&reserved);
+                Ok(self.accepted(&key, Role::Publisher, peer, worker, sdp))
+            }
+            Ok(_) => Err(Refused::UnknownResource),
+            Err(refused) => {
+                self.0.directory.give_back(&key, reserved);
+                Err(refused)
+            }
+        }
+    }
+
+    /// A WHEP session.
+    ///
+    /// # Errors
+    /// `NothingLive`, `Malformed`, `NotAcceptable`, `Full` or `Stopping`.
+    pub async fn view(&self, key: &StreamKey, offer: String) -> Result<Accepted, Refused> {
+        let (peer, stream, worker, origin, tracks) = self.seat_viewer(key)?;
+        let command = |request| Command::Accept {
+            request,
+            peer,
+            stream,
+            role: Role::Viewer,
+            offer,
+            tracks,
+            origin: Some(origin),
+        };
+        match self.ask(worker, command).await? {
+            Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, peer, worker, sdp)),
+            _ => Err(Refused::UnknownResource),
+        }
+    }
+
+    /// A WHEP counter-offer: a session that waits for its [`Self::answer`] for 30 s.
+    ///
+    /// # Errors
+    /// `NothingLive`, `Full` or `Stopping`.
+    pub async fn offer(&self, key: &StreamKey) -> Result<Accepted, Refused> {
+        let (peer, stream, worker, origin, tracks) = self.seat_viewer(key)?;
+        let command = |request| Command::Offer {
+            request,
+            peer,
+            stream,
+            tracks,
+            origin: Some(origin),
+        };
+        match self.ask(worker, command).await? {
+            Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, peer, worker, sdp)),
+            _ => Err(Refused::UnknownResource),
+        }
+    }
+
+    /// The SDP answer to [`Self::offer`].
+    ///
+    /// # Errors
+    /// `UnknownResource`, `Malformed` or `NotAcceptable`; the last two end the session.
+    pub async fn answer(&self, resource: Uuid, answer: String) -> Result<(), Refused> {
+        let (peer, worker) = self.session(resource)?;
+        self.ask(worker, |request| Command::Answer {
+            request,
+            peer,
+            answer,
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Trickled candidates, `candidate:...`; those of no use are ignored.
+    ///
+    /// # Errors
+    /// `UnknownResource`.
+    pub async fn add_candidates(
+        &self,
+        resource: Uuid,
+        candidates: Vec<String>,
+    ) -> Result<(), Refused> {
+        let (peer, worker) = self.session(resource)?;
+        self.ask(worker, |request| Command::AddCandidates {
+            request,
+            peer,
+            candidates,
+        })
+        .await
+        .map(drop)
+    }
+
+    /// An ICE restart by the client.
+    ///
+    /// # Errors
+    /// `UnknownResource` or `NotAcceptable`; the session goes on as it was.
+    pub async fn restart_ice(
+        &self,
+        resource: Uuid,
+        ufrag: String,
+        pwd: String,
+        candidates: Vec<String>,
+    ) -> Result<Restarted, Refused> {
+        let (peer, worker) = self.session(resource)?;
+        let command = |request| Command::RestartIce {
+            request,
+            peer,
+            ufrag,
+            pwd,
+            candidates,
+        };
+        match self.ask(worker, command).await? {
+            Reply::Restarted {
+                ufrag,
+                pwd,
+                candidates,
+            } => Ok(Restarted {
+                ufrag,
+                pwd,
+                candidates,
+                etag: self
+                    .0
+                    .directory
+                    .renew_etag(resource)
+                    .ok_or(Refused::UnknownResource)?,
+            }),
+            _ => Err(Refused::UnknownResource),
+        }
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// `UnknownResource`.
+    #[expect(
+        clippy::unused_async,
+        reason = "one of a family, and free to wait some day"
+    )]
+    pub async fn close(&self, resource: Uuid) -> Result<(), Refused> {
+        let (peer, worker) = self.session(resource)?;
+        self.0.directory.apply(Event::Closed {
+            peer,
+            reason: sfu::CloseReason::Asked,
+        });
+        self.tell(worker, Command::Close { peer });
+        Ok(())
+    }
+
+    /// Takes a free stream for a source without WebRTC.
+    ///
+    /// # Errors
+    /// `Taken`, `Full` or `Stopping`.
+    #[expect(
+        clippy::unused_async,
+        reason = "one of a family, and free to wait some day"
+    )]
+    pub async fn open_source(&self, key: StreamKey, tracks: Vec<Codec>) -> Result<Source, Refused> {
+        let reserved = self.reserve(&key, &TakeOver::OnlyIfSilent)?;
+        let (peer, stream, worker) = (reserved.peer, reserved.stream, reserved.worker);
+        let count = tracks.len();
+        self.displace(&reserved);
+        self.tell(
+            worker,
+            Command::OpenSource {
+                stream,
+                peer,
+                tracks,
+            },
+        );
+        let packets = self.0.links[usize::from(worker.0)].packets();
+        Ok(Source::new(self.clone(), key, stream, peer, packets, count))
+    }
+
+    pub(super) fn end_source(&self, stream: StreamId, peer: PeerId) {
+        for at in 0..self.0.links.len() {
+            self.tell(worker_id(at), Command::Close { peer });
+        }
+        if let Some(consequence) = self.0.directory.apply(Event::Ended { stream, peer }) {
+            self.carry_out(&consequence);
+        }
+    }
+
+    /// Says good-bye to every session, waits for at most `deadline` until it was said, and stops the threads.
+    pub async fn drain(&self, deadline: Duration) {
+        self.0.is_stopping.store(true, Ordering::Relaxed);
+        for (peer, worker) in self.0.directory.sessions() {
+            self.tell(worker, Command::Close { peer });
+        }
+        let waited = tokio::time::timeout(deadline, async {
+            while !self.0.directory.sessions().is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        if waited.await.is_err() {
+            tracing::warn!("some sessions did not end in time");
+        }
+        for link in &self.0.links {
+            let _ = link.send(Message::Stop);
+        }
+        let threads = std::mem::take(
+            &mut *self
+                .0
+                .threads
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                let _ = thread.join();
+            }
+        });
+        if tokio::time::timeout(deadline, joined).await.is_err() {
+            tracing::warn!("a media thread did not end in time");
+        }
+    }
+
+    fn reserve(
+        &self,
+        key: &StreamKey,
+        right: &TakeOver,
+    ) -> Result<super::directory::Reserved, Refused> {
+        if self.is_stopping() {
+            return Err(Refused::Stopping);
+        }
+        self.0.directory.reserve(key, right, &self.loads())
+    }
+
+    fn seat_viewer(
+        &self,
+        key: &StreamKey,
+    ) -> Result<(PeerId, StreamId, WorkerId, WorkerId, Vec<sfu::TrackInfo>), Refused> {
+        if self.is_stopping() {
+            return Err(Refused::Stopping);
+        }
+        self.0.directory.seat_viewer(key, &self.loads())
+    }
+
+    /// Ends the publication that a new one on another worker replaces.
+    fn displace(&self, reserved: &super::directory::Reserved) {
+        if let Some((peer, worker)) = reserved.displaced {
+            self.tell(worker, Command::Close { peer });
+        }
+    }
+
+    fn accepted(
+        &self,
+        key: &StreamKey,
+        role: Role,
+        peer: PeerId,
+        worker: WorkerId,
+        sdp: String,
+    ) -> Accepted {
+        let (resource, etag) = self.0.directory.enter(key, role, peer, worker);
+        tracing::info!(space = %key.space, stream = %key.stream, %peer, ?role, "accepted");
+        Accepted {
+            resource,
+            sdp,
+            etag,
+        }
+    }
+
+    fn session(&self, resource: Uuid) -> Result<(PeerId, WorkerId), Refused> {
+        self.0
+            .directory
+            .session(resource)
+            .map(|session| (session.peer, session.worker))
+            .ok_or(Refused::UnknownResource)
+    }
+
+    /// Sessions per worker.
+    fn loads(&self) -> Vec<usize> {
+        let publishers = index_of("peers", "publisher");
+        let viewers = index_of("peers", "viewer");
+        self.0
+            .counters
+            .iter()
+            .map(|counters| {
+                let values = counters.values();
+                usize::try_from(values[publishers] + values[viewers]).unwrap_or(usize::MAX)
+            })
+            .collect()
+    }
+
+    async fn ask(
+        &self,
+        worker: WorkerId,
+        command: impl FnOnce(RequestId) -> Command,
+    ) -> Result<Reply, Refused> {
+        let request = RequestId(self.0.next_request.fetch_add(1, Ordering::Relaxed));
+        let (answer, answered) = oneshot::channel();
+        let message = Message::Command(command(request), Some((request, answer)));
+        self.0.links[usize::from(worker.0)]
+            .send(message)
+            .map_err(|busy| match busy {
+                Busy::Full => Refused::Full("its media thread has too much to do"),
+                Busy::Gone => Refused::Stopping,
+            })?;
+        match tokio::time::timeout(ANSWER_MAX, answered).await {
+            Ok(Ok(result)) => result.map_err(Refused::from),
+            Ok(Err(_)) => Err(Refused::Stopping),
+            Err(_) => Err(Refused::Full("its media thread did not answer in time")),
+        }
+    }
+
+    fn tell(&self, worker: WorkerId, command: Command) {
+        if self.0.links[usize::from(worker.0)]
+            .send(Message::Command(command, None))
+            .is_err()
+        {
+            tracing::warn!(%worker, "a media thread takes no more commands");
+        }
+    }
+
+    fn carry_out(&self, consequence: &Consequence) {
+        for at in 0..self.0.links.len() {
+            let command = match *consequence {
+                Consequence::Origin(stream, origin) => Command::SetOrigin { stream, origin },
+                Consequence::Forget(stream) => Command::Forget { stream },
+            };
+            self.tell(worker_id(at), command);
+        }
+    }
+
+    fn keep_directory(&self, events: &Receiver<Event>) {
+        loop {
+            match events.recv_timeout(EXPIRE_EVERY) {
+                Ok(event) => {
+                    if let Some(consequence) = self.0.directory.apply(event) {
+                        self.carry_out(&consequence);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    for consequence in self.0.directory.expire(clock::now()) {
+                        self.carry_out(&consequence);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+}
+
+fn worker_id(at: usize) -> WorkerId {
+    WorkerId(u8::try_from(at).expect("at most THREADS_MAX workers"))
+}
+
+fn index_of(name: &str, label: &str) -> usize {
+    METRICS
+        .iter()
+        .position(|metric| {
+            metric.name == name && metric.label.is_some_and(|(_, value)| value == label)
+        })
+        .expect("a metric of the table")
+}

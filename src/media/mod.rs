@@ -1,0 +1,106 @@
+//! Media threads and the way to them. Each thread owns a `sfu::Worker`, a UDP port and a TCP port for life.
+//!
+//! Nothing here decides about packets (that is `sfu`) or knows HTTP. The rest of the shell talks to the threads through
+//! [`Handle`]; who is live and which sessions exist is in its [`Directory`].
+
+mod counters;
+mod directory;
+mod handle;
+mod mesh;
+pub mod net;
+mod source;
+mod thread;
+
+use std::net::{IpAddr, SocketAddr};
+
+pub use counters::{Counters, LATENCY_BOUNDS_US, METRICS, Metric, MetricKind};
+pub use directory::{Directory, SessionRecord, StreamKey, StreamSummary};
+pub use handle::{Accepted, Handle, Refused, Restarted, TakeOver};
+pub use source::{Source, SourceClosed};
+
+use sfu::{Certificate, Transport, WorkerConfig, WorkerId};
+
+/// Threads that can be asked for; more than any machine that this was made for has cores.
+pub const THREADS_MAX: usize = 64;
+
+/// How the media side is set up.
+#[derive(Debug, Clone)]
+pub struct MediaConfig {
+    /// UDP and TCP port of the first media thread; the next ones follow. 0: any.
+    pub rtc_port: u16,
+    /// Media threads, 1 to [`THREADS_MAX`].
+    pub threads: usize,
+    /// What candidates carry instead of the interfaces' addresses.
+    pub public_ip: Vec<IpAddr>,
+    /// Only clients on this machine.
+    pub loopback_only: bool,
+    /// WebRTC sessions in all.
+    pub peers_max: usize,
+}
+
+/// Why the media side did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    /// A port could not be opened.
+    #[error(transparent)]
+    Net(#[from] net::NetError),
+    /// The event queue or a thread could not be made.
+    #[error(
+        "cannot start a media thread: {0}; the machine may be out of files or threads (ulimit -n, ulimit -u)"
+    )]
+    Thread(#[from] std::io::Error),
+    /// A number that makes no sense.
+    #[error(
+        "{0} media threads were asked for; give --media-threads a number from 1 to {THREADS_MAX}"
+    )]
+    Threads(usize),
+}
+
+/// Opens the ports and starts the threads.
+///
+/// # Errors
+/// A port is taken or a thread cannot be made; the text says what to do. Nothing is left running then.
+pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
+    if config.threads == 0 || config.threads > THREADS_MAX {
+        return Err(MediaError::Threads(config.threads));
+    }
+    let mut sockets = Vec::with_capacity(config.threads);
+    for index in 0..config.threads {
+        let port = match config.rtc_port {
+            0 => 0,
+            first => first.saturating_add(u16::try_from(index).expect("at most THREADS_MAX")),
+        };
+        sockets.push(net::bind(port, config.loopback_only)?);
+    }
+    let certificate = Certificate::generate();
+    let peers_max = config.peers_max.div_ceil(config.threads);
+    let mut announced = Vec::new();
+    let mut seats = Vec::with_capacity(config.threads);
+    for (index, (udp, tcp)) in sockets.into_iter().enumerate() {
+        let addresses =
+            net::Addresses::new(&config.public_ip, config.loopback_only, udp.has_ipv6());
+        let port = udp.local_port();
+        let at = |transport| {
+            addresses
+                .candidates()
+                .iter()
+                .map(move |ip| (transport, SocketAddr::new(*ip, port)))
+        };
+        let candidates: Vec<_> = at(Transport::Udp).chain(at(Transport::Tcp)).collect();
+        announced.extend(at(Transport::Udp).map(|(_, address)| address));
+        seats.push(thread::Seat {
+            worker: WorkerConfig {
+                id: WorkerId(u8::try_from(index).expect("at most THREADS_MAX")),
+                candidates,
+                certificate: certificate.clone(),
+                peers_max,
+                streams_max: peers_max + 64,
+            },
+            udp,
+            tcp,
+            addresses,
+        });
+    }
+    let (links, events) = thread::start(seats)?;
+    Handle::start(links, events, announced).map_err(MediaError::Thread)
+}
