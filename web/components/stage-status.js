@@ -31,6 +31,7 @@ export const StageStatus = {
       <template v-if="said && status.title">
         <p class="status-title"><span v-if="status.busy" class="spinner" aria-hidden="true"></span>{{ status.title }}</p>
         <p v-if="status.over" class="status-text">{{ status.text }}</p>
+        <p v-if="status.leave" class="status-text"><a href="/">To the entrance</a></p>
         <button v-if="status.retry && status.over" type="button" class="secondary" @click="$emit('retry')">Try again</button>
       </template>
     </div>`,

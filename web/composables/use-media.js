@@ -5,6 +5,11 @@ import { cameraConstraints, contextProblem, explain, microphoneConstraints, pres
 /** The choice to perform without a camera or without a microphone. */
 export const NONE = 'none';
 
+const NOTHING_WORKS = {
+  title: 'Neither a camera nor a microphone works',
+  advice: 'Plug one in, or close the other program that uses it, then try again.',
+};
+
 /**
  * The performer's own picture and sound: opened when asked for, exchanged while settings change.
  * @param {{source: 'camera' | 'screen', camera: string, microphone: string, preset: string, music: boolean}} settings reactive; `camera` and
@@ -71,7 +76,13 @@ export function useMedia(settings) {
         }
       }
     }
-    return [await ask('camera'), await ask('microphone')];
+    const picture = await ask('camera');
+    const withoutPicture = problem.value;
+    problem.value = null;
+    const sound = await ask('microphone');
+    if (withoutPicture && problem.value) problem.value = NOTHING_WORKS;
+    else problem.value ??= withoutPicture;
+    return [picture, sound];
   }
 
   async function openCamera() {

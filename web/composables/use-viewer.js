@@ -9,7 +9,7 @@ const NOTHING = {
 };
 
 /** The address names no space, or one that the venue keeps for itself. */
-const NO_SPACE = { kind: 'refused', title: 'There is no such space', text: 'A space is one word of letters, digits, hyphens, underscores and dots.', busy: false, over: true, retry: false };
+const NO_SPACE = { kind: 'refused', title: 'There is no such space', text: 'A space is one word of letters, digits, hyphens, underscores and dots.', busy: false, over: true, retry: false, leave: true };
 
 /**
  * What plays, as Vue can watch it, and what a person can do with it.

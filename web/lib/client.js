@@ -122,6 +122,11 @@ export class Client extends EventTarget {
   /** Called once a second with fresh statistics. @param {import('./stats.js').Summary} _summary @param {Session} _session */
   observe(_summary, _session) {}
 
+  /** Called with every session that ended, to close it. @param {Session} session */
+  retire(session) {
+    session.close();
+  }
+
   /**
    * Negotiates one session. @param {Session} session @param {AbortSignal} signal
    * @returns {Promise<Session>} the session that is to be used, which may be another
@@ -204,7 +209,8 @@ export class Client extends EventTarget {
       clearInterval(timer);
       // After `stop` the session is closed already, with the flags that a leaving page needs.
       if (this.#session === session) this.#session = null;
-      session.close();
+      if (signal.aborted) session.close();
+      else this.retire(session);
     }
   }
 

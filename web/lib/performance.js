@@ -2,6 +2,7 @@
  * What the performer's page says about a performance, and the figures as people read them.
  * @module
  */
+import { sentence } from './words.js';
 
 /**
  * @typedef {object} Report
@@ -53,8 +54,6 @@ function failure(refusal, { hasKey, camera }) {
       return { kind: 'trouble', title: 'Going live did not work', text: sentence(refusal?.message || 'The venue refused.') };
   }
 }
-
-const sentence = (/** @type {string} */ text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
 const NOTHING = '–';
 

@@ -135,11 +135,20 @@ export class Session extends EventTarget {
    * @returns {Promise<void>}
    */
   async close({ leaving = false } = {}) {
+    this.pc.close();
+    await this.release({ leaving });
+  }
+
+  /**
+   * Ends the session on the server but leaves the peer connection as it is: the last picture stays where it is shown. `close` must follow.
+   * @param {{leaving?: boolean}} [options]
+   * @returns {Promise<void>}
+   */
+  async release({ leaving = false } = {}) {
     this.#ended = true;
     clearTimeout(this.#timer);
     const resource = this.#resource;
     this.#resource = '';
-    this.pc.close();
     await deleteResource(resource, { key: this.#options.key, leaving });
   }
 

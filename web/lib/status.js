@@ -2,6 +2,7 @@
  * What the event page says while there is no picture to see.
  * @module
  */
+import { sentence } from './words.js';
 
 /**
  * @typedef {object} Status
@@ -37,7 +38,7 @@ export function statusOf(snapshot, { online = true } = {}) {
     return status('waiting', 'Not live yet', 'This page goes live by itself, the moment the performance begins.');
   }
   if (refusal?.kind === 'busy') {
-    return status('full', 'The house is full', `${refusal.message}. You will be let in as soon as there is room.`, { busy: true, over: !hasPicture });
+    return status('full', 'The house is full', `${sentence(refusal.message)} You will be let in as soon as there is room.`, { busy: true, over: !hasPicture });
   }
   if (!reachable || (state === 'reconnecting' && refusal?.kind === 'unreachable' && !hasPicture && !wasLive)) return unreachable(hasPicture);
   if (state === 'reconnecting') return status('reconnecting', 'Reconnecting', 'The connection was interrupted. One moment.', { busy: true, over: !hasPicture });
@@ -59,18 +60,9 @@ function failure(refusal) {
     case 'gone':
       return status('refused', 'There is no such stage', 'Check the address.', { retry: true });
     default:
-      return status('refused', 'This did not work', refusal?.message ?? 'The venue refused the connection.', { retry: true });
+      return status('refused', 'This did not work', sentence(refusal?.message || 'The venue refused the connection'), { retry: true });
   }
 }
 
 /** A browser without WebRTC, or with it switched off. */
 export const NO_WEBRTC = status('unsupported', 'This browser cannot show live performances', 'It has no WebRTC, or it is switched off. A current Chrome, Edge, Firefox or Safari has it.');
-
-/**
- * How many people watch, in words.
- * @param {number} viewers
- * @returns {string}
- */
-export function audience(viewers) {
-  return viewers === 1 ? '1 watching' : `${viewers.toLocaleString('en')} watching`;
-}

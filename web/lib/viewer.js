@@ -174,6 +174,7 @@ export class Viewer extends EventTarget {
     if (!shown || client !== this.#client) return;
     this.#soundOnly = !withPicture;
     this.#wasLive = true;
+    client.forget();
     this.#retire();
     this.#changed();
   }
@@ -183,6 +184,7 @@ export class Viewer extends EventTarget {
     if (state === 'waiting' || state === 'failed') {
       this.#retire();
       this.#screen.clear();
+      client.forget();
     }
     // A performer who went away and came back before the server said so.
     if (state === 'waiting' && this.#isLive(this.#stream)) client.nudge();

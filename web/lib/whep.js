@@ -18,6 +18,7 @@ export class WhepClient extends Client {
   /** False when this browser cannot decode the picture, only the sound. */ canSeePicture = true;
   #watchdog = new Watchdog();
   #video = false;
+  /** Closed as soon as its successor shows something. @type {import('./session.js').Session | null} */ #last = null;
 
   /**
    * @param {string} address for example `/whep/residence`
@@ -65,6 +66,32 @@ export class WhepClient extends Client {
     const watching = this.expectMedia && !globalThis.document?.hidden && session.pc.connectionState === 'connected';
     if (!watching) this.#watchdog.begin();
     else if (this.#watchdog.isFrozen(performance.now(), summary, { video: this.#video })) session.end('the picture stood still');
+  }
+
+  /**
+   * A closed connection turns its picture black: the last one is kept until `forget`.
+   * @param {import('./session.js').Session} session
+   */
+  retire(session) {
+    if (session.pc.connectionState === 'new' || session.pc.connectionState === 'connecting') {
+      session.close();
+      return;
+    }
+    this.#last?.close();
+    this.#last = session;
+    session.release();
+  }
+
+  /** Lets the picture of an ended session go: another one is shown, or none should be. */
+  forget() {
+    this.#last?.close();
+    this.#last = null;
+  }
+
+  /** @param {{leaving?: boolean}} [options] */
+  stop(options) {
+    super.stop(options);
+    this.forget();
   }
 
   /** Takes the format that the server has, where this browser can play it. */
