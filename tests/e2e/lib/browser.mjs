@@ -41,11 +41,12 @@ export async function labUrl() {
 }
 
 /** A fresh page in a context of its own, closed after test `t`. Its console is printed when the test fails by an error of the page. */
-export async function openPage(t, url, options = {}) {
+export async function openPage(t, url, { init, ...options } = {}) {
   shared ??= open();
   const { browser } = await shared;
   const context = await browser.newContext({ permissions: ['camera', 'microphone'], ...options });
   t.after(() => context.close());
+  if (init) await context.addInitScript(init);
   const page = await context.newPage();
   page.messages = [];
   page.on('console', (message) => page.messages.push(message.text()));

@@ -12,6 +12,6 @@ export const median = (values) => quantile(values, 0.5);
 
 export function figure(what, value) {
   const line = `${what}: ${value}`;
-  console.log(`    ${line}`);
+  console.log(`figure | ${line}`);
   appendFileSync(join(outputDir('e2e'), 'figures.txt'), `${line}\n`);
 }

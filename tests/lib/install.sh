@@ -1,0 +1,86 @@
+# What the suites need, installed without asking. Sourced by tests/run; quick when everything is there.
+# shellcheck shell=bash
+
+APT_BUILD=(build-essential pkg-config perl python3 ca-certificates)
+APT_E2E=(chromium firefox-esr fonts-dejavu-core iproute2 python3 python3-venv python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-rtsp-server-1.0
+  gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
+  gstreamer1.0-nice libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev)
+APT_BENCH=(janus)
+GECKODRIVER=0.37.1
+CARGO_FUZZ=0.13.2
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo --non-interactive "$@"; fi; }
+
+need_apt() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [ ${#missing[@]} = 0 ] && return
+  say "installing from Debian: ${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+}
+
+need_node() {
+  local major=0
+  if command -v node >/dev/null; then major=$(node -p 'process.versions.node.split(".")[0]'); fi
+  [ "$major" -ge 18 ] || need_apt nodejs
+  command -v npm >/dev/null || need_apt npm
+}
+
+# need_once STAMP FILE... -- COMMAND...: runs the command unless it succeeded before with the same files.
+need_once() {
+  local stamp="$CACHE/$1.stamp" files=() sum
+  shift
+  while [ "$1" != -- ]; do files+=("$1"); shift; done
+  shift
+  sum=$(sha256sum "${files[@]}" | sha256sum)
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return
+  say "preparing ${stamp##*/}: ${*:0:3}"
+  "$@" </dev/null
+  echo "$sum" >"$stamp"
+}
+
+install_npm() { (cd "$ROOT/tests/e2e" && npm ci --no-audit --no-fund --ignore-scripts); }
+
+install_python() {
+  # Debian's Python, because it alone sees Debian's GStreamer bindings.
+  rm -rf "$CACHE/venv"
+  /usr/bin/python3 -m venv --system-site-packages "$CACHE/venv"
+  "$CACHE/venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$ROOT/tests/e2e/requirements.txt"
+}
+
+# Tools are built without optimisation and share one target directory.
+TOOLS=(--target-dir target/tools --config profile.dev.debug=0)
+
+install_gst_plugin() {
+  cargo build --locked --manifest-path tests/e2e/gst-plugin/Cargo.toml -p gst-plugin-webrtchttp "${TOOLS[@]}"
+}
+
+need_cargo_tool() {
+  local name=$1 version=$2
+  if [ -x "$CACHE/cargo/bin/$name" ] && grep -q "\"$name $version " "$CACHE/cargo/.crates2.json" 2>/dev/null; then return; fi
+  say "building $name $version"
+  cargo install --quiet --locked --debug --root "$CACHE/cargo" "${TOOLS[@]}" "$name@$version" </dev/null
+}
+
+# need SUITE: everything that one suite needs beyond a Rust toolchain.
+need() {
+  case $1 in
+    web) need_node ;;
+    e2e)
+      need_node
+      need_apt "${APT_E2E[@]}"
+      need_once npm tests/e2e/package-lock.json -- install_npm
+      [ -x "$CACHE/venv/bin/python" ] || rm -f "$CACHE/python.stamp"
+      need_once python tests/e2e/requirements.txt -- install_python
+      [ -f target/tools/debug/libgstwebrtchttp.so ] || rm -f "$CACHE/gst-plugin.stamp"
+      need_once gst-plugin tests/e2e/gst-plugin/Cargo.lock -- install_gst_plugin
+      need_cargo_tool geckodriver "$GECKODRIVER"
+      ;;
+    fuzz) need_cargo_tool cargo-fuzz "$CARGO_FUZZ" ;;
+    bench-smoke) ;;
+    janus) need_apt "${APT_BENCH[@]}" ;;
+  esac
+}
