@@ -1,0 +1,112 @@
+//! What the pages ask: which streams a space has, once or at every change.
+
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::AppState;
+use super::cors::preflight;
+use super::errors;
+use super::events;
+use super::place::Space;
+use crate::media::{Directory, StreamSummary};
+
+const METHODS: &str = "OPTIONS, GET, HEAD";
+
+pub(crate) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/api/spaces/{space}", get(space).options(options))
+        .route(
+            "/api/spaces/{space}/events",
+            get(events::events).options(options),
+        )
+        .method_not_allowed_fallback(errors::method_not_allowed)
+}
+
+/// A space as pages know it.
+#[derive(Debug, Serialize)]
+pub(crate) struct SpaceReport<'a> {
+    space: &'a str,
+    streams: Vec<StreamReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct StreamReport {
+    name: String,
+    live: bool,
+    /// RFC 3339 in UTC, whole seconds.
+    since: Option<String>,
+    viewers: usize,
+    tracks: Vec<TrackReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct TrackReport {
+    kind: &'static str,
+    codec: &'static str,
+    layers: usize,
+}
+
+impl<'a> SpaceReport<'a> {
+    pub(crate) fn new(space: &'a str, directory: &Directory) -> Self {
+        let mut streams: Vec<_> = directory
+            .space(space)
+            .into_iter()
+            .map(StreamReport::from)
+            .collect();
+        streams.sort_by(|left, right| left.name.cmp(&right.name));
+        Self { space, streams }
+    }
+}
+
+impl From<StreamSummary> for StreamReport {
+    fn from(summary: StreamSummary) -> Self {
+        let track = |track: &sfu::TrackInfo| TrackReport {
+            kind: if track.codec.kind.is_audio() {
+                "audio"
+            } else {
+                "video"
+            },
+            codec: track.codec.kind.name(),
+            layers: track.layers.len(),
+        };
+        Self {
+            name: summary.stream.to_string(),
+            live: summary.live,
+            since: summary.since.and_then(rfc3339),
+            viewers: summary.viewers,
+            tracks: summary.tracks.iter().map(track).collect(),
+        }
+    }
+}
+
+fn rfc3339(time: std::time::SystemTime) -> Option<String> {
+    let seconds = Timestamp::try_from(time).ok()?.as_second();
+    Some(Timestamp::from_second(seconds).ok()?.to_string())
+}
+
+async fn options() -> Response {
+    preflight(METHODS, &[])
+}
+
+/// Any word is a space: one that nobody used has no streams.
+async fn space(State(state): State<AppState>, Space(space): Space) -> Response {
+    let report = SpaceReport::new(space.as_str(), state.app.media.directory());
+    let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (headers, Json(report)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_whole_seconds_in_utc() {
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_millis(1_795_370_400_999);
+        assert_eq!(rfc3339(time).unwrap(), "2026-11-22T18:00:00Z");
+    }
+}

@@ -1,0 +1,118 @@
+//! What the media threads count, in Prometheus's terms. Read at each scrape; nothing is kept here.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+use crate::media::{Handle, LATENCY_BOUNDS_US, METRICS, MetricKind};
+
+/// Exports the counters of all media threads together with one histogram of forwarding latency.
+pub struct MediaCollector {
+    media: Handle,
+}
+
+impl MediaCollector {
+    /// Of these threads.
+    #[must_use]
+    pub fn new(media: Handle) -> Self {
+        Self { media }
+    }
+}
+
+impl fmt::Debug for MediaCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MediaCollector").finish_non_exhaustive()
+    }
+}
+
+impl Collector for MediaCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counters = self.media.counters();
+        let threads: Vec<_> = counters.iter().map(|counters| counters.values()).collect();
+        let sum = |at: usize| threads.iter().map(|values| values[at]).sum::<u64>();
+        let mut at = 0;
+        // Numbers that share a name stand together in the table, and must stand together in the text.
+        while at < METRICS.len() {
+            let first = &METRICS[at];
+            let family = METRICS[at..]
+                .iter()
+                .take_while(|metric| metric.name == first.name)
+                .count();
+            let kind = match first.kind {
+                MetricKind::Counter => MetricType::Counter,
+                MetricKind::Gauge => MetricType::Gauge,
+            };
+            let mut metric = encoder.encode_descriptor(first.name, first.help, None, kind)?;
+            for at in at..at + family {
+                match METRICS[at].label {
+                    Some(label) => encode_number(
+                        &mut metric.encode_family(&[label])?,
+                        METRICS[at].kind,
+                        sum(at),
+                    )?,
+                    None => encode_number(&mut metric, METRICS[at].kind, sum(at))?,
+                }
+            }
+            at += family;
+        }
+        encode_latency(&self.media, &mut encoder)?;
+        let alive = counters
+            .iter()
+            .filter(|counters| counters.is_alive())
+            .count();
+        let (live, sessions) = self.media.directory().totals();
+        for (name, help, value) in [
+            ("media_threads", "Media threads that run.", alive),
+            (
+                "live_streams",
+                "Streams that are live, over all spaces.",
+                live,
+            ),
+            (
+                "sessions",
+                "WHIP and WHEP sessions, over all spaces.",
+                sessions,
+            ),
+        ] {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            encode_number(&mut metric, MetricKind::Gauge, value as u64)?;
+        }
+        Ok(())
+    }
+}
+
+fn encode_number(encoder: &mut MetricEncoder<'_>, kind: MetricKind, value: u64) -> fmt::Result {
+    match kind {
+        MetricKind::Counter => encoder.encode_counter::<NoLabelSet, u64, f64>(&value, None),
+        MetricKind::Gauge => encoder.encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX)),
+    }
+}
+
+/// Seconds, as Prometheus has it.
+fn encode_latency(media: &Handle, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let mut numbers = [0; LATENCY_BOUNDS_US.len() + 1];
+    let mut sum_us = 0;
+    for counters in media.counters() {
+        let (buckets, thread_sum_us) = counters.latency();
+        for (number, bucket) in numbers.iter_mut().zip(buckets) {
+            *number += bucket;
+        }
+        sum_us += thread_sum_us;
+    }
+    let bounds = LATENCY_BOUNDS_US
+        .iter()
+        .map(|us| *us as f64 / 1e6)
+        .chain([f64::MAX]);
+    let buckets: Vec<(f64, u64)> = bounds.zip(numbers).collect();
+    let help = "Time of forwarded packets from the socket's receive to the send call.";
+    let mut metric = encoder.encode_descriptor(
+        "forwarding_latency_seconds",
+        help,
+        None,
+        MetricType::Histogram,
+    )?;
+    let count = numbers.iter().sum();
+    metric.encode_histogram::<NoLabelSet>(sum_us as f64 / 1e6, count, &buckets, None)
+}
