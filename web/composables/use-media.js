@@ -103,7 +103,7 @@ export function useMedia(settings) {
       problem.value = navigator.mediaDevices.getDisplayMedia
         ? explain(/** @type {Error} */ (error), 'screen')
         : { title: 'This device cannot share its screen', advice: 'Phones and tablets usually cannot. Use the camera.' };
-      if (!video.value) settings.source = 'camera';
+      settings.source = 'camera';
     }
     if (!audio.value || audio.value === screenSound) set(audio, await ask('microphone') ?? screenSound);
   }

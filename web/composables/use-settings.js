@@ -3,12 +3,15 @@ import { reactive, watch } from 'vue';
 import { PRESET_DEFAULT, presetOf } from '../lib/media.js';
 import { DEFAULT_STREAM, isName } from '../lib/names.js';
 
+/** Where a performer's choices are kept. */
+const CHOICES = 'proscenium.perform';
+
 /**
  * A performer's choices. They outlive the tab, except for the key, which is forgotten with it, and never written anywhere else.
  * @param {string} space
  */
 export function useSettings(space) {
-  const kept = read(localStorageOrNull(), 'proscenium.perform');
+  const kept = choices();
   const settings = reactive({
     source: /** @type {'camera' | 'screen'} */ ('camera'),
     camera: typeof kept.camera === 'string' ? kept.camera : '',
@@ -17,45 +20,39 @@ export function useSettings(space) {
     music: kept.music === true,
     simulcast: kept.simulcast === true,
     stream: isName(kept.stream ?? '') ? kept.stream : DEFAULT_STREAM,
-    key: sessionStorageOrNull()?.getItem(`proscenium.key.${space}`) ?? '',
+    key: read('sessionStorage', `proscenium.key.${space}`),
   });
   watch(() => ({ ...settings }), ({ camera, microphone, preset, music, simulcast, stream }) => {
-    write(localStorageOrNull(), 'proscenium.perform', JSON.stringify({ camera, microphone, preset, music, simulcast, stream }));
+    write('localStorage', CHOICES, JSON.stringify({ camera, microphone, preset, music, simulcast, stream }));
   });
-  watch(() => settings.key, (key) => write(sessionStorageOrNull(), `proscenium.key.${space}`, key));
+  watch(() => settings.key, (key) => write('sessionStorage', `proscenium.key.${space}`, key));
   return settings;
 }
 
-/** Storage can be switched off, and then throws at the first touch. */
-function localStorageOrNull() {
+/** @param {'localStorage' | 'sessionStorage'} where @param {string} name @returns {string} empty when nothing is kept, or nothing can be */
+function read(where, name) {
   try {
-    return globalThis.localStorage;
+    return globalThis[where].getItem(name) ?? '';
   } catch {
-    return null;
+    return ''; // Storage that is switched off throws at the first touch.
   }
 }
 
-function sessionStorageOrNull() {
+/** @param {'localStorage' | 'sessionStorage'} where @param {string} name @param {string} value empty to forget */
+function write(where, name, value) {
   try {
-    return globalThis.sessionStorage;
-  } catch {
-    return null;
-  }
-}
-
-function read(/** @type {Storage | null} */ storage, /** @type {string} */ name) {
-  try {
-    return Object(JSON.parse(storage?.getItem(name) ?? '{}'));
-  } catch {
-    return {};
-  }
-}
-
-function write(/** @type {Storage | null} */ storage, /** @type {string} */ name, /** @type {string} */ value) {
-  try {
-    if (value === '') storage?.removeItem(name);
-    else storage?.setItem(name, value);
+    if (value === '') globalThis[where].removeItem(name);
+    else globalThis[where].setItem(name, value);
   } catch {
     // Full or switched off: the choice lasts as long as the page.
+  }
+}
+
+/** What was chosen the last time. @returns {Record<string, any>} */
+function choices() {
+  try {
+    return Object(JSON.parse(read('localStorage', CHOICES) || '{}'));
+  } catch {
+    return {};
   }
 }

@@ -29,6 +29,7 @@ export function statusOf(snapshot, { online = true } = {}) {
   if (!online) {
     return status('offline', 'You are offline', 'The performance comes back with your network.', { busy: true, over: !hasPicture });
   }
+  if (state === 'waiting' && hasPicture && reachable) return status('reconnecting', 'One moment', 'The performance was interrupted.', { busy: true, over: false });
   if (state === 'waiting') {
     if (!reachable) return unreachable(hasPicture);
     if (streams.some((other) => other.live && other.name !== stream)) {

@@ -41,6 +41,8 @@ export class Viewer extends EventTarget {
   /** @type {string | null} what the person asked for */ #choice;
   #stream;
   #wasLive = false;
+  /** What the venue said last about the chosen stream: only a change is a reason to try at once. */ #told = false;
+  /** Whose picture is on the screen. @type {WhepClient | null} */ #shown = null;
   #soundOnly = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #darkTimer;
 
@@ -59,7 +61,7 @@ export class Viewer extends EventTarget {
     screen.addEventListener('change', () => this.#changed());
     this.#watcher.addEventListener('space', () => this.#follow());
     this.#watcher.addEventListener('reachable', () => {
-      if (this.#client) this.#client.patienceMs = this.#watcher.reachable ? PATIENCE_MS : 0;
+      this.#instruct();
       if (this.#watcher.reachable) this.#client?.nudge();
       this.#changed();
     });
@@ -78,7 +80,7 @@ export class Viewer extends EventTarget {
     for (const client of [this.#client, this.#previous]) client?.stop(options);
     this.#client = null;
     this.#previous = null;
-    this.#screen.clear();
+    this.#clear();
   }
 
   /** Tries at once: the network is back, or somebody pressed the button. */
@@ -120,34 +122,52 @@ export class Viewer extends EventTarget {
     return this.#watcher.space?.streams.find((stream) => stream.name === name)?.live ?? false;
   }
 
+  /** Tells the client what to expect: a dark stage is waited for patiently, a live one that is silent is a fault. */
+  #instruct() {
+    const { space, reachable } = this.#watcher;
+    const live = this.#isLive(this.#stream);
+    if (!this.#client) return;
+    this.#client.expectMedia = space === null || live;
+    this.#client.patienceMs = space !== null && reachable && !live ? PATIENCE_MS : 0;
+  }
+
   /** The venue told something new about the space. */
   #follow() {
     const live = this.#isLive(this.#stream);
     const client = this.#client;
-    if (client) {
-      client.expectMedia = live;
-      client.patienceMs = PATIENCE_MS;
-    }
+    this.#instruct();
     if (live) {
       clearTimeout(this.#darkTimer);
       this.#darkTimer = undefined;
-      if (client && client.state !== 'live') client.nudge();
-    } else if (client?.state === 'live' && this.#darkTimer === undefined) {
-      this.#darkTimer = setTimeout(() => this.#end(), HICCUP_MAX_MS);
+      if (client && client.state !== 'live' && !this.#told) client.nudge();
+    } else if (client?.state === 'live') {
+      this.#expectEnd();
     }
+    this.#told = live;
     // Nobody asked for a certain camera: show one that performs.
     const other = this.#watcher.space?.streams.find((stream) => stream.live);
     if (!live && !this.#choice && other && client?.state !== 'live') this.#watch(other.name);
     this.#changed();
   }
 
+  #expectEnd() {
+    this.#darkTimer ??= setTimeout(() => this.#end(), HICCUP_MAX_MS);
+  }
+
   /** The stage stays dark: a new session waits for the next performance, and the last picture goes. */
   #end() {
     this.#darkTimer = undefined;
-    if (this.#isLive(this.#stream)) return;
-    this.#screen.clear();
-    this.#client?.renew();
+    const client = this.#client;
+    if (!client || this.#isLive(this.#stream)) return;
+    this.#clear();
+    if (client.state === 'live') client.renew();
+    else client.forget();
     this.#changed();
+  }
+
+  #clear() {
+    this.#shown = null;
+    this.#screen.clear();
   }
 
   #watch(/** @type {string} */ stream) {
@@ -158,8 +178,8 @@ export class Viewer extends EventTarget {
     this.#darkTimer = undefined;
     const client = new WhepClient(endpoint('whep', this.#space, stream));
     this.#client = client;
-    client.expectMedia = this.#watcher.space === null || this.#isLive(stream);
-    client.patienceMs = this.#watcher.space && this.#watcher.reachable ? PATIENCE_MS : 0;
+    this.#told = this.#isLive(stream);
+    this.#instruct();
     client.addEventListener('stream', (event) => this.#show(client, /** @type {CustomEvent} */ (event).detail));
     client.addEventListener('state', (event) => this.#turn(client, /** @type {CustomEvent} */ (event).detail.state));
     client.start();
@@ -172,6 +192,7 @@ export class Viewer extends EventTarget {
     const withPicture = video && (known.length === 0 || known.some(({ kind }) => kind === 'video'));
     const shown = await this.#screen.show(stream, { video: withPicture });
     if (!shown || client !== this.#client) return;
+    this.#shown = client;
     this.#soundOnly = !withPicture;
     this.#wasLive = true;
     client.forget();
@@ -181,13 +202,14 @@ export class Viewer extends EventTarget {
 
   #turn(/** @type {WhepClient} */ client, /** @type {import('./states.js').State} */ state) {
     if (client !== this.#client) return;
-    if (state === 'waiting' || state === 'failed') {
+    if (state === 'waiting' && this.#shown === client) {
+      // The performer may be back in a moment: the last picture stays that long.
+      this.#expectEnd();
+    } else if (state === 'waiting' || state === 'failed') {
       this.#retire();
-      this.#screen.clear();
+      this.#clear();
       client.forget();
     }
-    // A performer who went away and came back before the server said so.
-    if (state === 'waiting' && this.#isLive(this.#stream)) client.nudge();
     this.#changed();
   }
 

@@ -102,6 +102,7 @@ test('the stage says what a viewer needs to know', () => {
   check('live', { state: 'live', hasPicture: true });
   check('waiting', { state: 'waiting' });
   check('ended', { state: 'waiting', wasLive: true });
+  check('reconnecting', { state: 'waiting', wasLive: true, hasPicture: true });
   check('dark', { state: 'waiting', streams: [{ name: 'camera-2', live: true }] });
   check('reconnecting', { state: 'reconnecting', wasLive: true, hasPicture: true });
   check('offline', { state: 'reconnecting', reachable: false });
