@@ -80,7 +80,8 @@ need() {
       need_cargo_tool geckodriver "$GECKODRIVER"
       ;;
     fuzz) need_cargo_tool cargo-fuzz "$CARGO_FUZZ" ;;
-    bench-smoke) ;;
+    e2e-basics) need_node; need_apt iproute2; need_once npm tests/e2e/package-lock.json -- install_npm ;;
+    bench-smoke) need e2e-basics; need janus ;;
     janus) need_apt "${APT_BENCH[@]}" ;;
   esac
 }

@@ -1,0 +1,99 @@
+//! One direction of a network path: loss, delay, jitter, reordering and a bottleneck with a bounded queue.
+
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+
+/// DTLS flights vary by a byte or two with their ECDSA signatures; on the wire they all count as this many bytes.
+const DTLS_BYTES: usize = 1200;
+
+/// UDP, IPv4 and Ethernet around a datagram.
+const OVERHEAD_BYTES: usize = 46;
+
+/// What a path does to datagrams.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Share of datagrams that vanish, 0 to 1.
+    pub loss: f64,
+    /// Time that every datagram takes.
+    pub delay: Duration,
+    /// Up to this much more, evenly distributed.
+    pub jitter: Duration,
+    /// Whether jitter may change the order.
+    pub reorders: bool,
+    /// The bottleneck's rate.
+    pub bandwidth_bps: Option<u64>,
+    /// How long the bottleneck's queue may get before it drops.
+    pub queue_max: Duration,
+    /// Whether handshakes may be lost too. dimpl's retransmission timers are random, so replays keep this off.
+    pub loses_dtls: bool,
+    /// When the bottleneck is free.
+    pub busy_until: Option<Instant>,
+    /// The newest arrival, which nothing overtakes unless the path reorders.
+    pub last_arrival: Option<Instant>,
+    /// Datagrams that did not arrive.
+    pub dropped: u64,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            loss: 0.0,
+            delay: Duration::from_millis(10),
+            jitter: Duration::ZERO,
+            reorders: false,
+            bandwidth_bps: None,
+            queue_max: Duration::from_millis(300),
+            loses_dtls: false,
+            busy_until: None,
+            last_arrival: None,
+            dropped: 0,
+        }
+    }
+}
+
+/// The bytes that a datagram counts for.
+pub fn wire_bytes(datagram: &[u8]) -> usize {
+    match datagram {
+        [20..=63, ..] => DTLS_BYTES,
+        other => other.len(),
+    }
+}
+
+impl Link {
+    /// A path with this loss.
+    pub fn lossy(loss: f64) -> Self {
+        Self {
+            loss,
+            ..Self::default()
+        }
+    }
+
+    /// When `datagram` arrives, or `None` if it does not.
+    pub fn carry(&mut self, now: Instant, rng: &mut Rng, datagram: &[u8]) -> Option<Instant> {
+        let draw = rng.f64();
+        let extra = self.jitter.mul_f64(rng.f64());
+        let is_handshake = matches!(datagram, [20..=63, ..]);
+        if draw < self.loss && (self.loses_dtls || !is_handshake) {
+            self.dropped += 1;
+            return None;
+        }
+        let mut at = now;
+        if let Some(rate) = self.bandwidth_bps {
+            let free = self.busy_until.map_or(now, |until| until.max(now));
+            if free - now > self.queue_max {
+                self.dropped += 1;
+                return None;
+            }
+            let bits = (wire_bytes(datagram) + OVERHEAD_BYTES) as u64 * 8;
+            at = free + Duration::from_nanos(bits * 1_000_000_000 / rate);
+            self.busy_until = Some(at);
+        }
+        at += self.delay + extra;
+        if !self.reorders {
+            at = self.last_arrival.map_or(at, |last| last.max(at));
+            self.last_arrival = Some(at);
+        }
+        Some(at)
+    }
+}
