@@ -36,10 +36,12 @@ pub const MEDIA_THREADS_MAX: usize = 64;
 pub struct Config {
     /// Where HTTP listens.
     pub listen: SocketAddr,
-    /// The UDP and TCP port of the first media thread; the others have the next ones.
+    /// The UDP and TCP port of the first media thread; the others have the next ones. 0: free ones for all.
     pub rtc_port: u16,
     /// Addresses that candidates carry instead of the interfaces' own, for a server behind NAT; empty without NAT.
     pub public_ip: Vec<IpAddr>,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
     /// Where the database lives; made when missing.
     pub data_dir: PathBuf,
     /// How many media threads run; at least one.
@@ -127,6 +129,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             rtc_port: 7900,
             public_ip: Vec::new(),
+            trusted_proxies: Vec::new(),
             data_dir: PathBuf::from(DEFAULT_DATA_DIR),
             media_threads: default_media_threads(),
             web_dir: None,

@@ -112,12 +112,15 @@ pub struct Settings {
     /// Where HTTP listens [default: 0.0.0.0:8080 for serve, 127.0.0.1:8080 for demo]
     #[arg(long, value_name = "ADDR:PORT", value_parser = parse::listen)]
     pub listen: Option<SocketAddr>,
-    /// UDP and TCP port of the first media thread, the others use the next ones [default: 7900]
+    /// UDP and TCP port of the first media thread, the others use the next ones; 0 takes free ones [default: 7900]
     #[arg(long, value_name = "N", value_parser = parse::port)]
     pub rtc_port: Option<u16>,
     /// Address at which clients reach this server, when it is behind NAT; repeatable, or several with commas
     #[arg(long, value_name = "IP", value_delimiter = ',', value_parser = parse::public_ip)]
     pub public_ip: Option<Vec<IpAddr>>,
+    /// Reverse proxy whose X-Forwarded-For is believed; repeatable, or several with commas
+    #[arg(long, value_name = "IP", value_delimiter = ',', value_parser = parse::proxy)]
+    pub trusted_proxy: Option<Vec<IpAddr>>,
     /// Where keys are kept [default: ./proscenium-data]
     #[arg(long, value_name = "DIR", value_parser = parse::path)]
     pub data_dir: Option<PathBuf>,
@@ -158,6 +161,7 @@ impl Settings {
             listen: self.listen.or(weaker.listen),
             rtc_port: self.rtc_port.or(weaker.rtc_port),
             public_ip: self.public_ip.or(weaker.public_ip),
+            trusted_proxy: self.trusted_proxy.or(weaker.trusted_proxy),
             data_dir: self.data_dir.or(weaker.data_dir),
             media_threads: self.media_threads.or(weaker.media_threads),
             web_dir: self.web_dir.or(weaker.web_dir),

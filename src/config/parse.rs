@@ -10,7 +10,7 @@ use super::MEDIA_THREADS_MAX;
 
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     if let Some(port) = text.strip_prefix("localhost:") {
-        return port_or_any(port).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        return self::port(port).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     }
     text.parse().map_err(|_| {
         "not an address with a port; write it like 127.0.0.1:8080 or [::]:8080".to_owned()
@@ -18,13 +18,8 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
 }
 
 pub(super) fn port(text: &str) -> Result<u16, String> {
-    number(text, 1..=65_535, "a port")
-        .and_then(|port| u16::try_from(port).map_err(|error| error.to_string()))
-}
-
-fn port_or_any(text: &str) -> Result<u16, String> {
-    number(text, 0..=65_535, "a port")
-        .and_then(|port| u16::try_from(port).map_err(|error| error.to_string()))
+    let port = number(text, 0..=65_535, "a port")?;
+    u16::try_from(port).map_err(|error| error.to_string())
 }
 
 pub(super) fn public_ip(text: &str) -> Result<IpAddr, String> {
@@ -37,6 +32,13 @@ pub(super) fn public_ip(text: &str) -> Result<IpAddr, String> {
         );
     }
     Ok(address)
+}
+
+pub(super) fn proxy(text: &str) -> Result<IpAddr, String> {
+    let address = text.trim().parse::<IpAddr>();
+    let address =
+        address.map_err(|_| "not an IP address; write it like 10.0.0.1 or fd00::1".to_owned())?;
+    Ok(address.to_canonical())
 }
 
 pub(super) fn path(text: &str) -> Result<PathBuf, String> {

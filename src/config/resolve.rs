@@ -104,6 +104,7 @@ fn complete(
         listen: said.listen.unwrap_or(SocketAddr::from((address, 8080))),
         rtc_port: said.rtc_port.unwrap_or(defaults.rtc_port),
         public_ip: said.public_ip.unwrap_or_default(),
+        trusted_proxies: said.trusted_proxy.unwrap_or_default(),
         data_dir: said.data_dir.unwrap_or(defaults.data_dir),
         media_threads: said.media_threads.unwrap_or(defaults.media_threads),
         web_dir: said.web_dir,
@@ -127,12 +128,16 @@ fn complete(
         file: None,
         warnings: Vec::new(),
     };
-    check_together(&config)?;
+    check_ports(&config)?;
+    check_web_dir(&config)?;
     Ok(config)
 }
 
-/// What no single value shows.
-fn check_together(config: &Config) -> Result<(), ConfigError> {
+/// The media ports fit into the numbers there are, and HTTP does not listen on one of them.
+fn check_ports(config: &Config) -> Result<(), ConfigError> {
+    if config.rtc_port == 0 {
+        return Ok(());
+    }
     let last_port = usize::from(config.rtc_port) + config.media_threads - 1;
     if last_port > usize::from(u16::MAX) {
         return Err(ConfigError::Conflict(format!(
@@ -149,6 +154,10 @@ fn check_together(config: &Config) -> Result<(), ConfigError> {
             config.listen, config.rtc_port
         )));
     }
+    Ok(())
+}
+
+fn check_web_dir(config: &Config) -> Result<(), ConfigError> {
     if let Some(directory) = &config.web_dir
         && !directory.is_dir()
     {
