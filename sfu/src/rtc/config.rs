@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use str0m::bwe::Bitrate;
 use str0m::config::{CryptoProvider, DtlsCert};
-use str0m::format::{Codec as RtcCodec, CodecConfig, FormatParams};
-use str0m::media::Frequency;
+use str0m::format::CodecConfig;
 use str0m::{IceCreds, Rtc, RtcConfig};
 
 use super::dtls;
@@ -70,18 +69,6 @@ pub(super) fn codecs() -> CodecConfig {
     }
     codecs.enable_vp8(true);
     codecs.enable_vp9(true);
-    // VP9 profile 2 (10 bits) and AV1 beside the default profile 0.
-    codecs.add_config(
-        100.into(),
-        Some(101.into()),
-        RtcCodec::Vp9,
-        Frequency::NINETY_KHZ,
-        None,
-        FormatParams {
-            profile_id: Some(2),
-            ..FormatParams::default()
-        },
-    );
     codecs.enable_av1(true);
     codecs
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use str0m::Rtc;
 use str0m::format::{Codec as RtcCodec, PayloadParams};
-use str0m::media::{ExtensionValues, MediaAdded, SenderFeedback};
+use str0m::media::{ExtensionValues, Rids, SenderFeedback};
 use str0m::rtp::{RtpPacket, Ssrc, VideoOrientation, Vp8Descriptor, Vp8Patch};
 
 use super::{Mid, PeerOutput, Rid};
@@ -34,22 +34,27 @@ pub(crate) struct Section {
 pub(crate) struct Sections(Vec<Section>);
 
 impl Sections {
-    pub(super) fn add(&mut self, added: &MediaAdded) {
-        if self.0.iter().any(|section| section.mid == added.mid) {
-            return;
+    /// Notes the sections of an answer of ours that were not refused. str0m tells of them only once the connection is up.
+    pub(super) fn learn(&mut self, rtc: &Rtc, answer: &str) {
+        for name in super::sdp::mids(answer) {
+            let mid = Mid::from(name);
+            if self.0.iter().any(|section| section.mid == mid) {
+                continue;
+            }
+            let Some(media) = rtc.media(mid).filter(|media| !media.disabled()) else {
+                continue;
+            };
+            self.0.push(Section {
+                mid,
+                is_audio: media.kind().is_audio(),
+                receives: media.direction().is_receiving(),
+                sends: media.direction().is_sending(),
+                rids: match media.rids_rx() {
+                    Rids::Specific(rids) => rids.clone(),
+                    Rids::None | Rids::Any => Vec::new(),
+                },
+            });
         }
-        self.0.push(Section {
-            mid: added.mid,
-            is_audio: added.kind.is_audio(),
-            receives: added.direction.is_receiving(),
-            sends: added.direction.is_sending(),
-            rids: added
-                .simulcast
-                .iter()
-                .flat_map(|simulcast| &simulcast.recv)
-                .map(|layer| layer.rid)
-                .collect(),
-        });
     }
 
     /// A section that we offered to send in.

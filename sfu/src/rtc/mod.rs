@@ -132,7 +132,9 @@ impl RtcPeer {
             .accept_offer(parsed)
             .map_err(|error| Refusal::NotAcceptable(error.to_string()))?;
         offer.clone_into(&mut self.offer);
-        Ok(sdp::polish(&answer.to_sdp_string()))
+        let answer = answer.to_sdp_string();
+        self.sections.learn(&self.rtc, &answer);
+        Ok(sdp::polish(&answer))
     }
 
     /// Offers one audio and one video section to send in.
@@ -339,7 +341,6 @@ impl RtcPeer {
             Event::IceConnectionStateChange(state) if state.is_disconnected() => {
                 into.push_back(PeerOutput::Disconnected);
             }
-            Event::MediaAdded(added) => self.sections.add(&added),
             Event::RtpPacket(packet) => into.push_back(self.on_packet(packet)),
             Event::KeyframeRequest(request) => {
                 into.push_back(PeerOutput::KeyframeWanted { mid: request.mid });
