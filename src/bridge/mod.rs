@@ -12,5 +12,7 @@ mod backoff;
 mod clip;
 mod demo;
 mod packets;
+mod rtsp;
 
 pub use demo::run_demo;
+pub use rtsp::run_camera;

@@ -1,0 +1,31 @@
+//! Cameras that are pulled by RTSP and appear as performers: H.264 with Opus or G.711 passed through, with AAC made into
+//! Opus, or without sound.
+//!
+//! `retina` speaks RTSP and gives RTP packets; [`h264`] makes whole frames of them, [`timeline`] carries the camera's
+//! timestamps over reconnections, [`transcode`] has a thread of its own. What is deliberately not here: RTSPS, ONVIF
+//! control, B-frames (WebRTC has none: switch them off in the camera), and waking a camera up for a keyframe.
+
+mod aac;
+mod camera;
+mod h264;
+mod play;
+mod session;
+mod sound;
+mod timeline;
+mod transcode;
+mod url;
+
+use crate::media::{Handle, StreamKey};
+
+/// Pulls the camera at `url` (`rtsp://user:password@host:port/path`, with `transport=udp` in the query for RTP over UDP)
+/// and publishes it as `key`, for ever: lost cameras are tried again after 1 to 30 s, and a stream that somebody else took
+/// over is taken back when it is free. Returns when the server stops; drop the future to end it earlier. The address is
+/// logged without user, password, path and query.
+pub async fn run_camera(media: Handle, key: StreamKey, url: String) {
+    match url::RedactedUrl::parse(&url) {
+        Ok(url) => camera::Camera::new(media, key, url).run().await,
+        Err(error) => {
+            tracing::error!(space = %key.space, stream = %key.stream, %error, "a camera cannot be used")
+        }
+    }
+}

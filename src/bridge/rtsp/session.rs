@@ -1,0 +1,214 @@
+//! From an address to a playing camera.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use mp4_atom::{Atom, Avcc};
+use retina::client::{
+    Described, InitialTimestampPolicy, PlayOptions, Playing, Session, SessionOptions, SetupOptions,
+    TcpTransportOptions, UdpTransportOptions,
+};
+use retina::codec::ParametersRef;
+
+use super::sound::{self, Offered, SoundKind};
+use super::url::{RedactedUrl, Transport};
+
+/// For the TCP connection and the description.
+const DESCRIBE_MAX: Duration = Duration::from_secs(10);
+/// For setting up the tracks and starting them.
+const PLAY_MAX: Duration = Duration::from_secs(10);
+/// RFC 2326 section 7.1.1.
+const UNSUPPORTED_TRANSPORT: u16 = 461;
+
+/// Why a camera does not play, in words that tell what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ConnectError {
+    #[error("no answer within {} s; is the camera switched on, and its address right?", .0.as_secs())]
+    Timeout(Duration),
+    #[error("the camera refuses user and password (status {0}); check them in the address")]
+    Refused(u16),
+    #[error(
+        "the camera knows no such path (status 404); its manual names the one of its H.264 stream"
+    )]
+    UnknownPath,
+    #[error("the camera offers no H.264, but {0}; choose H.264 in its settings")]
+    NoVideo(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// A sound track that is played.
+#[derive(Debug)]
+pub(crate) struct Sound {
+    /// Its place in the camera's description.
+    pub stream: usize,
+    /// Of its timestamps, in Hz.
+    pub clock_rate: u32,
+    pub kind: SoundKind,
+}
+
+/// A camera that plays.
+pub(crate) struct Connected {
+    pub session: Session<Playing>,
+    /// Place of the video in the camera's description.
+    pub video: usize,
+    /// Of the video's timestamps, in Hz.
+    pub video_clock_rate: u32,
+    /// As the description has them; cameras send them with their key frames as well, or do not.
+    pub parameter_sets: Vec<Bytes>,
+    pub sound: Option<Sound>,
+    pub transport: Transport,
+}
+
+/// Connects, over TCP unless the address says UDP or the camera cannot do TCP.
+pub(crate) async fn connect(url: &RedactedUrl) -> Result<Connected, ConnectError> {
+    match connect_over(url, url.transport().unwrap_or(Transport::Tcp)).await {
+        Err(SetupError::Transport) if url.transport().is_none() => {
+            tracing::info!(camera = %url, "the camera cannot send over TCP; trying UDP");
+            connect_over(url, Transport::Udp).await.map_err(Into::into)
+        }
+        result => result.map_err(Into::into),
+    }
+}
+
+/// [`ConnectError`], or the one failure that another transport may mend.
+enum SetupError {
+    Transport,
+    Other(ConnectError),
+}
+
+impl From<SetupError> for ConnectError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Other(error) => error,
+            SetupError::Transport => {
+                Self::Failed("the camera refuses this transport (status 461)".to_owned())
+            }
+        }
+    }
+}
+
+async fn connect_over(url: &RedactedUrl, transport: Transport) -> Result<Connected, SetupError> {
+    let options = SessionOptions::default()
+        .creds(url.credentials())
+        .user_agent("proscenium".to_owned());
+    let described = timed(DESCRIBE_MAX, Session::describe(url.request_url(), options));
+    let mut session = described
+        .await
+        .and_then(|result| result.map_err(|error| explain(url, &error)))
+        .map_err(SetupError::Other)?;
+    let (video, video_clock_rate, parameter_sets) =
+        choose_video(&session).map_err(SetupError::Other)?;
+    let sound = choose_sound(&session);
+    let streams = std::iter::once(video).chain(sound.as_ref().map(|sound| sound.stream));
+    let setup = async {
+        for stream in streams {
+            let transport = match transport {
+                Transport::Tcp => retina::client::Transport::Tcp(TcpTransportOptions::default()),
+                Transport::Udp => retina::client::Transport::Udp(UdpTransportOptions::default()),
+            };
+            session
+                .setup(stream, SetupOptions::default().transport(transport))
+                .await?;
+        }
+        session
+            .play(PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive))
+            .await
+    };
+    let session = match timed(PLAY_MAX, setup).await.map_err(SetupError::Other)? {
+        Ok(session) => session,
+        Err(error) if error.status_code() == Some(UNSUPPORTED_TRANSPORT) => {
+            return Err(SetupError::Transport);
+        }
+        Err(error) => return Err(SetupError::Other(explain(url, &error))),
+    };
+    Ok(Connected {
+        session,
+        video,
+        video_clock_rate,
+        parameter_sets,
+        sound,
+        transport,
+    })
+}
+
+async fn timed<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, ConnectError> {
+    tokio::time::timeout(limit, work)
+        .await
+        .map_err(|_| ConnectError::Timeout(limit))
+}
+
+/// The library's words without the address and without addresses of machines.
+pub(crate) fn explain(url: &RedactedUrl, error: &retina::Error) -> ConnectError {
+    match error.status_code() {
+        Some(status @ (401 | 403)) => ConnectError::Refused(status),
+        Some(404) => ConnectError::UnknownPath,
+        _ => ConnectError::Failed(url.redact(&error.to_string())),
+    }
+}
+
+fn choose_video(session: &Session<Described>) -> Result<(usize, u32, Vec<Bytes>), ConnectError> {
+    let streams = session.streams();
+    let is_h264 = |stream: &retina::client::Stream| {
+        stream.media() == "video" && stream.encoding_name() == "h264"
+    };
+    let Some(index) = streams.iter().position(is_h264) else {
+        let offered: Vec<&str> = streams
+            .iter()
+            .take(8)
+            .map(|stream| stream.encoding_name())
+            .collect();
+        let offered = if offered.is_empty() {
+            "nothing".to_owned()
+        } else {
+            offered.join(", ")
+        };
+        return Err(ConnectError::NoVideo(offered));
+    };
+    let mut parameter_sets = Vec::new();
+    if let Some(ParametersRef::Video(parameters)) = streams[index].parameters()
+        && let Ok(avcc) = Avcc::decode_body(&mut parameters.extra_data())
+    {
+        let sets = avcc
+            .sequence_parameter_sets
+            .into_iter()
+            .chain(avcc.picture_parameter_sets);
+        parameter_sets.extend(sets.map(Bytes::from));
+    }
+    Ok((index, streams[index].clock_rate_hz(), parameter_sets))
+}
+
+/// The first sound track that can be used.
+fn choose_sound(session: &Session<Described>) -> Option<Sound> {
+    let sounds = || {
+        session
+            .streams()
+            .iter()
+            .enumerate()
+            .filter(|(_, stream)| stream.media() == "audio")
+    };
+    let chosen = sounds().find_map(|(index, stream)| {
+        let parameters =
+            sound::parameters_of(session.sdp(), stream.media(), stream.rtp_payload_type());
+        let kind = SoundKind::of(Offered {
+            encoding: stream.encoding_name(),
+            clock_rate: stream.clock_rate_hz(),
+            channels: stream.channels().map(Into::into),
+            parameters: &parameters,
+        })?;
+        Some(Sound {
+            stream: index,
+            clock_rate: stream.clock_rate_hz(),
+            kind,
+        })
+    });
+    if let (None, Some((_, stream))) = (&chosen, sounds().next()) {
+        let (encoding, clock_rate) = (stream.encoding_name(), stream.clock_rate_hz());
+        tracing::warn!(
+            encoding,
+            clock_rate,
+            "a camera's sound is left out; choose AAC, Opus or G.711 at 8 kHz in its settings"
+        );
+    }
+    chosen
+}
