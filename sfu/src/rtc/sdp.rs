@@ -13,37 +13,6 @@ pub(super) fn mids(sdp: &str) -> impl Iterator<Item = &str> {
     sdp.lines().filter_map(|line| line.strip_prefix("a=mid:"))
 }
 
-/// An m-section of our answer.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct AnswerSection<'a> {
-    pub(super) mid: &'a str,
-    /// Simulcast layers that we receive, in the offer's order.
-    pub(super) rids: Vec<&'a str>,
-}
-
-/// Reads our own answer back: str0m tells of sections only once media can flow.
-pub(super) fn sections(answer: &str) -> Vec<AnswerSection<'_>> {
-    let mut sections: Vec<AnswerSection<'_>> = Vec::new();
-    for line in answer.lines() {
-        if line.starts_with("m=") {
-            sections.push(AnswerSection::default());
-        }
-        let Some(section) = sections.last_mut() else {
-            continue;
-        };
-        if let Some(mid) = line.strip_prefix("a=mid:") {
-            section.mid = mid;
-        } else if let Some((rid, direction)) = line
-            .strip_prefix("a=rid:")
-            .and_then(|rest| rest.split_once(' '))
-            && direction.starts_with("recv")
-        {
-            section.rids.push(rid);
-        }
-    }
-    sections
-}
-
 /// Puts all sections that we send into one MediaStream.
 pub(super) fn polish(sdp: &str) -> String {
     let mut out = String::with_capacity(sdp.len() + 64);
@@ -102,19 +71,6 @@ mod tests {
         assert_eq!(
             with_credentials(offer, "new", "newer"),
             "v=0\r\na=ice-ufrag:new\r\na=ice-pwd:newer\r\nm=audio 9\r\na=mid:0\r\n"
-        );
-    }
-
-    #[test]
-    fn our_answers_sections_are_found() {
-        let answer = "v=0\r\nm=audio 9\r\na=mid:0\r\nm=video 9\r\na=mid:v\r\na=rid:h recv\r\na=rid:l recv pt=96\r\na=rid:x send\r\n";
-        let section = |mid, rids: &[&'static str]| AnswerSection {
-            mid,
-            rids: rids.to_vec(),
-        };
-        assert_eq!(
-            sections(answer),
-            [section("0", &[]), section("v", &["h", "l"])]
         );
     }
 
