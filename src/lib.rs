@@ -4,9 +4,17 @@
 //! `signaling`), or read the process environment anywhere but in `main`.
 
 pub mod auth;
+pub mod bridge;
 pub mod clock;
 pub mod config;
+pub mod http;
+pub mod key_command;
+pub mod listener;
 pub mod logging;
 pub mod media;
+pub mod metrics;
+pub mod open_files;
+pub mod probe;
+pub mod run;
 pub mod shutdown;
 pub mod store;

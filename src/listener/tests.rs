@@ -139,3 +139,28 @@ async fn a_taken_or_foreign_address_is_named_with_the_flag() {
         "{error}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_finishes_its_head_or_only_idles_is_cut_off() {
+    let half = "GET / HTTP/1.1\r\nHost: a\r\n";
+    let whole = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for request in ["", half, whole] {
+        let server = start(16).await;
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // The clock stands still but for the server's own timers, when there is nothing else to do.
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(
+            begun.elapsed() >= HEAD_TIME_MAX,
+            "{request:?} after {:?}",
+            begun.elapsed()
+        );
+        assert!(
+            begun.elapsed() < 2 * HEAD_TIME_MAX,
+            "{request:?} after {:?}",
+            begun.elapsed()
+        );
+    }
+}
