@@ -63,6 +63,8 @@ pub(super) struct Instance {
     records: Records,
     events: VecDeque<Event>,
     close_notify: bool,
+    /// OpenSSL has been at work since its buffers were freed.
+    has_buffers: bool,
     /// Records and data dropped because they exceeded a limit.
     dropped: u64,
 }
@@ -85,6 +87,7 @@ impl Instance {
             records: Records::default(),
             events: VecDeque::new(),
             close_notify: false,
+            has_buffers: false,
             dropped: 0,
         })
     }
@@ -244,6 +247,7 @@ impl DtlsInstance for Instance {
             return Ok(());
         }
         self.stream.get_mut().set_incoming(&packet[..len]);
+        self.has_buffers = true;
         if self.phase != Phase::Connected {
             self.handshake()?;
         }
@@ -276,6 +280,9 @@ impl DtlsInstance for Instance {
         if mem::take(&mut self.close_notify) {
             return DtlsOutput::CloseNotify;
         }
+        if mem::take(&mut self.has_buffers) {
+            openssl_ffi::free_buffers(self.stream.ssl());
+        }
         DtlsOutput::Timeout(self.timer.deadline(self.now).unwrap_or(self.now + IDLE))
     }
 
@@ -304,6 +311,7 @@ impl DtlsInstance for Instance {
         if data.len() > DATA_MAX {
             return Err(DtlsImplError::TransmitQueueFull);
         }
+        self.has_buffers = true;
         self.stream
             .ssl_write(data)
             .map_err(|error| self.fail(translate(&error, DtlsCryptoOperation::Encrypt)))

@@ -1,4 +1,4 @@
-//! The three things that the `openssl` crate does not offer. All unsafe code of this crate is here.
+//! The few things that the `openssl` crate does not offer. All unsafe code of this crate is here.
 #![expect(
     unsafe_code,
     reason = "OpenSSL's clock-free retransmission has no safe wrapper"
@@ -15,6 +15,16 @@ unsafe extern "C" {
     fn DTLS_set_timer_cb(
         ssl: *mut ffi::SSL,
         callback: Option<unsafe extern "C" fn(*mut ffi::SSL, c_uint) -> c_uint>,
+    );
+
+    /// `openssl/ssl.h`.
+    fn SSL_free_buffers(ssl: *mut ffi::SSL) -> c_int;
+
+    /// `openssl/ssl.h`.
+    fn SSL_CTX_set_cert_verify_callback(
+        context: *mut ffi::SSL_CTX,
+        callback: Option<unsafe extern "C" fn(*mut ffi::X509_STORE_CTX, *mut c_void) -> c_int>,
+        argument: *mut c_void,
     );
 
     /// Not in a public header, but what `DTLSv1_handle_timeout` calls once it has found, by the wall clock, that the
@@ -52,6 +62,25 @@ pub(super) fn retransmit(ssl: &SslRef) -> bool {
     // `context` makes no others, so that the `SSL` is the first member of the `SSL_CONNECTION` expected here. OpenSSL
     // writes to the connection's BIO only, which `Ssl` owns; no Rust reference into it exists during the call.
     unsafe { dtls1_retransmit_buffered_messages(ssl.as_ptr()) > 0 }
+}
+
+/// Gives the read and write buffers back, 17 kB each, unless there is something in them. They come back by themselves.
+pub(super) fn free_buffers(ssl: &SslRef) {
+    // SAFETY: the pointer is valid while `ssl` is borrowed; OpenSSL frees only buffers of its own that are empty. The
+    // result says whether it did, which does not matter.
+    unsafe { SSL_free_buffers(ssl.as_ptr()) };
+}
+
+/// Takes any certificate for trustworthy, without the work of looking at it.
+pub(super) fn trust_any_certificate(context: &mut SslContextBuilder) {
+    unsafe extern "C" fn yes(_: *mut ffi::X509_STORE_CTX, _: *mut c_void) -> c_int {
+        1
+    }
+    // SAFETY: the pointer is valid while `context` is borrowed; the callback touches nothing, not even its null
+    // argument, and lives as long as the program.
+    unsafe {
+        SSL_CTX_set_cert_verify_callback(context.as_ptr(), Some(yes), std::ptr::null_mut());
+    }
 }
 
 /// Limits the peer's certificate message, and with it every handshake message that is put together from fragments.
