@@ -79,6 +79,8 @@ pub(super) struct Publication {
 struct StreamEntry {
     id: StreamId,
     publication: Option<Publication>,
+    /// Who had the stream before a publisher that is not accepted yet, and will have it again if it is refused.
+    displaced: Option<Publication>,
     viewers: usize,
     /// When the last publisher left; viewers wait.
     idle_since: Option<Instant>,
@@ -117,7 +119,6 @@ pub(super) struct Reserved {
     pub(super) worker: WorkerId,
     /// Who had the stream, when that one sits on another worker and must be told.
     pub(super) displaced: Option<(PeerId, WorkerId)>,
-    previous: Option<Publication>,
 }
 
 impl Directory {
@@ -216,7 +217,7 @@ impl Directory {
             TakeOver::SameOwner(owner) => Some(*owner),
             TakeOver::Always | TakeOver::OnlyIfSilent => None,
         };
-        let previous = entry.publication.replace(Publication {
+        entry.displaced = entry.publication.replace(Publication {
             peer,
             worker,
             owner,
@@ -224,7 +225,8 @@ impl Directory {
             tracks: Vec::new(),
             is_silent: false,
         });
-        let displaced = previous
+        let displaced = entry
+            .displaced
             .as_ref()
             .filter(|previous| previous.worker != worker)
             .map(|previous| (previous.peer, previous.worker));
@@ -233,20 +235,19 @@ impl Directory {
             stream,
             worker,
             displaced,
-            previous,
         })
     }
 
-    /// Gives a reserved stream back: its publisher was refused. Whoever had it has it again.
-    pub(super) fn give_back(&self, key: &StreamKey, reserved: Reserved) {
+    /// Gives a reserved stream back: its publisher was refused. Whoever had it, and is still there, has it again.
+    pub(super) fn give_back(&self, key: &StreamKey, peer: PeerId) {
         let mut inner = self.lock();
         if let Some(entry) = inner.streams.get_mut(key)
             && entry
                 .publication
                 .as_ref()
-                .is_some_and(|current| current.peer == reserved.peer)
+                .is_some_and(|current| current.peer == peer)
         {
-            entry.publication = reserved.previous;
+            entry.publication = entry.displaced.take();
         }
         inner.collect(key);
     }
@@ -396,6 +397,7 @@ impl Directory {
         let mut inner = self.lock();
         let key = inner.keys.get(&stream)?.clone();
         let entry = inner.streams.get_mut(&key)?;
+        entry.displaced.take_if(|displaced| displaced.peer == peer);
         entry
             .publication
             .as_ref()
@@ -484,6 +486,7 @@ impl Inner {
             StreamEntry {
                 id,
                 publication: None,
+                displaced: None,
                 viewers: 0,
                 idle_since: None,
             },

@@ -1,7 +1,7 @@
 //! The shell's way to the media threads.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -104,6 +104,8 @@ struct Shared {
     candidates: Vec<SocketAddr>,
     next_request: AtomicU64,
     is_stopping: AtomicBool,
+    /// Sessions per worker that were asked for and not answered yet: a storm of joins must spread, too.
+    under_way: Vec<AtomicUsize>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
@@ -123,6 +125,7 @@ impl Handle {
             .collect();
         let handle = Self(Arc::new(Shared {
             counters: links.iter().map(Link::counters).collect(),
+            under_way: links.iter().map(|_| AtomicUsize::new(0)).collect(),
             links,
             directory: Directory::new(STREAMS_MAX),
             candidates,
@@ -198,7 +201,7 @@ impl Handle {
             }
             Ok(_) => Err(Refused::UnknownResource),
             Err(refused) => {
-                self.0.directory.give_back(&key, reserved);
+                self.0.directory.give_back(&key, peer);
                 Err(refused)
             }
         }
@@ -462,9 +465,13 @@ impl Handle {
         self.0
             .counters
             .iter()
-            .map(|counters| {
+            .zip(&self.0.under_way)
+            .map(|(counters, under_way)| {
                 let values = counters.values();
-                usize::try_from(values[publishers] + values[viewers]).unwrap_or(usize::MAX)
+                let sessions = usize::try_from(values[publishers] + values[viewers]);
+                sessions
+                    .unwrap_or(usize::MAX)
+                    .saturating_add(under_way.load(Ordering::Relaxed))
             })
             .collect()
     }
@@ -476,6 +483,7 @@ impl Handle {
     ) -> Result<Reply, Refused> {
         let request = RequestId(self.0.next_request.fetch_add(1, Ordering::Relaxed));
         let (answer, answered) = oneshot::channel();
+        let _under_way = UnderWay::enter(&self.0.under_way[usize::from(worker.0)]);
         let message = Message::Command(command(request), Some((request, answer)));
         self.0.links[usize::from(worker.0)]
             .send(message)
@@ -525,6 +533,22 @@ impl Handle {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+}
+
+/// Counts a question to a worker while it is open, also when the asking task is dropped.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn enter(counter: &'a AtomicUsize) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(counter)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::bwe::Bitrate;
 use str0m::config::{CryptoProvider, DtlsCert};
@@ -12,7 +12,14 @@ use str0m::{IceCreds, Rtc, RtcConfig};
 use super::dtls;
 
 /// Packets kept per sending stream for retransmission: 3 s of a 2.5 Mbit/s stream. Only the header is a copy.
-const RESEND_PACKETS_MAX: usize = 1024;
+pub(super) const RESEND_PACKETS_MAX: usize = 1024;
+
+/// How old a packet may be that is sent again; a picture three seconds late helps nobody.
+pub(super) const RESEND_AGE_MAX: Duration = Duration::from_secs(3);
+
+/// The share of a stream that may be retransmissions, so that a hopeless link is not flooded. Links with 20 % loss, and the
+/// loss of retransmissions, stay below it.
+pub(super) const RESEND_SHARE_MAX: f32 = 0.4;
 
 /// The server's DTLS identity. One is enough for a process; making one takes a fraction of a millisecond.
 #[derive(Debug, Clone)]

@@ -277,7 +277,13 @@ impl RtcPeer {
     /// The SSRC under which section `mid` is sent, if it is.
     pub(crate) fn sending_ssrc(&mut self, mid: Mid) -> Option<u32> {
         let mut api = self.rtc.direct_api();
-        api.stream_tx_by_mid(mid, None).map(|stream| *stream.ssrc())
+        let stream = api.stream_tx_by_mid(mid, None)?;
+        stream.set_rtx_cache(
+            config::RESEND_PACKETS_MAX,
+            config::RESEND_AGE_MAX,
+            Some(config::RESEND_SHARE_MAX),
+        );
+        Some(*stream.ssrc())
     }
 
     /// Queues one packet; it leaves with the next [`Self::handle_timeout`].

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 /// The most addresses that candidates carry: each costs every client a connectivity check per address of its own.
 pub const CANDIDATES_MAX: usize = 8;
 
-/// Where the kernel would route a packet for the internet. Nothing is sent there.
-const FAR_AWAY: (Ipv4Addr, u16) = (Ipv4Addr::new(1, 1, 1, 1), 9);
+/// Where the kernel would route a packet for the internet: an address for documentation (RFC 5737). Nothing is sent there.
+const FAR_AWAY: (Ipv4Addr, u16) = (Ipv4Addr::new(192, 0, 2, 1), 9);
 
 /// The local addresses of a server: those that it announces and those that it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
