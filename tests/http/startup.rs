@@ -1,5 +1,7 @@
 //! Starting and stopping the real binary: what it refuses, what it prints, how it ends.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod process;
 
 use std::fs;

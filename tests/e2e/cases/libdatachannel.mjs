@@ -32,4 +32,5 @@ test('when libdatachannel loses power and comes back with the same bearer, viewe
   assert.ok(inbound(after, 'audio').totalAudioEnergy > inbound(before, 'audio').totalAudioEnergy, 'the sound did not go on');
   assert.ok(resumed - cutAt < 5000, `the hiccup took ${resumed - cutAt} ms`);
   await second.performer.stop();
+  assert.match(second.performer.output, /deleted 200/, 'DELETE after the connection was closed');
 });

@@ -15,10 +15,12 @@ from urllib.parse import urljoin
 
 import aiohttp
 import av
-from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
 SAMPLE_RATE = 48_000
+# The default asks a public STUN server and waits for its answer.
+ALONE = RTCConfiguration(iceServers=[])
 PATIENCE_S = 10
 
 
@@ -131,7 +133,7 @@ async def consume(track, take):
 
 async def view(http, url, seconds, delay_s):
     await asyncio.sleep(delay_s)
-    pc, seen, tasks = RTCPeerConnection(), Seen(), []
+    pc, seen, tasks = RTCPeerConnection(ALONE), Seen(), []
 
     @pc.on("track")
     def on_track(track):
@@ -151,7 +153,7 @@ async def view(http, url, seconds, delay_s):
 
 
 async def publish(http, url, seconds):
-    pc = RTCPeerConnection()
+    pc = RTCPeerConnection(ALONE)
     for track in (Scene(), Tone()):
         pc.addTransceiver(track, direction="sendonly")
     resource = await post(http, pc, url)

@@ -96,7 +96,7 @@ async function publish(url, key, ffmpeg) {
     return head;
   });
   const connected = new Promise((resolve) => pc.onStateChange((state) => state === 'connected' && resolve()));
-  await connect(pc, url, key);
+  const resource = await connect(pc, url, key);
   await connected;
 
   const { stdio, pid } = encoder(ffmpeg);
@@ -107,6 +107,16 @@ async function publish(url, key, ffmpeg) {
   };
   splitAccessUnits(stdio[1], (unit) => send(picture, 90_000 / RATE, unit));
   splitOgg(stdio[3], (packet) => send(sound, 960, packet));
+
+  // The original's order: the connection first, the resource after it.
+  process.once('SIGTERM', async () => {
+    process.kill(pid);
+    pc.close();
+    await sleep(50);
+    const { status } = await fetch(resource, { method: 'DELETE', headers: { 'User-Agent': USER_AGENT, Authorization: `Bearer ${key}` } });
+    console.log(`deleted ${status}`);
+    process.exit(0);
+  });
 }
 
 /** One viewer: counts packets with the marker bit, that is whole frames, on its video track. */

@@ -126,8 +126,8 @@ async function seen(id) {
 
 async function close(id) {
   const { pc, resource } = sessions.get(id);
-  pc.close();
   const { status } = await fetch(resource, { method: 'DELETE' });
+  pc.close();
   return status;
 }
 

@@ -17,15 +17,15 @@ use tempfile::TempDir;
 const STEP_MAX: Duration = Duration::from_secs(60);
 
 /// How a short command ended.
-pub struct Ended {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ended {
     /// Failed, with these parts in its complaint, and nothing like a panic.
-    pub fn check_error(&self, parts: &[&str]) {
+    pub(crate) fn check_error(&self, parts: &[&str]) {
         let Self { code, stderr, .. } = self;
         assert!(code.is_some_and(|code| code != 0), "{code:?}: {stderr}");
         for part in parts {
@@ -48,12 +48,12 @@ fn binary() -> Command {
 }
 
 /// Runs a command that ends by itself; one that does not is ended and fails the test.
-pub fn carry_out(arguments: &[&str]) -> Ended {
+pub(crate) fn carry_out(arguments: &[&str]) -> Ended {
     carry_out_with(arguments, &[])
 }
 
 /// The same, with variables.
-pub fn carry_out_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
+pub(crate) fn carry_out_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
     let mut command = binary();
     command.args(arguments).envs(variables.iter().copied());
     let mut child = command
@@ -87,7 +87,7 @@ pub fn carry_out_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ended {
 }
 
 /// A new, empty directory.
-pub fn data_dir() -> TempDir {
+pub(crate) fn data_dir() -> TempDir {
     tempfile::Builder::new()
         .prefix("proscenium-test-")
         .tempdir()
@@ -95,7 +95,7 @@ pub fn data_dir() -> TempDir {
 }
 
 /// Asks again until it is so; fails after [`STEP_MAX`].
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + STEP_MAX;
     while !is_so() {
         assert!(Instant::now() < deadline, "not within {STEP_MAX:?}: {what}");
@@ -104,7 +104,7 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// The offer of a publisher with sound and picture, as a real WebRTC engine makes it.
-pub fn offer() -> String {
+pub(crate) fn offer() -> String {
     let mut rtc = Rtc::new(Instant::now());
     let mut changes = rtc.sdp_api();
     changes.add_media(MediaKind::Audio, Direction::SendOnly, None, None, None);
@@ -124,7 +124,7 @@ fn wait_for(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
 }
 
 /// A running server with a data directory of its own; ended when dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     address: String,
     lines: Receiver<String>,
@@ -135,7 +135,7 @@ pub struct Server {
 
 impl Server {
     /// Starts `serve` or `demo` on free ports and waits until it listens.
-    pub fn start(command: &str, more: &[&str]) -> Self {
+    pub(crate) fn start(command: &str, more: &[&str]) -> Self {
         let directory = data_dir();
         let mut child = binary()
             .args([
@@ -186,7 +186,7 @@ impl Server {
     }
 
     /// Reads stdout up to a line that contains `part`; returns all that was read so far.
-    pub fn stdout_until(&mut self, part: &str) -> String {
+    pub(crate) fn stdout_until(&mut self, part: &str) -> String {
         loop {
             match self.lines.recv_timeout(STEP_MAX) {
                 Ok(line) => {
@@ -203,20 +203,20 @@ impl Server {
     }
 
     /// Where it listens, `127.0.0.1:port`.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    pub fn data_dir(&self) -> &str {
+    pub(crate) fn data_dir(&self) -> &str {
         self.directory.path().to_str().unwrap()
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends SIGTERM.
-    pub fn terminate(&self) {
+    pub(crate) fn terminate(&self) {
         kill(
             Pid::from_raw(i32::try_from(self.id()).unwrap()),
             Signal::SIGTERM,
@@ -225,12 +225,12 @@ impl Server {
     }
 
     /// Its exit code.
-    pub fn wait(&mut self) -> Option<i32> {
+    pub(crate) fn wait(&mut self) -> Option<i32> {
         self.wait_for(STEP_MAX)
     }
 
     /// Its exit code, if it ends within `limit`.
-    pub fn wait_for(&mut self, limit: Duration) -> Option<i32> {
+    pub(crate) fn wait_for(&mut self, limit: Duration) -> Option<i32> {
         let status = wait_for(&mut self.child, limit);
         status
             .unwrap_or_else(|| panic!("the server did not end within {limit:?}"))
@@ -238,7 +238,7 @@ impl Server {
     }
 
     /// All that it logged; it is ended for that if it still runs.
-    pub fn log(&mut self) -> String {
+    pub(crate) fn log(&mut self) -> String {
         let _ = self.child.kill();
         self.log
             .take()
@@ -246,7 +246,7 @@ impl Server {
             .unwrap_or_default()
     }
 
-    pub fn connect(&self) -> Connection {
+    pub(crate) fn connect(&self) -> Connection {
         let stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(STEP_MAX)).unwrap();
         Connection {
@@ -256,13 +256,13 @@ impl Server {
     }
 
     /// The whole answer to a `GET`.
-    pub fn get(&self, path: &str) -> String {
+    pub(crate) fn get(&self, path: &str) -> String {
         let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
         self.connect().exchange(&head)
     }
 
     /// The whole answer to a `POST` of an SDP offer.
-    pub fn post(&self, path: &str, sdp: &str, bearer: Option<&str>) -> String {
+    pub(crate) fn post(&self, path: &str, sdp: &str, bearer: Option<&str>) -> String {
         let bearer = bearer.map_or(String::new(), |key| {
             format!("Authorization: Bearer {key}\r\n")
         });
@@ -275,7 +275,7 @@ impl Server {
     }
 
     /// The event stream of a space.
-    pub fn events(&self, space: &str) -> Connection {
+    pub(crate) fn events(&self, space: &str) -> Connection {
         let mut connection = self.connect();
         let head = format!("GET /api/spaces/{space}/events HTTP/1.1\r\nHost: a\r\n\r\n");
         connection.stream.write_all(head.as_bytes()).unwrap();
@@ -291,14 +291,14 @@ impl Drop for Server {
 }
 
 /// One HTTP connection.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     read: String,
 }
 
 impl Connection {
     /// Sends a request and reads until the server closes; empty if the connection is gone.
-    pub fn exchange(&mut self, request: &str) -> String {
+    pub(crate) fn exchange(&mut self, request: &str) -> String {
         let mut answer = Vec::new();
         if self.stream.write_all(request.as_bytes()).is_ok() {
             let _ = self.stream.read_to_end(&mut answer);
@@ -307,7 +307,7 @@ impl Connection {
     }
 
     /// Reads until `part` came (true) or the server has closed (false).
-    pub fn read_until(&mut self, part: &str) -> bool {
+    pub(crate) fn read_until(&mut self, part: &str) -> bool {
         let mut buffer = [0; 4096];
         while !self.read.contains(part) {
             match self.stream.read(&mut buffer) {

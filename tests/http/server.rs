@@ -1,0 +1,193 @@
+//! A whole server in this process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proscenium::auth::Keys;
+use proscenium::config::{Config, SpaceConfig};
+use proscenium::http::{self, App, Readiness};
+use proscenium::listener::{self, Admission};
+use proscenium::media::{self, Handle, MediaConfig, Source, StreamKey};
+use proscenium::shutdown::Shutdown;
+use sfu::{Codec, CodecKind};
+use tokio::net::TcpListener;
+
+use crate::client::{Answer, Ask, ask};
+use crate::offers;
+
+pub const SDP: &str = "application/sdp";
+pub const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
+
+pub struct Server {
+    pub address: SocketAddr,
+    pub media: Handle,
+    pub readiness: Arc<Readiness>,
+    pub shutdown: Shutdown,
+    close: Shutdown,
+}
+
+/// A session as its client knows it.
+pub struct Session {
+    pub location: String,
+    pub etag: String,
+    pub answer: Answer,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// With a space `locked` whose key is `open-sesame`.
+    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        config.spaces.push(SpaceConfig {
+            name: "locked".into(),
+            key: Some("open-sesame".into()),
+            streams: Vec::new(),
+        });
+        change(&mut config);
+        let config = Arc::new(config);
+        let media = media::spawn(&MediaConfig {
+            rtc_port: 0,
+            threads: 2,
+            public_ip: Vec::new(),
+            loopback_only: true,
+            peers_max: 64,
+        })
+        .unwrap();
+        let (shutdown, close) = (Shutdown::default(), Shutdown::default());
+        let readiness = Arc::new(Readiness::default());
+        readiness.set_started();
+        let app = App {
+            media: media.clone(),
+            keys: Keys::new(&config.spaces, None).unwrap(),
+            config: Arc::clone(&config),
+            readiness: Arc::clone(&readiness),
+            shutdown: shutdown.clone(),
+            trusted_proxies: config.trusted_proxies.clone().into(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let admission = Admission::new(1000, vec![address.ip()]);
+        let router = http::router(app).unwrap();
+        tokio::spawn(listener::serve(listener, router, admission, close.clone()));
+        Self {
+            address,
+            media,
+            readiness,
+            shutdown,
+            close,
+        }
+    }
+
+    pub fn ask(&self, method: &'static str, path: impl Into<String>) -> Ask {
+        ask(self.address, method, path)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path).send().await
+    }
+
+    /// An offer by `POST`.
+    pub async fn post(&self, path: &str, offer: impl Into<hyper::body::Bytes>) -> Answer {
+        self.ask("POST", path).body(SDP, offer).send().await
+    }
+
+    /// An offer that is accepted.
+    #[track_caller]
+    pub fn begin(&self, path: &str, offer: &'static str) -> impl Future<Output = Session> {
+        let request = self.post(path, offer);
+        async {
+            let answer = request.await;
+            assert_eq!(answer.status, 201, "{answer:?}");
+            Session::of(answer)
+        }
+    }
+
+    /// A performer who publishes `space`/main, without WebRTC. The stream ends when the source is dropped.
+    pub async fn go_live(&self, space: &str) -> Source {
+        let key = StreamKey {
+            space: space.into(),
+            stream: "main".into(),
+        };
+        let codec = |kind, h264_profile| Codec {
+            kind,
+            h264_profile,
+            stereo: true,
+        };
+        let tracks = vec![
+            codec(CodecKind::H264, Some(0x0042_e01f)),
+            codec(CodecKind::Opus, None),
+        ];
+        let mut source = self.media.open_source(key.clone(), tracks).await.unwrap();
+        let idr: Arc<[u8]> = Arc::from([0x65, 0x88, 0x84, 0x00, 0x10].as_slice());
+        for _ in 0..400 {
+            source.send(0, 0, true, idr.clone()).unwrap();
+            source
+                .send(1, 0, false, Arc::from([0xfc, 0xff, 0xfe].as_slice()))
+                .unwrap();
+            if self.media.directory().is_live(&key) {
+                return source;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("the source is not live after two seconds");
+    }
+
+    /// A viewer of a stream that is live.
+    pub async fn watch(&self, space: &str) -> Session {
+        self.begin(&format!("/whep/{space}"), offers::CHROMIUM_RECEIVE)
+            .await
+    }
+
+    /// Sessions that the directory knows and peers that the media threads hold.
+    fn sessions(&self) -> (usize, u64) {
+        let peers = |counters: Arc<media::Counters>| {
+            let values = counters.values();
+            let of_name = |(metric, _): &(&media::Metric, &u64)| metric.name == "peers";
+            media::METRICS
+                .iter()
+                .zip(&values)
+                .filter(of_name)
+                .map(|(_, value)| *value)
+                .sum::<u64>()
+        };
+        (
+            self.media.directory().totals().1,
+            self.media.counters().into_iter().map(peers).sum(),
+        )
+    }
+
+    /// Waits until this many sessions are there, in the directory and in the media threads.
+    #[track_caller]
+    pub fn expect_sessions(&self, expected: usize) -> impl Future<Output = ()> {
+        let caller = std::panic::Location::caller();
+        async move {
+            for _ in 0..400 {
+                if self.sessions() == (expected, expected as u64) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            panic!("{caller}: {:?} sessions, not {expected}", self.sessions());
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.close.begin();
+    }
+}
+
+impl Session {
+    pub fn of(answer: Answer) -> Self {
+        Self {
+            location: answer.header("location").to_owned(),
+            etag: answer.header("etag").to_owned(),
+            answer,
+        }
+    }
+}
