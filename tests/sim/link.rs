@@ -1,5 +1,6 @@
 //! One direction of a network path: loss, delay, jitter, reordering and a bottleneck with a bounded queue.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -31,6 +32,8 @@ pub struct Link {
     pub busy_until: Option<Instant>,
     /// The newest arrival, which nothing overtakes unless the path reorders.
     pub last_arrival: Option<Instant>,
+    /// What was sent at this instant, by size.
+    pub last_sent: Option<(Instant, Vec<usize>)>,
     /// Datagrams that did not arrive.
     pub dropped: u64,
 }
@@ -47,6 +50,7 @@ impl Default for Link {
             loses_dtls: false,
             busy_until: None,
             last_arrival: None,
+            last_sent: None,
             dropped: 0,
         }
     }
@@ -69,8 +73,18 @@ impl Link {
         }
     }
 
-    /// When `datagram` arrives, or `None` if it does not.
-    pub fn carry(&mut self, now: Instant, rng: &mut Rng, datagram: &[u8]) -> Option<Instant> {
+    /// When `datagram` arrives, or `None` if it does not. Its fate follows from `salt`, the time and its length, not
+    /// from how many went before: str0m sends what leaves at one instant in the random order of its hash maps.
+    pub fn carry(&mut self, now: Instant, base: Instant, salt: u64, datagram: &[u8]) -> Option<Instant> {
+        let mut hasher = DefaultHasher::new();
+        let twins = match self.last_sent {
+            Some((at, ref mut sizes)) if at == now => sizes,
+            _ => &mut self.last_sent.insert((now, Vec::new())).1,
+        };
+        let twin = twins.iter().filter(|size| **size == wire_bytes(datagram)).count();
+        twins.push(wire_bytes(datagram));
+        (salt, now - base, wire_bytes(datagram), twin).hash(&mut hasher);
+        let mut rng = Rng::with_seed(hasher.finish());
         let draw = rng.f64();
         let extra = self.jitter.mul_f64(rng.f64());
         let is_handshake = matches!(datagram, [20..=63, ..]);

@@ -86,6 +86,8 @@ pub struct Publisher {
     audio_sequence: u64,
     audio_number: u32,
     video_number: u32,
+    /// The layer whose picture is written next.
+    next_layer: usize,
     /// SSRC and packets that were asked for again.
     nacked: Vec<(u32, Vec<NackEntry>)>,
     /// Keyframe requests that arrived.
@@ -108,6 +110,7 @@ impl Publisher {
             audio_sequence: 0,
             audio_number: 0,
             video_number: 0,
+            next_layer: 0,
             nacked: Vec::new(),
             requests: 0,
             keyframes: 0,
@@ -189,21 +192,30 @@ impl Publisher {
         Some(video.map_or(audio, |video| video.min(audio)))
     }
 
-    /// Writes everything that is due.
-    pub fn write(&mut self, now: Instant, rtc: &mut Rtc) {
-        self.resend(rtc);
-        while let Some(due) = self.audio_due().filter(|due| *due <= now) {
-            self.write_audio(due, rtc);
+    /// Writes one thing that is due; call again until it returns `false`. One at a time, so that the order does not
+    /// depend on str0m's hash maps.
+    pub fn write(&mut self, now: Instant, rtc: &mut Rtc) -> bool {
+        if !self.nacked.is_empty() {
+            self.resend(rtc);
+            return true;
         }
-        while let Some(captured) = self
+        if let Some(due) = self.audio_due().filter(|due| *due <= now) {
+            self.write_audio(due, rtc);
+            return true;
+        }
+        let Some(captured) = self
             .captured()
             .filter(|at| *at + self.manner.video_latency <= now && !self.layers.is_empty())
-        {
-            for at in 0..self.layers.len() {
-                self.write_picture(at, captured, rtc);
-            }
+        else {
+            return false;
+        };
+        self.write_picture(self.next_layer, captured, rtc);
+        self.next_layer += 1;
+        if self.next_layer == self.layers.len() {
+            self.next_layer = 0;
             self.video_number += 1;
         }
+        true
     }
 
     fn write_audio(&mut self, due: Instant, rtc: &mut Rtc) {
@@ -291,10 +303,6 @@ impl Publisher {
                 }
             }
         }
-    }
-
-    pub fn has_work(&self) -> bool {
-        !self.nacked.is_empty()
     }
 
     /// Sends one packet of `length` bytes that is no picture.

@@ -44,6 +44,7 @@ fn lossy_space(seed: u64, seconds: u64) -> Trace {
     }
     world.run_until(world.base + Duration::from_secs(seconds));
     world.check();
+    world.trace.settle();
     world.trace
 }
 

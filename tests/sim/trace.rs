@@ -18,7 +18,7 @@ impl Trace {
     pub fn note(&mut self, at: Duration, what: &str, address: SocketAddr, bytes: usize) {
         if self.records {
             let mut line = String::with_capacity(40);
-            let _ = write!(line, "{} {what} {address} {bytes}", at.as_nanos());
+            let _ = write!(line, "{:012} {what} {address} {bytes}", at.as_nanos());
             self.lines.push(line);
         }
     }
@@ -26,8 +26,13 @@ impl Trace {
     /// A worker said something.
     pub fn note_event(&mut self, at: Duration, worker: usize, event: &Event) {
         if self.records {
-            self.lines.push(format!("{} worker {worker} {event:?}", at.as_nanos()));
+            self.lines.push(format!("{:012} worker {worker} {event:?}", at.as_nanos()));
         }
+    }
+
+    /// Puts what happened at one instant in one order, whatever order str0m chose.
+    pub fn settle(&mut self) {
+        self.lines.sort();
     }
 
     pub fn lines(&self) -> &[String] {

@@ -25,6 +25,9 @@ const WAKES_MAX: u32 = 20_000;
 /// Packets between two workers that may be under way; like the shell's rings.
 const RELAY_MAX: usize = 1 << 15;
 
+/// Streams that a client may write at one instant.
+const WRITES_MAX: usize = 64;
+
 /// Time that a message takes from one worker to another.
 const RELAY_DELAY: Duration = Duration::from_micros(200);
 
@@ -107,6 +110,7 @@ pub struct World {
     pub trace: Trace,
     pub relay_max: usize,
     pub relay_dropped: u64,
+    salt: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
     next_id: u64,
@@ -149,6 +153,7 @@ impl World {
             trace: Trace::default(),
             relay_max: RELAY_MAX,
             relay_dropped: 0,
+            salt: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             queue: BinaryHeap::new(),
             order: 0,
             next_id: 1,
@@ -349,10 +354,13 @@ impl World {
                         .iter()
                         .position(|client| client.external == transmit.destination);
                     let Some(client) = target else { continue };
-                    let at = if self.clients[client].tcp {
-                        Some(now + self.clients[client].down.delay)
+                    let salt = self.salt ^ (client as u64) << 1;
+                    let (base, contents) = (self.base, &transmit.contents);
+                    let target = &mut self.clients[client];
+                    let at = if target.tcp {
+                        Some(now + target.down.delay)
                     } else {
-                        self.clients[client].down.carry(now, &mut self.rng, &transmit.contents)
+                        target.down.carry(now, base, salt, contents)
                     };
                     if let Some(at) = at {
                         let delivery = Delivery::ToClient {
@@ -443,11 +451,16 @@ impl World {
             return;
         }
         let mut sent = Vec::new();
-        for _ in 0..3 {
-            let rng = &mut self.rng;
+        let salt = self.salt ^ (at as u64) << 1 ^ 1;
+        let base = self.base;
+        for _ in 0..WRITES_MAX {
             let tcp = client.tcp;
             client.drain(now, |link, _, bytes| {
-                let at = if tcp { Some(now + link.delay) } else { link.carry(now, rng, &bytes) };
+                let at = if tcp {
+                    Some(now + link.delay)
+                } else {
+                    link.carry(now, base, salt, &bytes)
+                };
                 sent.extend(at.map(|at| (at, bytes)));
             });
             if !write_media(client, now) {
@@ -501,11 +514,9 @@ fn write_media(client: &mut Client, now: Instant) -> bool {
         let (audio, video) = (client.audio_mid, client.video_mid);
         publisher.start(now, &mut client.rtc, audio, video, &client.rids);
     }
-    let is_due = publisher.next().is_some_and(|at| at <= now);
-    if !is_due && !publisher.has_work() {
+    if !publisher.write(now, &mut client.rtc) {
         return false;
     }
-    publisher.write(now, &mut client.rtc);
     client.handle_timeout(now);
     true
 }
