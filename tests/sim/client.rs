@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::format::{Codec, FormatParams};
-use str0m::media::{Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer};
+use str0m::media::{
+    Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer,
+};
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{Extension, ExtensionMap, RawPacket, rtcp::Rtcp};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
@@ -137,7 +139,11 @@ impl Client {
             .then(|| api.add_media(MediaKind::Audio, direction, None, None, None));
         let video_mid = terms.has_video.then(|| {
             let simulcast = (!terms.rids.is_empty()).then(|| Simulcast {
-                send: terms.rids.iter().map(|rid| SimulcastLayer::new(rid)).collect(),
+                send: terms
+                    .rids
+                    .iter()
+                    .map(|rid| SimulcastLayer::new(rid))
+                    .collect(),
                 recv: Vec::new(),
             });
             api.add_media(MediaKind::Video, direction, None, None, simulcast)
@@ -166,10 +172,18 @@ impl Client {
     }
 
     /// A viewer that answers a counter-offer.
-    pub fn answering(now: Instant, address: SocketAddr, terms: &Terms, part: Part, offer: &str) -> (Self, String) {
+    pub fn answering(
+        now: Instant,
+        address: SocketAddr,
+        terms: &Terms,
+        part: Part,
+        offer: &str,
+    ) -> (Self, String) {
         let (mut client, _) = Self::new(now, address, terms, part);
         client.rtc = terms.config(false).build(now);
-        client.rtc.add_local_candidate(candidate(address, terms.tcp));
+        client
+            .rtc
+            .add_local_candidate(candidate(address, terms.tcp));
         client.pending = None;
         let offer = SdpOffer::from_sdp_string(offer).unwrap();
         let answer = client.rtc.sdp_api().accept_offer(offer).unwrap();
@@ -195,7 +209,11 @@ impl Client {
     }
 
     pub fn handle(&mut self, now: Instant, source: SocketAddr, bytes: &[u8]) {
-        let proto = if self.tcp { Protocol::Tcp } else { Protocol::Udp };
+        let proto = if self.tcp {
+            Protocol::Tcp
+        } else {
+            Protocol::Udp
+        };
         let Ok(receive) = Receive::new(proto, source, self.local, bytes) else {
             return;
         };
@@ -244,7 +262,10 @@ impl Client {
                 let is_audio = Some(feedback.mid) == self.audio_mid;
                 if let Part::Viewer(viewer) = &mut self.part {
                     let info = feedback.sender_info;
-                    #[expect(clippy::cast_possible_truncation, reason = "RTP time is 32 bits on the wire")]
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        reason = "RTP time is 32 bits on the wire"
+                    )]
                     viewer.on_report(is_audio, info.ntp_time, info.rtp_time.numer() as u32);
                 }
             }
@@ -323,7 +344,11 @@ impl Client {
 
 fn candidate(address: SocketAddr, tcp: bool) -> Candidate {
     let built = if tcp {
-        Candidate::builder().tcp().host(address).tcptype(TcpType::Active).build()
+        Candidate::builder()
+            .tcp()
+            .host(address)
+            .tcptype(TcpType::Active)
+            .build()
     } else {
         Candidate::builder().udp().host(address).build()
     };

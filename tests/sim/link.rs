@@ -75,13 +75,22 @@ impl Link {
 
     /// When `datagram` arrives, or `None` if it does not. Its fate follows from `salt`, the time and its length, not
     /// from how many went before: str0m sends what leaves at one instant in the random order of its hash maps.
-    pub fn carry(&mut self, now: Instant, base: Instant, salt: u64, datagram: &[u8]) -> Option<Instant> {
+    pub fn carry(
+        &mut self,
+        now: Instant,
+        base: Instant,
+        salt: u64,
+        datagram: &[u8],
+    ) -> Option<Instant> {
         let mut hasher = DefaultHasher::new();
         let twins = match self.last_sent {
             Some((at, ref mut sizes)) if at == now => sizes,
             _ => &mut self.last_sent.insert((now, Vec::new())).1,
         };
-        let twin = twins.iter().filter(|size| **size == wire_bytes(datagram)).count();
+        let twin = twins
+            .iter()
+            .filter(|size| **size == wire_bytes(datagram))
+            .count();
         twins.push(wire_bytes(datagram));
         (salt, now - base, wire_bytes(datagram), twin).hash(&mut hasher);
         let mut rng = Rng::with_seed(hasher.finish());

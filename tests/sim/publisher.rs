@@ -120,7 +120,14 @@ impl Publisher {
     }
 
     /// Begins, at the moment of the connection.
-    pub fn start(&mut self, now: Instant, rtc: &mut Rtc, audio: Option<Mid>, video: Option<Mid>, rids: &[&str]) {
+    pub fn start(
+        &mut self,
+        now: Instant,
+        rtc: &mut Rtc,
+        audio: Option<Mid>,
+        video: Option<Mid>,
+        rids: &[&str],
+    ) {
         self.started = Some(now);
         let mut api = rtc.direct_api();
         if let Some(stream) = audio.and_then(|mid| api.stream_tx_by_mid(mid, None)) {
@@ -145,7 +152,11 @@ impl Publisher {
                 sequence: u64::from(fastrand::u16(50_000..65_000)),
                 timestamp_base: u32::MAX - fastrand::u32(..2_000_000),
                 bps,
-                packetizer: Packetizer::new(self.manner.codec, self.manner.parameters, fastrand::u16(..)),
+                packetizer: Packetizer::new(
+                    self.manner.codec,
+                    self.manner.parameters,
+                    fastrand::u16(..),
+                ),
                 number: 0,
                 wants_key: true,
                 sent: VecDeque::new(),
@@ -234,10 +245,22 @@ impl Publisher {
             .iter()
             .find(|params| params.spec().codec.is_audio())
             .expect("Opus was offered");
-        let pt = if kind { opus.red().expect("RED was offered") } else { opus.pt() };
-        let timestamp = self.audio_timestamp_base.wrapping_add(number.wrapping_mul(960));
+        let pt = if kind {
+            opus.red().expect("RED was offered")
+        } else {
+            opus.pt()
+        };
+        let timestamp = self
+            .audio_timestamp_base
+            .wrapping_add(number.wrapping_mul(960));
         let wallclock = due - self.manner.clock_ahead;
-        let write = RtpWrite::new(pt, SeqNo::from(self.audio_sequence), timestamp, wallclock, payload);
+        let write = RtpWrite::new(
+            pt,
+            SeqNo::from(self.audio_sequence),
+            timestamp,
+            wallclock,
+            payload,
+        );
         self.audio_sequence += 1;
         if let Some(stream) = rtc.direct_api().stream_tx(&self.audio_ssrc.into()) {
             stream.write_rtp(write.marker(number == 0));
@@ -262,8 +285,16 @@ impl Publisher {
         layer.number += 1;
         self.keyframes += u64::from(is_key);
         let mean = usize::try_from(layer.bps / 8 / u64::from(manner.frames_per_second)).unwrap();
-        let length = if is_key { mean * 5 } else { mean * (70 + fastrand::usize(..40)) / 100 };
-        let ticks = captured.duration_since(self.started.unwrap_or(captured)).as_micros() * 9 / 100;
+        let length = if is_key {
+            mean * 5
+        } else {
+            mean * (70 + fastrand::usize(..40)) / 100
+        };
+        let ticks = captured
+            .duration_since(self.started.unwrap_or(captured))
+            .as_micros()
+            * 9
+            / 100;
         #[expect(clippy::cast_possible_truncation, reason = "RTP time wraps")]
         let timestamp = layer.timestamp_base.wrapping_add(ticks as u32);
         let payloads = layer.packetizer.packetize(&picture, length);
@@ -329,7 +360,9 @@ fn send(rtc: &mut Rtc, ssrc: u32, codec: Video, sent: &Sent) {
     };
     let params = rtc.codec_config().params();
     let params = params.iter().find(|params| params.spec().codec == name);
-    let (pt, nackable) = params.map(|params| (params.pt(), params.resend().is_some())).expect("it was offered");
+    let (pt, nackable) = params
+        .map(|params| (params.pt(), params.resend().is_some()))
+        .expect("it was offered");
     let write = RtpWrite::new(
         pt,
         SeqNo::from(sent.sequence),

@@ -175,7 +175,10 @@ impl VideoReceiver {
             self.violations.push("sound in the video section".into());
             return;
         };
-        if self.unit_timestamp.is_some_and(|known| known != held.timestamp) {
+        if self
+            .unit_timestamp
+            .is_some_and(|known| known != held.timestamp)
+        {
             if self.unit_is_whole {
                 self.violations.push(format!(
                     "picture at {:?} ended without a marker before {}",
@@ -199,13 +202,15 @@ impl VideoReceiver {
         if let Some(last) = self.last_timestamp
             && (timestamp == last || timestamp.wrapping_sub(last) >= 1 << 31)
         {
-            self.violations.push(format!("timestamp {timestamp} after {last}"));
+            self.violations
+                .push(format!("timestamp {timestamp} after {last}"));
         }
         self.last_timestamp = Some(timestamp);
         let unit = match assemble(codec, &payloads) {
             Ok(unit) => unit,
             Err(error) if is_whole => {
-                self.violations.push(format!("picture at {timestamp}: {error}"));
+                self.violations
+                    .push(format!("picture at {timestamp}: {error}"));
                 return;
             }
             Err(_) => {
@@ -252,7 +257,8 @@ impl VideoReceiver {
             if self.is_broken {
                 self.spoiled += 1;
             } else {
-                self.violations.push(format!("{picture:?} cannot be shown: {problem}"));
+                self.violations
+                    .push(format!("{picture:?} cannot be shown: {problem}"));
             }
             return;
         }
@@ -363,7 +369,9 @@ impl AudioReceiver {
 fn red_primary(payload: &[u8]) -> Option<&[u8]> {
     match payload {
         [header, primary @ ..] if header & 0x80 == 0 => Some(primary),
-        [_, _, high, low, _, rest @ ..] => rest.get((usize::from(high & 3) << 8 | usize::from(*low))..),
+        [_, _, high, low, _, rest @ ..] => {
+            rest.get((usize::from(high & 3) << 8 | usize::from(*low))..)
+        }
         _ => None,
     }
 }

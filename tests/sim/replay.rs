@@ -54,12 +54,25 @@ fn the_same_seed_replays_the_same_minute_of_a_lossy_space() {
     let _seeded = Seeded(seed);
     let first = lossy_space(seed, 60);
     let again = lossy_space(seed, 60);
-    assert_eq!(first.first_difference(&again), None, "of {} lines", first.lines().len());
-    assert!(first.lines().len() > 100_000, "only {} lines", first.lines().len());
+    assert_eq!(
+        first.first_difference(&again),
+        None,
+        "of {} lines",
+        first.lines().len()
+    );
+    assert!(
+        first.lines().len() > 100_000,
+        "only {} lines",
+        first.lines().len()
+    );
 }
 
 #[test]
 fn another_seed_makes_another_minute() {
     let seed = seed(2);
-    assert!(lossy_space(seed, 5).first_difference(&lossy_space(seed + 1, 5)).is_some());
+    assert!(
+        lossy_space(seed, 5)
+            .first_difference(&lossy_space(seed + 1, 5))
+            .is_some()
+    );
 }

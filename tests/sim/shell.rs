@@ -35,7 +35,10 @@ pub fn terms(manner: &Manner) -> Terms {
         has_video: !manner.layers.is_empty(),
         has_audio: manner.has_audio,
         red: manner.red,
-        rids: ["l", "m", "h"].into_iter().take(manner.layers.len()).collect(),
+        rids: ["l", "m", "h"]
+            .into_iter()
+            .take(manner.layers.len())
+            .collect(),
         ..Terms::default()
     }
     .without_single_rid()
@@ -61,7 +64,8 @@ impl World {
     /// WHIP on `worker`, taking over whoever publishes.
     pub fn publish(&mut self, worker: usize, stream: StreamId, manner: Manner) -> usize {
         let terms = terms(&manner);
-        self.publish_with(worker, stream, manner, &terms).expect("accepted")
+        self.publish_with(worker, stream, manner, &terms)
+            .expect("accepted")
     }
 
     pub fn publish_with(
@@ -105,10 +109,16 @@ impl World {
 
     /// WHEP on `worker`.
     pub fn view(&mut self, worker: usize, stream: StreamId) -> usize {
-        self.view_with(worker, stream, &Terms::default()).expect("accepted")
+        self.view_with(worker, stream, &Terms::default())
+            .expect("accepted")
     }
 
-    pub fn view_with(&mut self, worker: usize, stream: StreamId, terms: &Terms) -> Result<usize, Refusal> {
+    pub fn view_with(
+        &mut self,
+        worker: usize,
+        stream: StreamId,
+        terms: &Terms,
+    ) -> Result<usize, Refusal> {
         let part = Part::Viewer(Box::new(Viewer::new()));
         let address = self.fresh_address();
         let (mut client, offer) = Client::new(self.now, address, terms, part);
@@ -135,7 +145,10 @@ impl World {
     /// Lets time pass until the stream is live.
     pub fn run_until_live(&mut self, stream: StreamId) {
         let waited = self.run_while(Duration::from_secs(5), |world| {
-            world.directory.get(&stream).is_none_or(|entry| entry.tracks.is_empty())
+            world
+                .directory
+                .get(&stream)
+                .is_none_or(|entry| entry.tracks.is_empty())
         });
         assert!(waited.is_some(), "{stream} did not become live in 5 s");
     }
@@ -143,8 +156,15 @@ impl World {
     /// Lets time pass until every track of the stream is known.
     pub fn run_until_complete(&mut self, stream: StreamId, tracks: usize) {
         let waited = self.run_while(Duration::from_secs(5), |world| {
-            world.directory.get(&stream).is_none_or(|entry| entry.tracks.len() < tracks)
+            world
+                .directory
+                .get(&stream)
+                .is_none_or(|entry| entry.tracks.len() < tracks)
         });
-        assert!(waited.is_some(), "{stream} has too few tracks: {:?}", self.directory);
+        assert!(
+            waited.is_some(),
+            "{stream} has too few tracks: {:?}",
+            self.directory
+        );
     }
 }

@@ -26,7 +26,8 @@ impl Trace {
     /// A worker said something.
     pub fn note_event(&mut self, at: Duration, worker: usize, event: &Event) {
         if self.records {
-            self.lines.push(format!("{:012} worker {worker} {event:?}", at.as_nanos()));
+            self.lines
+                .push(format!("{:012} worker {worker} {event:?}", at.as_nanos()));
         }
     }
 
@@ -40,7 +41,10 @@ impl Trace {
     }
 
     /// The first line that differs, from both.
-    pub fn first_difference<'a>(&'a self, other: &'a Self) -> Option<(usize, Option<&'a String>, Option<&'a String>)> {
+    pub fn first_difference<'a>(
+        &'a self,
+        other: &'a Self,
+    ) -> Option<(usize, Option<&'a String>, Option<&'a String>)> {
         let length = self.lines.len().max(other.lines.len());
         (0..length)
             .map(|at| (at, self.lines.get(at), other.lines.get(at)))

@@ -179,9 +179,16 @@ impl World {
     }
 
     /// Runs a command and returns its reply.
-    pub fn ask(&mut self, worker: usize, command: Command, request: RequestId) -> Result<Reply, Refusal> {
+    pub fn ask(
+        &mut self,
+        worker: usize,
+        command: Command,
+        request: RequestId,
+    ) -> Result<Reply, Refusal> {
         self.feed(worker, Input::Command(command));
-        self.replies.remove(&request).expect("every command with a request is answered at once")
+        self.replies
+            .remove(&request)
+            .expect("every command with a request is answered at once")
     }
 
     /// Runs a command without a reply.
@@ -207,7 +214,13 @@ impl World {
     }
 
     /// A datagram from anywhere, at once.
-    pub fn inject(&mut self, worker: usize, transport: Transport, source: SocketAddr, payload: &[u8]) {
+    pub fn inject(
+        &mut self,
+        worker: usize,
+        transport: Transport,
+        source: SocketAddr,
+        payload: &[u8],
+    ) {
         let destination = self.nodes[worker].address;
         self.feed(
             worker,
@@ -234,7 +247,11 @@ impl World {
     }
 
     /// Lets time pass until `done`, at most for `limit`; returns how long it took.
-    pub fn run_while(&mut self, limit: Duration, mut goes_on: impl FnMut(&Self) -> bool) -> Option<Duration> {
+    pub fn run_while(
+        &mut self,
+        limit: Duration,
+        mut goes_on: impl FnMut(&Self) -> bool,
+    ) -> Option<Duration> {
         let start = self.now;
         while goes_on(self) {
             if self.now - start > limit {
@@ -261,14 +278,26 @@ impl World {
                 self.wakes.1 < WAKES_MAX,
                 "busy loop at {:?}: queue {:?}, nodes {:?}, clients {:?}",
                 self.elapsed(),
-                self.queue.peek().map(|Reverse(scheduled)| &scheduled.delivery),
-                self.nodes.iter().map(|node| node.deadline <= at).collect::<Vec<_>>(),
-                self.clients.iter().map(|client| client.next() <= Some(at)).collect::<Vec<_>>(),
+                self.queue
+                    .peek()
+                    .map(|Reverse(scheduled)| &scheduled.delivery),
+                self.nodes
+                    .iter()
+                    .map(|node| node.deadline <= at)
+                    .collect::<Vec<_>>(),
+                self.clients
+                    .iter()
+                    .map(|client| client.next() <= Some(at))
+                    .collect::<Vec<_>>(),
             );
         } else {
             self.wakes = (at, 0);
         }
-        if self.queue.peek().is_some_and(|Reverse(scheduled)| scheduled.at <= at) {
+        if self
+            .queue
+            .peek()
+            .is_some_and(|Reverse(scheduled)| scheduled.at <= at)
+        {
             let Reverse(scheduled) = self.queue.pop().expect("peeked");
             self.deliver(scheduled.delivery);
             return;
@@ -296,7 +325,8 @@ impl World {
                 source,
                 bytes,
             } => {
-                self.trace.note(self.now - self.base, "up", source, wire_bytes(&bytes));
+                self.trace
+                    .note(self.now - self.base, "up", source, wire_bytes(&bytes));
                 self.inject(worker, transport, source, &bytes);
             }
             Delivery::ToClient {
@@ -310,7 +340,8 @@ impl World {
                 if target.external != external || target.is_dead {
                     return;
                 }
-                self.trace.note(now - self.base, "down", external, wire_bytes(&bytes));
+                self.trace
+                    .note(now - self.base, "down", external, wire_bytes(&bytes));
                 target.handle(now, source, &bytes);
                 self.drain_client(client);
             }
@@ -393,13 +424,20 @@ impl World {
             *under_way += 1;
         }
         let message = Box::new(message);
-        self.schedule(self.now + RELAY_DELAY, Delivery::Relay { from, to, message });
+        self.schedule(
+            self.now + RELAY_DELAY,
+            Delivery::Relay { from, to, message },
+        );
     }
 
     fn on_event(&mut self, worker: usize, event: Event) {
         self.trace.note_event(self.now - self.base, worker, &event);
         match &event {
-            Event::Live { stream, peer, tracks } => {
+            Event::Live {
+                stream,
+                peer,
+                tracks,
+            } => {
                 let entry = self.directory.entry(*stream).or_default();
                 if entry.publisher == Some(*peer) {
                     entry.tracks.clone_from(tracks);
@@ -423,7 +461,9 @@ impl World {
         for worker in (0..self.nodes.len()).filter(|worker| Some(*worker) != except) {
             let now = self.now;
             let command = Command::SetOrigin { stream, origin };
-            self.nodes[worker].worker.handle(now, Input::Command(command));
+            self.nodes[worker]
+                .worker
+                .handle(now, Input::Command(command));
             // Drained by its deadline, which is now.
             self.nodes[worker].deadline = now;
         }
@@ -468,7 +508,11 @@ impl World {
             }
         }
         let source = self.clients[at].external;
-        let transport = if self.clients[at].tcp { Transport::Tcp } else { Transport::Udp };
+        let transport = if self.clients[at].tcp {
+            Transport::Tcp
+        } else {
+            Transport::Udp
+        };
         for (at, bytes) in sent {
             self.schedule(
                 at,

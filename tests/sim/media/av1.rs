@@ -31,7 +31,8 @@ pub(super) fn assemble(payloads: &[Vec<u8>]) -> Result<Unit, String> {
         if (header & 0x80 != 0) != (at != 0) || (header & 0x40 != 0) != (at != last) {
             return Err("a fragment out of place".into());
         }
-        unit.coded.extend_from_slice(if at == 0 { &data[1..] } else { data });
+        unit.coded
+            .extend_from_slice(if at == 0 { &data[1..] } else { data });
     }
     Ok(unit)
 }

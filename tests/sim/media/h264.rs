@@ -18,7 +18,12 @@ fn parameter_set(header: u8, picture: &Picture) -> Vec<u8> {
     vec![header, 0x42, 0xe0, 0x1f, high, low, picture.layer]
 }
 
-pub(super) fn packetize(picture: &Picture, coded: &[u8], parameters: Parameters, is_first: bool) -> Vec<Vec<u8>> {
+pub(super) fn packetize(
+    picture: &Picture,
+    coded: &[u8],
+    parameters: Parameters,
+    is_first: bool,
+) -> Vec<Vec<u8>> {
     let mut out = Vec::new();
     if picture.key {
         let sps = parameter_set(0x67, picture);
@@ -81,7 +86,10 @@ pub(super) fn assemble(payloads: &[Vec<u8>]) -> Result<Unit, String> {
                     (Some(_), false) => {}
                     _ => return Err("a FU-A out of place".into()),
                 }
-                fragment.as_mut().ok_or("no fragment")?.extend_from_slice(&payload[2..]);
+                fragment
+                    .as_mut()
+                    .ok_or("no fragment")?
+                    .extend_from_slice(&payload[2..]);
                 if flags & 0x40 != 0 {
                     take(&mut unit, &fragment.take().ok_or("no fragment")?)?;
                 }

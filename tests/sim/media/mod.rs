@@ -88,7 +88,9 @@ impl Picture {
     }
 
     fn filler(&self, at: usize) -> u8 {
-        (self.salt() as usize).wrapping_add(at.wrapping_mul(167)).to_le_bytes()[0]
+        (self.salt() as usize)
+            .wrapping_add(at.wrapping_mul(167))
+            .to_le_bytes()[0]
     }
 }
 
@@ -166,7 +168,11 @@ fn every_packaging_comes_back_as_it_was() {
                 captured_us: 123_456_789,
             };
             let unit = assemble(codec, &packetizer.packetize(&picture, length)).unwrap();
-            assert_eq!(Picture::decode(&unit.coded), Some(picture), "{codec:?} {length}");
+            assert_eq!(
+                Picture::decode(&unit.coded),
+                Some(picture),
+                "{codec:?} {length}"
+            );
         }
     }
 }

@@ -10,7 +10,12 @@ pub fn packet(publication: u16, number: u32) -> Vec<u8> {
     out.extend_from_slice(&publication.to_be_bytes());
     out.extend_from_slice(&number.to_be_bytes());
     let length = 60 + (number.wrapping_mul(7919) % 90) as usize;
-    out.extend((0..length).map(|at| (number as usize).wrapping_mul(31).wrapping_add(at * 7).to_le_bytes()[0]));
+    out.extend((0..length).map(|at| {
+        (number as usize)
+            .wrapping_mul(31)
+            .wrapping_add(at * 7)
+            .to_le_bytes()[0]
+    }));
     out
 }
 

@@ -44,10 +44,14 @@ pub(super) fn assemble(payloads: &[Vec<u8>]) -> Result<Unit, String> {
         }
         let ids = (u16::from_be_bytes([high & 0x7f, *low]), *tl0);
         if unit.vp8.is_some_and(|known| known != ids) {
-            return Err(format!("counters change within a picture: {:?} and {ids:?}", unit.vp8));
+            return Err(format!(
+                "counters change within a picture: {:?} and {ids:?}",
+                unit.vp8
+            ));
         }
         unit.vp8 = Some(ids);
-        unit.coded.extend_from_slice(if at == 0 { &data[1..] } else { data });
+        unit.coded
+            .extend_from_slice(if at == 0 { &data[1..] } else { data });
     }
     Ok(unit)
 }
