@@ -2,6 +2,7 @@
  * One session of WHIP or WHEP: a peer connection and its resource on the server, from the offer to the DELETE.
  * @module
  */
+import { sleep } from './backoff.js';
 import { deleteResource, patchResource, postOffer, Refusal } from './http.js';
 import { fragment, iceOf, withIce } from './sdp.js';
 
@@ -11,6 +12,8 @@ export const CONNECT_TIMEOUT_MS = 10_000;
 export const INTERRUPTION_MAX_MS = 2000;
 /** How long a restarted ICE may take before the session is given up, in ms. */
 export const RESTART_TIMEOUT_MS = 5000;
+/** How long the connection outlives a request to delete its session, in ms. */
+const GOODBYE_MAX_MS = 1000;
 /** Trickled candidates are collected this long, in ms: one PATCH for a burst. */
 const TRICKLE_DELAY_MS = 100;
 /** Most candidates of one session that are trickled; a machine with more addresses reaches the server by one of these. */
@@ -130,13 +133,15 @@ export class Session extends EventTarget {
   }
 
   /**
-   * Closes both sides. Safe to call more than once.
+   * Closes both sides. Safe to call more than once. The server is told first: it would take a connection that closes for the end, and know
+   * nothing any more of the session that is to be deleted.
    * @param {{leaving?: boolean}} [options] leaving: the page goes away
    * @returns {Promise<void>}
    */
   async close({ leaving = false } = {}) {
+    for (const sender of this.pc.getSenders()) sender.replaceTrack(null).catch(() => {}); // From here on nobody is seen or heard.
+    await Promise.race([this.release({ leaving }), sleep(GOODBYE_MAX_MS)]);
     this.pc.close();
-    await this.release({ leaving });
   }
 
   /**

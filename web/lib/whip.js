@@ -4,10 +4,13 @@
  */
 import { Client } from './client.js';
 import { encodings } from './media.js';
-import { stageOrder, tuneOpus } from './sdp.js';
+import { stageOrder, startAt, tuneOpus } from './sdp.js';
 
 /** How long, in ms, somebody else on the stage is taken for this performer's own last session, which the server has not missed yet. */
 const GHOST_MAX_MS = 20_000;
+
+/** Most that a picture begins with, in bit/s: what nearly every uplink carries until the browser has measured this one. */
+const START_MAX_BPS = 1_500_000;
 
 /**
  * @typedef {object} WhipOptions
@@ -87,7 +90,9 @@ export class WhipClient extends Client {
 
   /** A browser sends what the other side's description asks for: two channels and their bit rate are asked for here. @param {string} sdp */
   tuneAnswer(sdp) {
-    return this.#options.music ? tuneOpus(sdp, { stereo: 1, maxaveragebitrate: 256_000, usedtx: 0 }) : sdp;
+    const { music, preset } = this.#options;
+    const started = startAt(sdp, Math.min(START_MAX_BPS, preset.bitrate_bps * 0.6));
+    return music ? tuneOpus(started, { stereo: 1, maxaveragebitrate: 256_000, usedtx: 0 }) : started;
   }
 
   /** @param {import('./http.js').Refusal} refusal @returns {import('./states.js').Step} */

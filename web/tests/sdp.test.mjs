@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { carries, fragment, iceOf, sections, split, stageOrder, tuneOpus, withIce } from '../lib/sdp.js';
+import { carries, fragment, iceOf, sections, split, stageOrder, startAt, tuneOpus, withIce } from '../lib/sdp.js';
 
 const OFFER = [
   'v=0', 'o=- 1 2 IN IP4 127.0.0.1', 's=-', 't=0 0', 'a=group:BUNDLE 0 1',
@@ -45,6 +45,14 @@ test('tuning twice is tuning once', () => {
 test('an audio section whose Opus has no parameters gets some', () => {
   const bare = OFFER.replace('a=fmtp:111 minptime=10;useinbandfec=1\r\n', '');
   assert.match(tuneOpus(bare, { stereo: 1 }), /a=rtpmap:111 opus\/48000\/2\r\na=fmtp:111 stereo=1\r\n/);
+});
+
+test('a picture begins at its bit rate in every format, repair formats and sound are left alone', () => {
+  const started = startAt(OFFER, 1_500_000);
+  assert.match(started, /^a=fmtp:102 packetization-mode=1;profile-level-id=42e01f;x-google-start-bitrate=1500\r$/m);
+  assert.match(started, /^a=rtpmap:96 VP8\/90000\r\na=fmtp:96 x-google-start-bitrate=1500\r$/m);
+  assert.match(started, /^a=fmtp:103 apt=102\r$/m);
+  assert.equal(split(started)[1], split(OFFER)[1]);
 });
 
 test('a description without Opus stays as it is', () => {
