@@ -50,6 +50,9 @@ pub enum SdpError {
     /// What every WebRTC session has.
     #[error("the SDP has no a={0} line; offer a WebRTC session (ICE, DTLS)")]
     Missing(&'static str),
+    /// Not a hash function and the bytes of a hash in hexadecimal (RFC 8122 section 5).
+    #[error("the a=fingerprint line {0:?} is not a hash function and pairs of hexadecimal digits")]
+    Fingerprint(String),
     /// User fragment or password of impossible length or characters.
     #[error("the {0} of the SDP is not 4 (ice-pwd: 22) to 256 printable characters")]
     Credentials(&'static str),
@@ -64,6 +67,16 @@ pub enum Unusable {
     /// A viewer must receive something.
     #[error("no audio or video section is recvonly or sendrecv; a viewer has to receive ({0})")]
     ReceivesNothing(String),
+    /// RFC 9725 section 4.4.2: a section that cannot be used refuses the whole offer.
+    #[error("{kind} cannot be accepted with these codecs; use one of {known} ({offered})")]
+    NoCodec {
+        /// Sound or picture.
+        kind: MediaKind,
+        /// What could be.
+        known: String,
+        /// The offer in short.
+        offered: String,
+    },
     /// RFC 9725 section 4.4.2: at most one of each.
     #[error(
         "the offer sends {count} {kind} sections; one stream has at most one audio and one video, so publish each camera as a stream of its own ({offered})"
@@ -162,6 +175,7 @@ pub struct MediaSection<'a> {
     pub direction: Direction,
     /// Encoding names of `a=rtpmap`, each once, in order of preference, without `rtx`, `red`, `ulpfec` and the like.
     pub codecs: Vec<&'a str>,
+    formats: &'a str,
     port_zero: bool,
     bundle_only: bool,
 }
@@ -223,7 +237,7 @@ pub fn inspect(body: &[u8]) -> Result<Summary<'_>, SdpError> {
 struct Look<'a> {
     ufrag: Option<&'a str>,
     pwd: Option<&'a str>,
-    has_fingerprint: bool,
+    fingerprint: Option<&'a str>,
     ice_lite: bool,
     ice_options: Option<&'a str>,
     direction: Direction,
@@ -241,8 +255,8 @@ impl<'a> Look<'a> {
             self.ufrag.get_or_insert(ufrag);
         } else if let Some(pwd) = attribute(value, "ice-pwd") {
             self.pwd.get_or_insert(pwd);
-        } else if attribute(value, "fingerprint").is_some() {
-            self.has_fingerprint = true;
+        } else if let Some(fingerprint) = attribute(value, "fingerprint") {
+            self.fingerprint.get_or_insert(fingerprint);
         } else if attribute(value, "ice-lite").is_some() {
             self.ice_lite = true;
         } else if let Some(options) = attribute(value, "ice-options") {
@@ -258,8 +272,9 @@ impl<'a> Look<'a> {
         }
         let ufrag = self.ufrag.ok_or(SdpError::Missing("ice-ufrag"))?;
         let pwd = self.pwd.ok_or(SdpError::Missing("ice-pwd"))?;
-        if !self.has_fingerprint {
-            return Err(SdpError::Missing("fingerprint"));
+        let fingerprint = self.fingerprint.ok_or(SdpError::Missing("fingerprint"))?;
+        if !is_fingerprint(fingerprint) {
+            return Err(SdpError::Fingerprint(excerpt(fingerprint)));
         }
         if !is_ice_word(ufrag, 4) {
             return Err(SdpError::Credentials("ice-ufrag"));
@@ -269,6 +284,7 @@ impl<'a> Look<'a> {
         }
         for section in &mut self.media {
             section.rejected = section.port_zero && !section.bundle_only;
+            section.add_static_codecs();
         }
         Ok(Summary {
             ufrag,
@@ -307,17 +323,34 @@ impl<'a> MediaSection<'a> {
         }
     }
 
+    /// Static payload types need no rtpmap (RFC 3551 section 6).
+    fn add_static_codecs(&mut self) {
+        for (format, codec) in [("0", "PCMU"), ("8", "PCMA")] {
+            let mut formats = self.formats.split_ascii_whitespace().skip(3);
+            let is_offered =
+                self.kind == MediaKind::Audio && formats.any(|offered| offered == format);
+            if is_offered
+                && !self
+                    .codecs
+                    .iter()
+                    .any(|known| known.eq_ignore_ascii_case(codec))
+            {
+                self.codecs.push(codec);
+            }
+        }
+    }
+
     fn is_av(&self) -> bool {
         !self.rejected && matches!(self.kind, MediaKind::Audio | MediaKind::Video)
     }
 }
 
 impl Summary<'_> {
-    /// Whether a publisher can offer this.
+    /// Whether a publisher can offer this to a server that takes `known` codecs (encoding names; case does not matter).
     ///
     /// # Errors
-    /// It sends nothing, or more than one audio or one video.
-    pub fn check_publisher(&self) -> Result<(), Unusable> {
+    /// It sends nothing, more than one audio or one video, or a section without a known codec.
+    pub fn check_publisher(&self, known: &[&str]) -> Result<(), Unusable> {
         let sends = |section: &&MediaSection<'_>| section.is_av() && section.direction.sends();
         if !self.media.iter().any(|section| sends(&section)) {
             return Err(Unusable::SendsNothing(self.to_string()));
@@ -333,7 +366,37 @@ impl Summary<'_> {
                 });
             }
         }
-        Ok(())
+        let is_known = |codec: &str| known.iter().any(|known| known.eq_ignore_ascii_case(codec));
+        let unknown = self
+            .media
+            .iter()
+            .filter(sends)
+            .find(|section| !section.codecs.iter().any(|codec| is_known(codec)));
+        match unknown {
+            Some(section) => Err(Unusable::NoCodec {
+                kind: section.kind,
+                known: known.join(", "),
+                offered: self.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The first section of this offer that wants to send and that `answer` does not take.
+    pub fn refused_by(&self, answer: &Summary<'_>) -> Option<MediaKind> {
+        let taken = |index: usize| {
+            let section = answer.media.get(index);
+            section.is_some_and(|section| !section.rejected && section.direction.receives())
+        };
+        let wanted = self
+            .media
+            .iter()
+            .enumerate()
+            .filter(|(_, section)| section.is_av() && section.direction.sends());
+        wanted
+            .filter(|(index, _)| !taken(*index))
+            .map(|(_, section)| section.kind)
+            .next()
     }
 
     /// Whether a viewer can offer this.
@@ -394,9 +457,20 @@ fn media_line<'a>(line: &Line<'a>, direction: Direction) -> Result<MediaSection<
         mid: None,
         direction,
         codecs: Vec::new(),
+        formats: line.value,
         port_zero: port == 0,
         bundle_only: false,
     })
+}
+
+/// `sha-256 6B:8E:...`, with at least the 16 bytes of the shortest hash in use.
+fn is_fingerprint(value: &str) -> bool {
+    let Some((_, hash)) = value.split_once(' ') else {
+        return false;
+    };
+    let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut pairs = hash.trim().split(':');
+    pairs.clone().count() >= 16 && pairs.all(is_pair)
 }
 
 /// `96 H264/90000` -> `H264`, only if it can stand in an error message.

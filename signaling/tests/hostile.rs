@@ -1,5 +1,7 @@
 //! Bodies that real clients send, that broken ones send, and that attackers send.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use signaling::Fragment;
 use signaling::sdp::{self, MediaKind, SdpError, Unusable};
 use signaling::sdpfrag::{CANDIDATES_MAX, FRAGMENT_MAX, FragmentError, MEDIA_MAX};
@@ -10,7 +12,8 @@ const PWD: &str = "P2uYro0UCOQ4zxjKXaWCBui1";
 fn offer(media: &str) -> String {
     format!(
         "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\na=ice-ufrag:EsAw\r\na=ice-pwd:{PWD}\r\n\
-         a=fingerprint:sha-256 DA:7B\r\n{media}"
+         a=fingerprint:sha-256 {}\r\n{media}",
+        ["DA"; 32].join(":")
     )
 }
 
@@ -160,7 +163,7 @@ fn an_offer_is_summed_up() {
         (summary.ufrag, summary.media[0].kind),
         ("EsAw", MediaKind::Audio)
     );
-    assert_eq!(summary.check_publisher(), Ok(()));
+    assert_eq!(summary.check_publisher(&["h264", "opus"]), Ok(()));
     assert_eq!(summary.check_viewer(), Ok(()));
 }
 
@@ -176,7 +179,7 @@ fn a_bundle_only_section_is_on_although_its_port_is_zero() {
 fn a_direction_at_session_level_holds_for_all_sections() {
     let body = offer("a=recvonly\r\nm=audio 9 X 0\r\nm=video 9 X 0\r\na=sendonly\r\n");
     let summary = sdp::inspect(body.as_bytes()).unwrap();
-    assert_eq!(summary.to_string(), "audio recvonly; video sendonly");
+    assert_eq!(summary.to_string(), "audio recvonly PCMU; video sendonly");
 }
 
 #[test]
@@ -186,7 +189,7 @@ fn an_offer_the_wrong_way_round_is_unusable() {
         let summary = sdp::inspect(body.as_bytes()).unwrap();
         assert_eq!(
             (
-                summary.check_publisher().is_ok(),
+                summary.check_publisher(&["h264", "opus"]).is_ok(),
                 summary.check_viewer().is_ok()
             ),
             (publisher, viewer),
@@ -212,7 +215,7 @@ fn an_offer_the_wrong_way_round_is_unusable() {
     let two_cameras = offer(&section("video", "sendonly").repeat(2));
     let refusal = sdp::inspect(two_cameras.as_bytes())
         .unwrap()
-        .check_publisher();
+        .check_publisher(&["h264", "opus"]);
     assert!(matches!(
         refusal,
         Err(Unusable::TooMany {
@@ -223,6 +226,55 @@ fn an_offer_the_wrong_way_round_is_unusable() {
     ));
 }
 
+#[test]
+fn a_section_without_a_known_codec_refuses_the_whole_offer() {
+    let video = "m=video 9 X 96\r\na=sendonly\r\na=rtpmap:96 H265/90000\r\n";
+    let body = offer(&(section("audio", "sendonly") + video));
+    let summary = sdp::inspect(body.as_bytes()).unwrap();
+    let refusal = summary.check_publisher(&["H264", "opus"]).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "video cannot be accepted with these codecs; use one of H264, opus (audio sendonly H264; video sendonly H265)"
+    );
+    assert_eq!(summary.check_publisher(&["H264", "h265"]), Ok(()));
+    let unwanted = offer(&(section("audio", "sendonly") + &video.replace("sendonly", "inactive")));
+    let summary = sdp::inspect(unwanted.as_bytes()).unwrap();
+    assert_eq!(summary.check_publisher(&["H264"]), Ok(()));
+}
+
+#[test]
+fn static_payload_types_are_codecs_without_a_line() {
+    let body = offer("m=audio 9 RTP/SAVP 8 0\r\na=sendonly\r\nm=video 9 X 8\r\n");
+    let summary = sdp::inspect(body.as_bytes()).unwrap();
+    assert_eq!(
+        summary.to_string(),
+        "audio sendonly PCMU PCMA; video sendrecv"
+    );
+}
+
+#[test]
+fn an_answer_that_takes_less_than_was_offered_is_noticed() {
+    let offered = offer(&(section("audio", "sendonly") + &section("video", "sendonly")));
+    let offered = sdp::inspect(offered.as_bytes()).unwrap();
+    let check = |media: String, expected: Option<MediaKind>| {
+        let answer = offer(&media);
+        let answer = sdp::inspect(answer.as_bytes()).unwrap();
+        assert_eq!(offered.refused_by(&answer), expected, "{media}");
+    };
+    let both = section("audio", "recvonly") + &section("video", "recvonly");
+    check(both.clone(), None);
+    check(
+        both.replace("m=video 9", "m=video 0"),
+        Some(MediaKind::Video),
+    );
+    check(
+        section("audio", "inactive") + &section("video", "recvonly"),
+        Some(MediaKind::Audio),
+    );
+    check(section("audio", "recvonly"), Some(MediaKind::Video));
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn broken_bodies_say_what_is_wrong() {
     let check = |body: &[u8], expected: SdpError| {
@@ -294,6 +346,11 @@ fn broken_bodies_say_what_is_wrong() {
         offer(&"m=audio 9 X 0\r\n".repeat(sdp::MEDIA_MAX + 1)).as_bytes(),
         too_large("m= sections", sdp::MEDIA_MAX),
     );
+    for (bad, start) in [("zz:zz", "zz:zz"), ("DA:7B", "DA:7B"), ("", "")] {
+        let body = offer("m=audio 9 X 0\r\n").replace(&["DA"; 32].join(":"), bad);
+        let expected = format!("sha-256 {start}").trim_end().to_owned();
+        check(body.as_bytes(), SdpError::Fingerprint(expected));
+    }
     missing("ice-ufrag");
     missing("ice-pwd");
     missing("fingerprint");
