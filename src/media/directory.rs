@@ -320,6 +320,14 @@ impl Directory {
             .is_some_and(|publication| publication.peer == peer)
     }
 
+    /// The stream that `peer` publishes under `key`, while it does.
+    pub(super) fn published_by(&self, key: &StreamKey, peer: PeerId) -> Option<StreamId> {
+        let inner = self.lock();
+        let entry = inner.streams.get(key)?;
+        let publication = entry.publication.as_ref()?;
+        (publication.peer == peer).then_some(entry.id)
+    }
+
     /// Every session: its peer and worker.
     pub(super) fn sessions(&self) -> Vec<(PeerId, WorkerId)> {
         let inner = self.lock();

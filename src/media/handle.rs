@@ -328,12 +328,22 @@ impl Handle {
         reason = "one of a family, and free to wait some day"
     )]
     pub async fn close(&self, resource: Uuid) -> Result<(), Refused> {
-        let (peer, worker) = self.session(resource)?;
-        self.0.directory.apply(Event::Closed {
+        let directory = &self.0.directory;
+        let record = directory
+            .session(resource)
+            .ok_or(Refused::UnknownResource)?;
+        let (peer, worker) = (record.peer, record.worker);
+        directory.apply(Event::Closed {
             peer,
             reason: sfu::CloseReason::Asked,
         });
         self.tell(worker, Command::Close { peer });
+        // The stream is free before the thread says so: whoever ended a session may begin the next one at once.
+        if let Some(stream) = directory.published_by(&record.key, peer)
+            && let Some(consequence) = directory.apply(Event::Ended { stream, peer })
+        {
+            self.carry_out(&consequence);
+        }
         Ok(())
     }
 
