@@ -32,30 +32,25 @@ impl Collector for MediaCollector {
         let counters = self.media.counters();
         let threads: Vec<_> = counters.iter().map(|counters| counters.values()).collect();
         let sum = |at: usize| threads.iter().map(|values| values[at]).sum::<u64>();
-        let mut at = 0;
         // Numbers that share a name stand together in the table, and must stand together in the text.
-        while at < METRICS.len() {
-            let first = &METRICS[at];
-            let family = METRICS[at..]
-                .iter()
-                .take_while(|metric| metric.name == first.name)
-                .count();
-            let kind = match first.kind {
+        let mut at = 0;
+        for family in METRICS.chunk_by(|one, next| one.name == next.name) {
+            let kind = match family[0].kind {
                 MetricKind::Counter => MetricType::Counter,
                 MetricKind::Gauge => MetricType::Gauge,
             };
-            let mut metric = encoder.encode_descriptor(first.name, first.help, None, kind)?;
-            for at in at..at + family {
-                match METRICS[at].label {
-                    Some(label) => encode_number(
-                        &mut metric.encode_family(&[label])?,
-                        METRICS[at].kind,
-                        sum(at),
-                    )?,
-                    None => encode_number(&mut metric, METRICS[at].kind, sum(at))?,
+            let mut encoder =
+                encoder.encode_descriptor(family[0].name, family[0].help, None, kind)?;
+            for metric in family {
+                let value = sum(at);
+                match metric.label {
+                    Some(label) => {
+                        encode_number(&mut encoder.encode_family(&[label])?, metric.kind, value)?
+                    }
+                    None => encode_number(&mut encoder, metric.kind, value)?,
                 }
+                at += 1;
             }
-            at += family;
         }
         encode_latency(&self.media, &mut encoder)?;
         let alive = counters

@@ -122,8 +122,13 @@ impl From<Refused> for Problem {
                 "somebody else publishes this stream; choose another stream name, or publish with the bearer token of the first one to take over",
             )
             .retry_after(TAKEN_RETRY_S),
-            Refused::NotAcceptable(why) => Self::unprocessable(why),
-            Refused::Malformed(why) => Self::new(StatusCode::BAD_REQUEST, why),
+            Refused::NotAcceptable(why) => {
+                Self::unprocessable(format!("the SDP cannot be accepted: {}", readable(&why)))
+            }
+            Refused::Malformed(why) => Self::new(
+                StatusCode::BAD_REQUEST,
+                format!("the SDP cannot be read: {}", readable(&why)),
+            ),
             Refused::UnknownResource => Self::no_session(),
             Refused::Full(what) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -199,9 +204,23 @@ fn without_last_slash(uri: &Uri) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("{path}{query}")).ok()
 }
 
+/// A parser's message as one line. Its first line says where in our memory it failed: not for others.
+fn readable(why: &str) -> String {
+    let lines = why
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.contains("PointerOffset"));
+    let text = lines.collect::<Vec<_>>().join("; ");
+    if text.is_empty() {
+        "a line of it is wrong".to_owned()
+    } else {
+        short(&text)
+    }
+}
+
 /// A foreign text as an error message may repeat it.
 fn short(text: &str) -> String {
-    const QUOTE_MAX: usize = 80;
+    const QUOTE_MAX: usize = 160;
     let mut short: String = text
         .chars()
         .take(QUOTE_MAX)
@@ -237,8 +256,20 @@ mod tests {
     }
 
     #[test]
+    fn a_parsers_message_loses_its_memory_address_and_its_line_breaks() {
+        let why =
+            "SDP parse: Parse error at PointerOffset(0x7f54)\nMedia is missing a=mid: audio\n";
+        assert_eq!(readable(why), "Media is missing a=mid: audio");
+        assert_eq!(
+            readable("Parse error at PointerOffset(0x7f54)"),
+            "a line of it is wrong"
+        );
+        assert_eq!(readable("plain"), "plain");
+    }
+
+    #[test]
     fn a_refusal_repeats_only_the_start_of_a_long_path() {
-        assert_eq!(short(&"x".repeat(500)).len(), 83);
+        assert_eq!(short(&"x".repeat(500)).len(), 163);
         assert_eq!(short("/\u{202e}"), "/\\u{202e}");
     }
 }

@@ -25,6 +25,7 @@ mod events;
 mod health;
 mod limits;
 mod links;
+pub mod listener;
 mod metrics;
 mod offer;
 mod pages;

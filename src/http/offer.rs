@@ -56,6 +56,10 @@ impl Sdp {
             .expect("it was inspected when it was read, and has not changed")
     }
 
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn into_text(self) -> String {
         self.0
     }
@@ -68,6 +72,23 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
+    /// RFC 9725 section 4.4.2: better no session than one without its picture.
+    ///
+    /// # Errors
+    /// 422 when our answer turns down a section that wanted to send.
+    pub(crate) fn check_complete(&self, offer: &Summary<'_>) -> Result<(), Problem> {
+        let answer = self
+            .accepted
+            .as_ref()
+            .and_then(|accepted| sdp::inspect(accepted.sdp.as_bytes()).ok());
+        match answer.and_then(|answer| offer.refused_by(&answer)) {
+            Some(kind) => Err(Problem::unprocessable(format!(
+                "{kind} cannot be accepted with these codecs and profiles ({offer})"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn take(mut self) -> Option<Accepted> {
         self.accepted.take()
     }

@@ -19,6 +19,11 @@ use crate::auth::Access;
 use crate::media::TakeOver;
 
 const PROTOCOL: &str = "whip";
+/// What is forwarded, as a refusal lists it.
+const KNOWN_CODECS: [sfu::CodecKind; 7] = {
+    use sfu::CodecKind::{Av1, H264, Opus, Pcma, Pcmu, Vp8, Vp9};
+    [H264, Vp8, Vp9, Av1, Opus, Pcmu, Pcma]
+};
 const METHODS: &str = "OPTIONS, GET, HEAD, POST";
 
 pub(crate) fn routes() -> Router<AppState> {
@@ -62,16 +67,17 @@ async fn publish(
     let offer = Sdp::read_offer(&headers, body).await?;
     let summary = offer.summary();
     summary
-        .check_publisher()
+        .check_publisher(&KNOWN_CODECS.map(sfu::CodecKind::name))
         .map_err(|error| Problem::unprocessable(error.to_string()))?;
     let facts = Facts {
         remote_ufrag: Some(summary.ufrag.to_owned()),
         ..Facts::default()
     };
     let media = state.app.media.clone();
-    let wanted = key.clone();
-    let request = async move { media.publish(wanted, offer.into_text(), right).await };
+    let (wanted, text) = (key.clone(), offer.text().to_owned());
+    let request = async move { media.publish(wanted, text, right).await };
     let begun = offer::begin(&state.app.media, request).await??;
+    begun.check_complete(&offer.summary())?;
     let telling = Telling {
         protocol: PROTOCOL,
         key: &key,

@@ -15,22 +15,22 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// A header's value; empty when it is not there.
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The sentence of a problem document, after checking that it is one and fits the status.
-    pub fn detail(&self) -> String {
+    pub(crate) fn detail(&self) -> String {
         assert_eq!(
             self.header("content-type"),
             "application/problem+json",
@@ -44,7 +44,7 @@ impl Answer {
 
     /// Checks status and that the sentence contains `words`.
     #[track_caller]
-    pub fn check_problem(&self, status: u16, words: &str) {
+    pub(crate) fn check_problem(&self, status: u16, words: &str) {
         assert_eq!(self.status, status, "{self:?}");
         let detail = self.detail();
         assert!(detail.contains(words), "{words:?} is not in {detail:?}");
@@ -52,7 +52,7 @@ impl Answer {
 }
 
 /// A request in the making.
-pub struct Ask {
+pub(crate) struct Ask {
     to: SocketAddr,
     method: &'static str,
     path: String,
@@ -60,7 +60,7 @@ pub struct Ask {
     body: Bytes,
 }
 
-pub fn ask(to: SocketAddr, method: &'static str, path: impl Into<String>) -> Ask {
+pub(crate) fn ask(to: SocketAddr, method: &'static str, path: impl Into<String>) -> Ask {
     Ask {
         to,
         method,
@@ -71,23 +71,23 @@ pub fn ask(to: SocketAddr, method: &'static str, path: impl Into<String>) -> Ask
 }
 
 impl Ask {
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn body(mut self, kind: &str, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn body(mut self, kind: &str, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self.header("content-type", kind)
     }
 
     /// With a body of no stated type.
-    pub fn bare_body(mut self, body: impl Into<Bytes>) -> Self {
+    pub(crate) fn bare_body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
     }
 
-    pub async fn send(self) -> Answer {
+    pub(crate) async fn send(self) -> Answer {
         tokio::time::timeout(PATIENCE, self.exchange())
             .await
             .unwrap()
@@ -120,11 +120,24 @@ impl Ask {
 }
 
 /// Writes `bytes` as they are and reads until the server closes, or for `patience`.
-pub async fn raw(to: SocketAddr, bytes: &[u8], patience: Duration) -> String {
+pub(crate) async fn raw(to: SocketAddr, bytes: &[u8], patience: Duration) -> String {
     let mut stream = TcpStream::connect(to).await.unwrap();
     // The server may answer and close before everything is written.
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(patience, stream.read_to_end(&mut answer)).await;
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Checks that scripts of other origins may read this.
+pub(crate) fn check_cors(answer: &Answer) {
+    assert_eq!(
+        answer.header("access-control-allow-origin"),
+        "*",
+        "{answer:?}"
+    );
+    let exposed = answer.header("access-control-expose-headers");
+    for name in ["Location", "ETag", "Link"] {
+        assert!(exposed.contains(name), "{name} is not in {exposed}");
+    }
 }

@@ -7,6 +7,7 @@ use crate::offers;
 use crate::server::{SDP, SDPFRAG, Server};
 
 /// Name, body and the status that it deserves.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn hostile_bodies() -> Vec<(&'static str, Vec<u8>, u16)> {
     let text = |text: String| text.into_bytes();
     let obs = offers::OBS;

@@ -1,17 +1,17 @@
 //! Offers in the shape of real clients, and one that a WebRTC library makes on the spot.
 
-pub const AIORTC_RECEIVE: &str = include_str!("offers/aiortc-receive.sdp");
-pub const CHROMIUM_RECEIVE: &str = include_str!("offers/chromium-receive.sdp");
-pub const CHROMIUM_SEND: &str = include_str!("offers/chromium-send.sdp");
-pub const CHROMIUM_SIMULCAST: &str = include_str!("offers/chromium-simulcast.sdp");
-pub const FFMPEG: &str = include_str!("offers/ffmpeg.sdp");
-pub const FFMPEG_HIGH_ACTIVE: &str = include_str!("offers/ffmpeg-high-active.sdp");
-pub const GSTREAMER: &str = include_str!("offers/gstreamer.sdp");
-pub const OBS: &str = include_str!("offers/obs.sdp");
-pub const OBS_SIMULCAST: &str = include_str!("offers/obs-simulcast.sdp");
+pub(crate) const AIORTC_RECEIVE: &str = include_str!("offers/aiortc-receive.sdp");
+pub(crate) const CHROMIUM_RECEIVE: &str = include_str!("offers/chromium-receive.sdp");
+pub(crate) const CHROMIUM_SEND: &str = include_str!("offers/chromium-send.sdp");
+pub(crate) const CHROMIUM_SIMULCAST: &str = include_str!("offers/chromium-simulcast.sdp");
+pub(crate) const FFMPEG: &str = include_str!("offers/ffmpeg.sdp");
+pub(crate) const FFMPEG_HIGH_ACTIVE: &str = include_str!("offers/ffmpeg-high-active.sdp");
+pub(crate) const GSTREAMER: &str = include_str!("offers/gstreamer.sdp");
+pub(crate) const OBS: &str = include_str!("offers/obs.sdp");
+pub(crate) const OBS_SIMULCAST: &str = include_str!("offers/obs-simulcast.sdp");
 
 /// A viewer that knows no codec that is forwarded.
-pub fn of_unknown_codecs() -> String {
+pub(crate) fn of_unknown_codecs() -> String {
     let codec_lines = ["a=rtpmap", "a=fmtp", "a=rtcp-fb"];
     let mut sdp = String::new();
     let mut codec = "";
@@ -39,7 +39,7 @@ pub fn of_unknown_codecs() -> String {
 }
 
 /// Replaces the first line that begins with `start`.
-pub fn replace_line(sdp: &str, start: &str, new: &str) -> String {
+pub(crate) fn replace_line(sdp: &str, start: &str, new: &str) -> String {
     let mut done = false;
     let lines = sdp.lines().map(|line| {
         if !done && line.starts_with(start) {
@@ -53,7 +53,7 @@ pub fn replace_line(sdp: &str, start: &str, new: &str) -> String {
 }
 
 /// Without all lines that contain `word`.
-pub fn without(sdp: &str, word: &str) -> String {
+pub(crate) fn without(sdp: &str, word: &str) -> String {
     sdp.lines()
         .filter(|line| !line.contains(word))
         .map(|line| format!("{line}\r\n"))

@@ -16,31 +16,31 @@ use tokio::net::TcpListener;
 use crate::client::{Answer, Ask, ask};
 use crate::offers;
 
-pub const SDP: &str = "application/sdp";
-pub const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
+pub(crate) const SDP: &str = "application/sdp";
+pub(crate) const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
 
-pub struct Server {
-    pub address: SocketAddr,
-    pub media: Handle,
-    pub readiness: Arc<Readiness>,
-    pub shutdown: Shutdown,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) media: Handle,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) shutdown: Shutdown,
     close: Shutdown,
 }
 
 /// A session as its client knows it.
-pub struct Session {
-    pub location: String,
-    pub etag: String,
-    pub answer: Answer,
+pub(crate) struct Session {
+    pub(crate) location: String,
+    pub(crate) etag: String,
+    pub(crate) answer: Answer,
 }
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
     /// With a space `locked` whose key is `open-sesame`.
-    pub async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.spaces.push(SpaceConfig {
             name: "locked".into(),
@@ -82,22 +82,22 @@ impl Server {
         }
     }
 
-    pub fn ask(&self, method: &'static str, path: impl Into<String>) -> Ask {
+    pub(crate) fn ask(&self, method: &'static str, path: impl Into<String>) -> Ask {
         ask(self.address, method, path)
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path).send().await
     }
 
     /// An offer by `POST`.
-    pub async fn post(&self, path: &str, offer: impl Into<hyper::body::Bytes>) -> Answer {
+    pub(crate) async fn post(&self, path: &str, offer: impl Into<hyper::body::Bytes>) -> Answer {
         self.ask("POST", path).body(SDP, offer).send().await
     }
 
     /// An offer that is accepted.
     #[track_caller]
-    pub fn begin(&self, path: &str, offer: &'static str) -> impl Future<Output = Session> {
+    pub(crate) fn begin(&self, path: &str, offer: &'static str) -> impl Future<Output = Session> {
         let request = self.post(path, offer);
         async {
             let answer = request.await;
@@ -107,7 +107,7 @@ impl Server {
     }
 
     /// A performer who publishes `space`/main, without WebRTC. The stream ends when the source is dropped.
-    pub async fn go_live(&self, space: &str) -> Source {
+    pub(crate) async fn go_live(&self, space: &str) -> Source {
         let key = StreamKey {
             space: space.into(),
             stream: "main".into(),
@@ -137,7 +137,7 @@ impl Server {
     }
 
     /// A viewer of a stream that is live.
-    pub async fn watch(&self, space: &str) -> Session {
+    pub(crate) async fn watch(&self, space: &str) -> Session {
         self.begin(&format!("/whep/{space}"), offers::CHROMIUM_RECEIVE)
             .await
     }
@@ -162,7 +162,7 @@ impl Server {
 
     /// Waits until this many sessions are there, in the directory and in the media threads.
     #[track_caller]
-    pub fn expect_sessions(&self, expected: usize) -> impl Future<Output = ()> {
+    pub(crate) fn expect_sessions(&self, expected: usize) -> impl Future<Output = ()> {
         let caller = std::panic::Location::caller();
         async move {
             for _ in 0..400 {
@@ -183,11 +183,20 @@ impl Drop for Server {
 }
 
 impl Session {
-    pub fn of(answer: Answer) -> Self {
+    pub(crate) fn of(answer: Answer) -> Self {
         Self {
             location: answer.header("location").to_owned(),
             etag: answer.header("etag").to_owned(),
             answer,
         }
     }
+}
+
+/// The value of the first `a={name}:` line.
+pub(crate) fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {
+    sdp.lines().find_map(|line| {
+        line.strip_prefix("a=")?
+            .strip_prefix(name)?
+            .strip_prefix(':')
+    })
 }

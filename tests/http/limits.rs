@@ -1,0 +1,136 @@
+//! What every request meets: methods, names, rates, a server that is full or stops.
+
+use crate::client::check_cors;
+use crate::offers;
+use crate::server::{SDP, Server};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_methods_are_405_with_what_is_allowed() {
+    let server = Server::start().await;
+    let session = server.begin("/whip/demo", offers::OBS).await;
+    let check = async |path: &str, methods: &[&'static str], allowed: &[&str]| {
+        for method in methods {
+            let answer = server.ask(method, path).send().await;
+            answer.check_problem(405, "Allow");
+            for allowed in allowed {
+                assert!(
+                    answer.header("allow").contains(allowed),
+                    "{method} {path}: {answer:?}"
+                );
+            }
+            check_cors(&answer);
+        }
+    };
+    check(
+        "/whip/demo",
+        &["PUT", "PATCH", "DELETE", "TRACE"],
+        &["POST", "OPTIONS", "GET"],
+    )
+    .await;
+    check(
+        "/whep/demo/main",
+        &["PUT", "PATCH", "DELETE"],
+        &["POST", "OPTIONS", "GET"],
+    )
+    .await;
+    check(
+        &session.location,
+        &["PUT", "POST"],
+        &["PATCH", "DELETE", "OPTIONS"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn impossible_names_are_400_and_the_servers_own_words_404() {
+    let server = Server::start().await;
+    let check = async |path: &str, status: u16, words: &str| {
+        for method in ["POST", "GET"] {
+            server
+                .ask(method, path)
+                .body(SDP, offers::OBS)
+                .send()
+                .await
+                .check_problem(status, words);
+        }
+    };
+    check("/whip/a%20b", 400, "the character ' ' at place 2").await;
+    check("/whip/caf%C3%A9", 400, "'é' at place 4").await;
+    check("/whip/%ff", 400, "not UTF-8").await;
+    check("/whip/..%2f", 400, "'/' at place 3").await;
+    check(
+        &format!("/whip/{}", "n".repeat(65)),
+        400,
+        "65 characters long",
+    )
+    .await;
+    check("/whip/demo/a%00", 400, "place 2").await;
+    check("/whip/whip", 404, "belongs to the server").await;
+    check("/whep/API", 404, "belongs to the server").await;
+    server.expect_sessions(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_requests_are_429_with_retry_after_and_reading_is_free() {
+    let server = Server::start().await;
+    let mut refused = None;
+    for _ in 0..700 {
+        let answer = server
+            .ask("DELETE", "/whip/demo/main/nonsense")
+            .send()
+            .await;
+        if answer.status == 429 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.unwrap();
+    refused.check_problem(429, "too many requests from your address");
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() >= 1);
+    check_cors(&refused);
+    for method in ["POST", "PATCH"] {
+        assert_eq!(
+            server
+                .ask(method, "/whip/demo/main/nonsense")
+                .send()
+                .await
+                .status,
+            429
+        );
+    }
+    assert_eq!(server.get("/whip/demo").await.status, 204);
+    assert_eq!(server.get("/healthz").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stops_refuses_new_sessions_with_503() {
+    let server = Server::start().await;
+    server.shutdown.begin();
+    for path in ["/whip/demo", "/whep/demo"] {
+        let answer = server.post(path, offers::OBS).await;
+        answer.check_problem(503, "stopping");
+        assert_eq!(answer.header("retry-after"), "5");
+        check_cors(&answer);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_is_503_with_retry_after() {
+    let server = Server::start().await;
+    let mut answers = Vec::new();
+    for number in 0..80 {
+        answers.push(
+            server
+                .post(&format!("/whip/space-{number}"), offers::OBS)
+                .await,
+        );
+    }
+    let (accepted, refused): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|answer| answer.status == 201);
+    assert_eq!(accepted.len(), 64);
+    for answer in refused {
+        answer.check_problem(503, "full");
+        assert_eq!(answer.header("retry-after"), "10");
+    }
+    server.expect_sessions(64).await;
+}
