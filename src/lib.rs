@@ -9,7 +9,6 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod key_command;
-pub mod listener;
 pub mod logging;
 pub mod media;
 pub mod metrics;

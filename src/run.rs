@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::config::Config;
 use crate::http::{App, AssetError, Readiness};
-use crate::listener::{self, Admission, ListenError};
+use crate::http::listener::{self, Admission, ListenError};
 use crate::media::{self, Handle, MediaConfig, MediaError, StreamKey};
 use crate::shutdown::{Completion, Shutdown};
 use crate::store::{ServerLock, Store, StoreError};
