@@ -16,4 +16,8 @@ mod trace;
 mod viewer;
 mod world;
 
+mod join;
+mod keyframes;
+mod layers;
+mod loss;
 mod replay;

@@ -3,14 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { distinct, inbound, openLab } from '../lib/browser.mjs';
 import { figure, median, quantile } from '../lib/figures.mjs';
+import { latencies } from '../lib/latency.mjs';
 import { startServer } from '../lib/server.mjs';
-
-const MODULUS = 65_536;
-
-/** Milliseconds from drawing to seeing, for every frame whose clock could be read. */
-export function latencies(frames) {
-  return frames.filter((frame) => frame.value !== null).map((frame) => (frame.at % MODULUS - frame.value + MODULUS) % MODULUS);
-}
 
 for (const codec of ['VP8', 'H264']) {
   test(`a Chromium viewer sees what a Chromium performer sends as ${codec}`, { timeout: 60_000 }, async (t) => {

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { after } from 'node:test';
 import { chromium as playwright } from 'playwright-core';
 import { chromium, e2eDir } from './paths.mjs';
 
@@ -27,12 +26,13 @@ async function open() {
   return { browser, files, url: `http://localhost:${files.address().port}/` };
 }
 
-after(async () => {
+/** Ends Chromium, if it was started. */
+export async function closeBrowser() {
   if (!shared) return;
   const { browser, files } = await shared;
   await browser.close();
   files.close();
-});
+}
 
 /** The address of the test page, for browsers other than Chromium. */
 export async function labUrl() {

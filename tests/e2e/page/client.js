@@ -7,7 +7,7 @@ const sessions = new Map();
 let lastId = 0;
 
 /** A moving picture with a clock, and a 440 Hz tone. */
-function scene({ width = 640, height = 360, rate = 30 } = {}) {
+export function scene({ width = 640, height = 360, rate = 30 } = {}) {
   const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d', { alpha: false });
   document.body.append(context.canvas);
   let frame = 0;
@@ -30,7 +30,7 @@ function scene({ width = 640, height = 360, rate = 30 } = {}) {
   return new MediaStream([...context.canvas.captureStream(rate).getVideoTracks(), ...destination.stream.getAudioTracks()]);
 }
 
-function prefer(transceiver, kind, codec) {
+export function prefer(transceiver, kind, codec) {
   const { codecs } = (transceiver.direction === 'sendonly' ? RTCRtpSender : RTCRtpReceiver).getCapabilities(kind);
   const helpers = ['video/rtx', 'video/red', 'video/ulpfec', 'video/flexfec-03'];
   const chosen = codecs.filter((c) => c.mimeType.toLowerCase() === `video/${codec}`.toLowerCase());
@@ -38,7 +38,7 @@ function prefer(transceiver, kind, codec) {
   transceiver.setCodecPreferences([...chosen, ...codecs.filter((c) => helpers.includes(c.mimeType))]);
 }
 
-async function gathered(pc) {
+export async function gathered(pc) {
   if (pc.iceGatheringState === 'complete') return;
   await new Promise((resolve) => {
     pc.addEventListener('icegatheringstatechange', () => pc.iceGatheringState === 'complete' && resolve());
@@ -76,6 +76,11 @@ async function whip(url, { codec, encodings, picture, maxBitrate, ...options } =
   if (codec) prefer(video, 'video', codec);
   pc.addTransceiver(stream.getAudioTracks()[0], { direction: 'sendonly', streams: [stream] });
   const session = { pc, ...(await connect(pc, url, options)) };
+  return keep(session);
+}
+
+/** Remembers a session for `seen` and `close`. */
+export function keep(session) {
   sessions.set(++lastId, session);
   return lastId;
 }
@@ -91,7 +96,8 @@ function watch(session) {
   video.requestVideoFrameCallback(onFrame);
 }
 
-async function whep(url, { codec, video: wanted = true, audio = true, ...options } = {}) {
+/** A connection that shows what it receives. */
+export function viewer() {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const video = Object.assign(document.createElement('video'), { autoplay: true, playsInline: true });
   document.body.append(video);
@@ -102,15 +108,20 @@ async function whep(url, { codec, video: wanted = true, audio = true, ...options
     stream.addTrack(track);
     track.onended = () => { session.ended = true; };
   };
+  watch(session);
+  return session;
+}
+
+async function whep(url, { codec, video: wanted = true, audio = true, ...options } = {}) {
+  const session = viewer();
+  const { pc } = session;
   if (wanted) {
     const transceiver = pc.addTransceiver('video', { direction: 'recvonly' });
     if (codec) prefer(transceiver, 'video', codec);
   }
   if (audio) pc.addTransceiver('audio', { direction: 'recvonly' });
-  watch(session);
   Object.assign(session, await connect(pc, url, options));
-  sessions.set(++lastId, session);
-  return lastId;
+  return keep(session);
 }
 
 /** Everything that a session saw so far. */

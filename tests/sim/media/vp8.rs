@@ -27,7 +27,7 @@ impl Counters {
             .map(|(at, chunk)| {
                 let [high, low] = self.picture_id.to_be_bytes();
                 let start = if at == 0 { 0x90 } else { 0x80 };
-                [&[start, 0xc0, high | 0x80, low, self.tl0], chunk].concat()
+                [&[start, 0xe0, high | 0x80, low, self.tl0, 0x20], chunk].concat()
             })
             .collect()
     }
@@ -36,7 +36,7 @@ impl Counters {
 pub(super) fn assemble(payloads: &[Vec<u8>]) -> Result<Unit, String> {
     let mut unit = Unit::default();
     for (at, payload) in payloads.iter().enumerate() {
-        let [first, 0xc0, high, low, tl0, data @ ..] = payload.as_slice() else {
+        let [first, 0xe0, high, low, tl0, 0x20, data @ ..] = payload.as_slice() else {
             return Err("not the descriptor that was sent".into());
         };
         if (first & 0x10 != 0) != (at == 0) {
