@@ -25,7 +25,8 @@ export const PerformSettings = {
       const live = new Set(props.streams.filter((stream) => stream.live).map(({ name }) => name));
       return [...names, ...new Set(others)].map((name) => ({ name, label: labelOfStream(name), taken: live.has(name) && !(props.on && name === props.settings.stream) }));
     });
-    watch(() => props.asksForKey, (asks) => asks && keyField.value?.focus());
+    // After the page has changed: the field is locked while going live is tried.
+    watch(() => props.asksForKey, (asks) => asks && keyField.value?.focus(), { flush: 'post' });
     return { keyField, cameras, NONE, PRESETS };
   },
   template: `

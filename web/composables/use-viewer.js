@@ -36,6 +36,7 @@ export function useViewer({ space, viewer, screen, stage }) {
 
   watchEffect(() => {
     stage.dataset.state = status.value.kind;
+    stage.dataset.picture = String(snapshot.value.hasPicture && !snapshot.value.soundOnly);
     stage.dataset.muted = String(snapshot.value.muted);
     document.title = [space ?? 'Proscenium', status.value.kind === 'live' ? 'live' : ''].filter(Boolean).join(' · ');
   });

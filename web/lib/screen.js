@@ -24,6 +24,7 @@ export class Screen extends EventTarget {
     for (const video of [front, back]) {
       video.muted = true;
       video.playsInline = true;
+      video.addEventListener('resize', () => this.#changed());
     }
   }
 
@@ -32,11 +33,16 @@ export class Screen extends EventTarget {
     return this.#front;
   }
 
+  /** Whether anything is to be seen, not only heard. */
+  get hasPixels() {
+    return this.#front.videoWidth > 0;
+  }
+
   /**
    * Shows a stream as soon as it has something to show; until then the one before stays. A stream that never has anything is replaced by
    * the next call.
    * @param {MediaStream} stream
-   * @param {{video: boolean}} expected whether a picture is to be waited for
+   * @param {{video: boolean}} expected whether a picture is to be waited for; without one the first sound is enough
    * @returns {Promise<boolean>} false when another call came in between
    */
   async show(stream, { video: withPicture }) {
@@ -123,7 +129,7 @@ function firstPicture(/** @type {HTMLVideoElement} */ video, /** @type {boolean}
   return new Promise((resolve) => {
     const done = () => resolve(undefined);
     if (!withPicture) video.addEventListener('playing', done, { once: true });
-    else if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(done);
+    if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(done);
     else video.addEventListener('loadeddata', done, { once: true });
   });
 }

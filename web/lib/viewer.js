@@ -29,6 +29,8 @@ const PATIENCE_MS = 30_000;
  * @property {boolean} blocked
  */
 
+/** @typedef {{client: WhepClient, stream: MediaStream, video: boolean}} Media `video`: whether a picture is negotiated */
+
 /**
  * Events: `change` whenever the snapshot may differ.
  */
@@ -43,7 +45,7 @@ export class Viewer extends EventTarget {
   #wasLive = false;
   /** What the venue said last about the chosen stream: only a change is a reason to try at once. */ #told = false;
   /** Whose picture is on the screen. @type {WhepClient | null} */ #shown = null;
-  #soundOnly = false;
+  /** What the current session brings. @type {Media & {picture: boolean} | null} */ #media = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #darkTimer;
 
   /**
@@ -112,7 +114,7 @@ export class Viewer extends EventTarget {
       wasLive: this.#wasLive,
       canSeePicture: this.#client?.canSeePicture ?? true,
       hasPicture: this.#screen.hasPicture,
-      soundOnly: this.#soundOnly,
+      soundOnly: this.#screen.hasPicture && this.#media?.picture === false && !this.#screen.hasPixels,
       muted: this.#screen.muted,
       blocked: this.#screen.blocked,
     };
@@ -120,6 +122,12 @@ export class Viewer extends EventTarget {
 
   #isLive(/** @type {string} */ name) {
     return this.#watcher.space?.streams.find((stream) => stream.name === name)?.live ?? false;
+  }
+
+  /** Whether the venue knows of a picture, or knows nothing yet. */
+  #mayHavePicture() {
+    const known = this.#watcher.space?.streams.find(({ name }) => name === this.#stream)?.tracks ?? [];
+    return known.length === 0 || known.some(({ kind }) => kind === 'video');
   }
 
   /** Tells the client what to expect: a dark stage is waited for patiently, a live one that is silent is a fault. */
@@ -144,6 +152,8 @@ export class Viewer extends EventTarget {
       this.#expectEnd();
     }
     this.#told = live;
+    const media = this.#media;
+    if (live && media?.video && media.client === client && media.picture !== this.#mayHavePicture()) this.#show(media);
     // Nobody asked for a certain camera: show one that performs.
     const other = this.#watcher.space?.streams.find((stream) => stream.live);
     if (!live && !this.#choice && other && client?.state !== 'live') this.#watch(other.name);
@@ -178,24 +188,28 @@ export class Viewer extends EventTarget {
     this.#darkTimer = undefined;
     const client = new WhepClient(endpoint('whep', this.#space, stream));
     this.#client = client;
+    this.#media = null;
     this.#told = this.#isLive(stream);
     this.#instruct();
-    client.addEventListener('stream', (event) => this.#show(client, /** @type {CustomEvent} */ (event).detail));
+    client.addEventListener('stream', (event) => this.#show({ client, .../** @type {CustomEvent} */ (event).detail }));
     client.addEventListener('state', (event) => this.#turn(client, /** @type {CustomEvent} */ (event).detail.state));
     client.start();
     this.#changed();
   }
 
-  async #show(/** @type {WhepClient} */ client, /** @type {{stream: MediaStream, video: boolean}} */ { stream, video }) {
-    if (client !== this.#client) return;
-    const known = this.#watcher.space?.streams.find(({ name }) => name === this.#stream)?.tracks ?? [];
-    const withPicture = video && (known.length === 0 || known.some(({ kind }) => kind === 'video'));
-    const shown = await this.#screen.show(stream, { video: withPicture });
-    if (!shown || client !== this.#client) return;
-    this.#shown = client;
-    this.#soundOnly = !withPicture;
+  /**
+   * Shows what a session brings. Without a picture only the sound is given to the screen: a video element waits for ever for the first picture
+   * of a track that has none. When the venue learns of a picture, or of its end, this is called again.
+   */
+  async #show(/** @type {Media} */ media) {
+    if (media.client !== this.#client) return;
+    const picture = media.video && this.#mayHavePicture();
+    this.#media = { ...media, picture };
+    const shown = await this.#screen.show(picture ? media.stream : new MediaStream(media.stream.getAudioTracks()), { video: picture });
+    if (!shown || media.client !== this.#client) return;
+    this.#shown = media.client;
     this.#wasLive = true;
-    client.forget();
+    media.client.forget();
     this.#retire();
     this.#changed();
   }
