@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proscenium::auth::Keys;
 use proscenium::config::{Config, SpaceConfig};
+use proscenium::http::listener::{self, Admission};
 use proscenium::http::{self, App, Readiness};
-use proscenium::listener::{self, Admission};
 use proscenium::media::{self, Handle, MediaConfig, Source, StreamKey};
 use proscenium::shutdown::Shutdown;
 use sfu::{Codec, CodecKind};
@@ -54,7 +54,8 @@ impl Server {
             threads: 2,
             public_ip: Vec::new(),
             loopback_only: true,
-            peers_max: 64,
+            publishers_max: 32,
+            viewers_max: 32,
         })
         .unwrap();
         let (shutdown, close) = (Shutdown::default(), Shutdown::default());

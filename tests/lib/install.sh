@@ -7,7 +7,6 @@ APT_E2E=(chromium firefox-esr fonts-dejavu-core iproute2 python3 python3-venv py
   gstreamer1.0-nice libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev)
 APT_BENCH=(janus)
 GECKODRIVER=0.37.1
-CARGO_FUZZ=0.13.2
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo --non-interactive "$@"; fi; }
 
@@ -79,9 +78,9 @@ need() {
       need_once gst-plugin tests/e2e/gst-plugin/Cargo.lock -- install_gst_plugin
       need_cargo_tool geckodriver "$GECKODRIVER"
       ;;
-    fuzz) need_cargo_tool cargo-fuzz "$CARGO_FUZZ" ;;
+    fuzz) ;;
     e2e-basics) need_node; need_apt iproute2; need_once npm tests/e2e/package-lock.json -- install_npm ;;
-    bench-smoke) need e2e-basics; need janus ;;
+    bench-smoke) need e2e-basics; need janus; need_apt chromium ;;
     janus) need_apt "${APT_BENCH[@]}" ;;
   esac
 }
