@@ -133,7 +133,8 @@ fn media_config(config: &Config) -> MediaConfig {
         threads: config.media_threads,
         public_ip: config.public_ip.clone(),
         loopback_only: config.is_loopback_only(),
-        peers_max: config.limits.publishers_max + config.limits.viewers_max,
+        publishers_max: config.limits.publishers_max,
+        viewers_max: config.limits.viewers_max,
     }
 }
 

@@ -102,7 +102,19 @@ struct Inner {
 pub struct Directory {
     inner: Mutex<Inner>,
     changes: broadcast::Sender<Arc<str>>,
-    streams_max: usize,
+    limits: Limits,
+}
+
+/// How many of what the directory takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Streams that are known, live or waited for.
+    pub(super) streams_max: usize,
+    /// Streams that somebody publishes.
+    pub(super) publishers_max: usize,
+    /// Viewers, over all streams. Joins that are under way do not count: a storm can exceed it by as many as are
+    /// being answered, and what each worker holds is bounded anyway.
+    pub(super) viewers_max: usize,
 }
 
 /// What must be told to the workers after an event.
@@ -122,11 +134,11 @@ pub(super) struct Reserved {
 }
 
 impl Directory {
-    pub(super) fn new(streams_max: usize) -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
             inner: Mutex::default(),
             changes: broadcast::channel(CHANGES_MAX).0,
-            streams_max,
+            limits,
         }
     }
 
@@ -202,8 +214,13 @@ impl Directory {
         loads: &[usize],
     ) -> Result<Reserved, Refused> {
         let mut inner = self.lock();
-        if !inner.streams.contains_key(key) && inner.streams.len() >= self.streams_max {
+        if !inner.streams.contains_key(key) && inner.streams.len() >= self.limits.streams_max {
             return Err(Refused::Full("there are as many streams as there may be"));
+        }
+        // A take-over needs no further place.
+        let is_new = inner.streams.get(key).is_none_or(|entry| entry.publication.is_none());
+        if is_new && inner.publishers() >= self.limits.publishers_max {
+            return Err(Refused::Full("there are as many publishers as there may be"));
         }
         let peer = PeerId(inner.fresh());
         let stream = inner.stream_id(key);
@@ -262,6 +279,9 @@ impl Directory {
         let peer = PeerId(inner.fresh());
         let entry = inner.streams.get(key).ok_or(Refused::NothingLive)?;
         let live = entry.live().ok_or(Refused::NothingLive)?;
+        if inner.viewers() >= self.limits.viewers_max {
+            return Err(Refused::Full("there are as many viewers as there may be"));
+        }
         let worker = least_loaded(loads, Some(live.worker));
         Ok((peer, entry.id, worker, live.worker, live.tracks.clone()))
     }
@@ -478,6 +498,15 @@ impl StreamEntry {
 }
 
 impl Inner {
+    fn publishers(&self) -> usize {
+        let published = |entry: &&StreamEntry| entry.publication.is_some();
+        self.streams.values().filter(published).count()
+    }
+
+    fn viewers(&self) -> usize {
+        self.streams.values().map(|entry| entry.viewers).sum()
+    }
+
     fn fresh(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id

@@ -11,16 +11,13 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::counters::{Counters, METRICS};
-use super::directory::{Consequence, Directory, StreamKey};
+use super::directory::{Consequence, Directory, Limits, StreamKey};
 use super::source::Source;
 use super::thread::{Busy, Link, Message};
 use crate::clock;
 
 /// How long a media thread may take to answer. It does within milliseconds; in a storm of joins, within a second.
 const ANSWER_MAX: Duration = Duration::from_secs(8);
-
-/// Streams over all spaces; each takes up to 16 MB for its group of pictures while it is live.
-const STREAMS_MAX: usize = 4096;
 
 /// How often the directory looks for streams whose viewers waited long enough.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
@@ -118,6 +115,7 @@ impl Handle {
         mut links: Vec<Link>,
         events: Receiver<Event>,
         candidates: Vec<SocketAddr>,
+        limits: Limits,
     ) -> std::io::Result<Self> {
         let mut threads: Vec<_> = links
             .iter_mut()
@@ -127,7 +125,7 @@ impl Handle {
             counters: links.iter().map(Link::counters).collect(),
             under_way: links.iter().map(|_| AtomicUsize::new(0)).collect(),
             links,
-            directory: Directory::new(STREAMS_MAX),
+            directory: Directory::new(limits),
             candidates,
             next_request: AtomicU64::new(1),
             is_stopping: AtomicBool::new(false),

@@ -5,6 +5,8 @@
 
 mod counters;
 mod directory;
+#[cfg(test)]
+mod directory_tests;
 mod handle;
 mod mesh;
 pub mod net;
@@ -23,6 +25,9 @@ use sfu::{Certificate, Transport, WorkerConfig, WorkerId};
 /// Threads that can be asked for; more than any machine that this was made for has cores.
 pub const THREADS_MAX: usize = 64;
 
+/// Streams over all spaces; each takes up to 16 MB for its group of pictures while it is live.
+const STREAMS_MAX: usize = 4096;
+
 /// How the media side is set up.
 #[derive(Debug, Clone)]
 pub struct MediaConfig {
@@ -34,8 +39,10 @@ pub struct MediaConfig {
     pub public_ip: Vec<IpAddr>,
     /// Only clients on this machine.
     pub loopback_only: bool,
-    /// WebRTC sessions in all.
-    pub peers_max: usize,
+    /// Streams with a publisher at once, of whatever kind.
+    pub publishers_max: usize,
+    /// Viewers at once, over all streams.
+    pub viewers_max: usize,
 }
 
 /// Why the media side did not start.
@@ -73,7 +80,7 @@ pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
         sockets.push(net::bind(port, config.loopback_only)?);
     }
     let certificate = Certificate::generate();
-    let peers_max = config.peers_max.div_ceil(config.threads);
+    let peers_max = (config.publishers_max + config.viewers_max).div_ceil(config.threads);
     let mut announced = Vec::new();
     let mut seats = Vec::with_capacity(config.threads);
     for (index, (udp, tcp)) in sockets.into_iter().enumerate() {
@@ -102,5 +109,10 @@ pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
         });
     }
     let (links, events) = thread::start(seats)?;
-    Handle::start(links, events, announced).map_err(MediaError::Thread)
+    let limits = directory::Limits {
+        streams_max: STREAMS_MAX,
+        publishers_max: config.publishers_max,
+        viewers_max: config.viewers_max,
+    };
+    Handle::start(links, events, announced, limits).map_err(MediaError::Thread)
 }
