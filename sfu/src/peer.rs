@@ -207,3 +207,27 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a message".into())
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "an epoch for virtual time")]
+mod tests {
+    use super::*;
+    use crate::rtc::Certificate;
+
+    #[test]
+    fn a_panic_in_a_connection_becomes_the_reason_of_its_end() {
+        let now = Instant::now();
+        let rtc = RtcPeer::new(now, &Certificate::generate(), &[], None);
+        let mut peer = Peer::new(PeerId(1), 0, Role::Viewer, rtc, now);
+        let ended = peer.guarded::<()>(|_| panic!("a broken invariant of track {}", 7));
+        assert_eq!(
+            ended,
+            Err(CloseReason::Panicked(
+                "a broken invariant of track 7".into()
+            ))
+        );
+        let failed = peer.guarded::<()>(|_| Err("no more keys".into()));
+        assert_eq!(failed, Err(CloseReason::Failed("no more keys".into())));
+        assert_eq!(peer.guarded(|_| Ok(1)), Ok(1));
+    }
+}
