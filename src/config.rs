@@ -71,8 +71,8 @@ pub struct Config {
 /// How many of everything the server takes at once. Beyond a limit the newest is refused with `503` and `Retry-After`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Publishers of all spaces together. 256 of them at 6 Mbit/s fill 1.5 Gbit/s of incoming line, and their kept
-    /// groups of pictures (10 s each, 7.5 MB) 1.9 GB.
+    /// Publishers of all spaces together. 256 of them at 6 Mbit/s fill 1.5 Gbit/s of incoming line; the group of
+    /// pictures kept of each is 7.5 MB at that rate and 10 s, 1.9 GB in all, and 16 MB at the very most, 4 GB in all.
     pub publishers_max: usize,
     /// Viewers of all spaces together. 5000 of them hold 1.5 GB at 300 KB each, and take 12.5 Gbit/s at 2.5 Mbit/s.
     pub viewers_max: usize,
