@@ -233,12 +233,17 @@ async fn a_storm_of_changes_is_told_at_most_twice_a_second() {
     let _source = server.go_live("demo").await;
     let mut events = Events::open(&server, "demo").await;
     events.until(r#""viewers":0"#).await;
+    let begun = std::time::Instant::now();
     for _ in 0..20 {
         server.begin("/whep/demo", offers::CHROMIUM_RECEIVE).await;
     }
     let all = events.until(r#""viewers":20"#).await;
     let told = all.matches("event: space").count();
-    assert!((2..=6).contains(&told), "{told} events: {all}");
+    let most = 3 + (begun.elapsed().as_secs_f32() * 2.0) as usize;
+    assert!(
+        (2..=most).contains(&told),
+        "{told} events, not {most}: {all}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
