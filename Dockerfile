@@ -16,10 +16,10 @@ RUN apt-get update \
 WORKDIR /build
 COPY . .
 RUN cargo build --release --locked --bin proscenium \
-    && install -D -m 0755 target/release/proscenium /out/proscenium
+    && install -D -s -m 0755 target/release/proscenium /out/proscenium
 
 FROM debian:bookworm-slim
-RUN useradd --system --uid 7900 --user-group --no-create-home --home-dir /data proscenium \
+RUN useradd --system --uid 900 --user-group --no-create-home --shell /usr/sbin/nologin --home-dir /data proscenium \
     && install -d -o proscenium -g proscenium -m 0700 /data
 COPY --from=build /out/proscenium /usr/local/bin/proscenium
 USER proscenium
