@@ -1,8 +1,8 @@
 //! What every request meets: methods, names, rates, a server that is full or stops.
 
-use crate::client::check_cors;
+use crate::client::{Answer, check_cors};
 use crate::offers;
-use crate::server::{SDP, Server};
+use crate::server::{PUBLISHERS_MAX, SDP, Server, VIEWERS_MAX};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_methods_are_405_with_what_is_allowed() {
@@ -106,24 +106,41 @@ async fn a_server_that_stops_refuses_new_sessions_with_503() {
     }
 }
 
+/// Asks `count` times with the answer of `post`; says how many were accepted, after checking that the others were refused as they should be.
+async fn accepted_of(count: usize, post: impl AsyncFn(usize) -> Answer) -> usize {
+    let mut accepted = 0;
+    for number in 0..count {
+        let answer = post(number).await;
+        if answer.status == 201 {
+            accepted += 1;
+        } else {
+            answer.check_problem(503, "full");
+            assert_eq!(answer.header("retry-after"), "10");
+        }
+    }
+    accepted
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_server_is_503_with_retry_after() {
+async fn a_stage_that_is_full_is_503_with_retry_after() {
     let server = Server::start().await;
-    let mut answers = Vec::new();
-    for number in 0..80 {
-        answers.push(
-            server
-                .post(&format!("/whip/space-{number}"), offers::OBS)
-                .await,
-        );
-    }
-    let (accepted, refused): (Vec<_>, Vec<_>) =
-        answers.into_iter().partition(|answer| answer.status == 201);
-    // Sessions are spread over two threads by counters that lag a little.
-    assert!((33..=64).contains(&accepted.len()), "{}", accepted.len());
-    for answer in refused {
-        answer.check_problem(503, "full");
-        assert_eq!(answer.header("retry-after"), "10");
-    }
-    server.expect_sessions(accepted.len()).await;
+    let publish = async |number: usize| {
+        server
+            .post(&format!("/whip/space-{number}"), offers::OBS)
+            .await
+    };
+    assert_eq!(
+        accepted_of(PUBLISHERS_MAX + 5, publish).await,
+        PUBLISHERS_MAX
+    );
+    server.expect_sessions(PUBLISHERS_MAX).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_that_is_full_is_503_with_retry_after_and_the_performer_stays() {
+    let server = Server::start().await;
+    let _source = server.go_live("demo").await;
+    let view = async |_| server.post("/whep/demo", offers::CHROMIUM_RECEIVE).await;
+    assert_eq!(accepted_of(VIEWERS_MAX + 5, view).await, VIEWERS_MAX);
+    server.expect_sessions(VIEWERS_MAX).await;
 }

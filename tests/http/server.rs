@@ -16,6 +16,9 @@ use tokio::net::TcpListener;
 use crate::client::{Answer, Ask, ask};
 use crate::offers;
 
+/// Places on the stage and in the house of a test server.
+pub(crate) const PUBLISHERS_MAX: usize = 32;
+pub(crate) const VIEWERS_MAX: usize = 32;
 pub(crate) const SDP: &str = "application/sdp";
 pub(crate) const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
 
@@ -54,8 +57,8 @@ impl Server {
             threads: 2,
             public_ip: Vec::new(),
             loopback_only: true,
-            publishers_max: 32,
-            viewers_max: 32,
+            publishers_max: PUBLISHERS_MAX,
+            viewers_max: VIEWERS_MAX,
         })
         .unwrap();
         let (shutdown, close) = (Shutdown::default(), Shutdown::default());
