@@ -60,8 +60,11 @@ const fn gauge(
     }
 }
 
+/// How many numbers a thread keeps. A literal: `METRICS.len()` in a type sends the optimising compiler in a circle.
+const METRICS_COUNT: usize = 28;
+
 /// What the numbers of [`Counters::values`] are, in its order.
-pub const METRICS: [Metric; 28] = [
+pub const METRICS: [Metric; METRICS_COUNT] = [
     gauge(
         "peers",
         Some(("role", "publisher")),
@@ -126,7 +129,7 @@ pub const LATENCY_BOUNDS_US: [u64; 12] = [
 /// One media thread's numbers.
 #[derive(Debug)]
 pub struct Counters {
-    values: [AtomicU64; METRICS.len()],
+    values: [AtomicU64; METRICS_COUNT],
     latency: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     latency_sum_us: AtomicU64,
     source_overflow: AtomicU64,
@@ -147,7 +150,7 @@ impl Default for Counters {
 
 impl Counters {
     /// The numbers that [`METRICS`] describes.
-    pub fn values(&self) -> [u64; METRICS.len()] {
+    pub fn values(&self) -> [u64; METRICS_COUNT] {
         std::array::from_fn(|at| self.values[at].load(Ordering::Relaxed))
     }
 
