@@ -10,6 +10,8 @@ import { summarize } from './stats.js';
 
 /** A session that lasted this long, in ms, was a good one: the next failure is the first again. */
 const GOOD_AFTER_MS = 10_000;
+/** What may be better the next time without anybody's help. */
+const RETRIED = new Set(['unreachable', 'blocked', 'busy']);
 /** How often statistics are read, in ms. */
 export const STATS_INTERVAL_MS = 1000;
 
@@ -116,7 +118,7 @@ export class Client extends EventTarget {
 
   /** What a refusal leads to. @param {Refusal} refusal @returns {import('./states.js').Step} */
   judge(refusal) {
-    return refusal.kind === 'unreachable' || refusal.kind === 'busy' ? 'lost' : 'refused';
+    return RETRIED.has(refusal.kind) ? 'lost' : 'refused';
   }
 
   /** Called once a second with fresh statistics. @param {import('./stats.js').Summary} _summary @param {Session} _session */

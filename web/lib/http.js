@@ -11,9 +11,10 @@ export const RETRY_AFTER_MAX_MS = 30_000;
 const EXPLANATION_LENGTH_MAX = 300;
 
 /**
- * @typedef {'not-live' | 'taken' | 'key' | 'not-acceptable' | 'gone' | 'busy' | 'refused' | 'unreachable'} RefusalKind
+ * @typedef {'not-live' | 'taken' | 'key' | 'not-acceptable' | 'gone' | 'busy' | 'refused' | 'unreachable' | 'blocked'} RefusalKind
  * not-live: nobody performs yet · taken: somebody else performs · key: no key or a wrong one · not-acceptable: no codec in common ·
- * gone: no such address · busy: try later · refused: the offer itself is wrong · unreachable: no answer, or the server failed.
+ * gone: no such address · busy: try later · refused: the offer itself is wrong · unreachable: no answer, or the server failed ·
+ * blocked: the server answered, but no media got through.
  */
 
 /** Why an offer did not become a session. */

@@ -25,6 +25,9 @@ export function reportOf(state, refusal, { hasKey, camera }) {
       return { kind: 'live', title: 'You are live', text: `${camera} is on stage.` };
     case 'waiting':
     case 'reconnecting':
+      if (refusal?.kind === 'blocked') {
+        return { kind: 'trouble', title: 'Nothing gets through', text: 'The venue answers, but your picture and sound do not reach it. A firewall or a VPN may block them. This page keeps trying.' };
+      }
       return {
         kind: 'trouble',
         title: 'Reconnecting',

@@ -106,7 +106,7 @@ export class Session extends EventTarget {
    * Resolves when media can flow, and watches the connection from then on.
    * @param {AbortSignal} signal
    * @returns {Promise<void>}
-   * @throws {Refusal} kind `unreachable` when nothing gets through
+   * @throws {Refusal} kind `blocked` when nothing gets through
    */
   async connected(signal) {
     await settled(this.pc, signal, CONNECT_TIMEOUT_MS);
@@ -255,7 +255,7 @@ function settled(pc, signal, timeoutMs) {
       if (pc.connectionState === 'connected') finish(null);
       else if (pc.connectionState === 'closed') finish(new Refusal('unreachable', 'The connection was closed'));
     };
-    const timer = setTimeout(() => finish(new Refusal('unreachable', `No media got through within ${timeoutMs / 1000} s: a firewall may block it`)), timeoutMs);
+    const timer = setTimeout(() => finish(new Refusal('blocked', `No media got through within ${timeoutMs / 1000} s`)), timeoutMs);
     pc.addEventListener('connectionstatechange', check);
     signal?.addEventListener('abort', aborted, { once: true });
     if (signal?.aborted) aborted();

@@ -41,6 +41,9 @@ export function statusOf(snapshot, { online = true } = {}) {
   if (refusal?.kind === 'busy') {
     return status('full', 'The house is full', `${sentence(refusal.message)} You will be let in as soon as there is room.`, { busy: true, over: !hasPicture });
   }
+  if (reachable && refusal?.kind === 'blocked' && !hasPicture) {
+    return status('offline', 'Nothing gets through', 'The venue answers, but picture and sound do not reach this browser. A firewall or a VPN may block them; another network or browser may help.', { busy: true });
+  }
   if (!reachable || (state === 'reconnecting' && refusal?.kind === 'unreachable' && !hasPicture && !wasLive)) return unreachable(hasPicture);
   if (state === 'reconnecting') return status('reconnecting', 'Reconnecting', 'The connection was interrupted. One moment.', { busy: true, over: !hasPicture });
   return status('connecting', 'Opening', 'One moment.', { busy: true, over: !hasPicture });

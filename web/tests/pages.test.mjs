@@ -108,6 +108,7 @@ test('the stage says what a viewer needs to know', () => {
   check('offline', { state: 'reconnecting', reachable: false });
   check('offline', { state: 'waiting', reachable: false });
   check('offline', { state: 'reconnecting', refusal: new Refusal('unreachable', '') });
+  check('offline', { state: 'reconnecting', refusal: new Refusal('blocked', '') });
   check('offline', { state: 'connecting' }, { online: false });
   check('live', { state: 'live', hasPicture: true }, { online: false });
   check('full', { state: 'reconnecting', refusal: new Refusal('busy', 'full') });
@@ -129,6 +130,7 @@ test('a performer is told what to do about every refusal', () => {
   check('not-acceptable', false, /No format/);
   check('refused', false, /did not work/);
   assert.match(reportOf('failed', new Refusal('taken', ''), { hasKey: false, camera: 'Camera 2' }).text, /Camera 2 is taken/);
+  assert.match(reportOf('reconnecting', new Refusal('blocked', ''), { hasKey: false, camera: 'Camera 1' }).title, /gets through/);
   assert.equal(reportOf('live', null, { hasKey: false, camera: 'Camera 1' }).kind, 'live');
   assert.equal(reportOf('idle', null, { hasKey: false, camera: 'Camera 1' }).kind, 'off');
 });
