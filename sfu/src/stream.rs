@@ -191,7 +191,8 @@ impl Stream {
         let Some(layer) = track.layers.get_mut(layer) else {
             return false;
         };
-        layer.rate.add(now, packet.payload.len());
+        // A group of pictures that another worker sends at once did not arrive at once.
+        layer.rate.add(packet.arrival, packet.payload.len());
         if is_audio {
             return false;
         }

@@ -52,7 +52,7 @@ impl Terms {
         let mut config = RtcConfig::new()
             .set_rtp_mode(true)
             .clear_codecs()
-            .enable_raw_packets(true);
+            .enable_raw_packets(is_publisher && !self.rtx);
         let mut extensions = ExtensionMap::empty();
         extensions.set(4, Extension::RtpMid);
         extensions.set(10, Extension::RtpStreamId);
@@ -275,8 +275,6 @@ impl Client {
                 }
             }
             Event::RawPacket(raw) => {
-                if let RawPacket::RtcpRx(Rtcp::Nack(n)) = &*raw { eprintln!("DBG {now:?} {} nack {:?} {:?}", self.peer, n.ssrc, n.reports.iter().map(|e| (e.pid, e.blp)).collect::<Vec<_>>()); }
-                if let RawPacket::RtpTx(h, _) = &*raw { if *h.payload_type == 97 { eprintln!("DBG {now:?} {} rtx {:?} {}", self.peer, h.ssrc, h.sequence_number); } }
                 if let (RawPacket::RtcpRx(Rtcp::Nack(nack)), Part::Publisher(publisher)) =
                     (*raw, &mut self.part)
                 {

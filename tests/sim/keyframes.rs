@@ -31,9 +31,16 @@ fn fifty_viewers_who_join_in_100_ms_cost_a_few_keyframe_requests() {
     world.run(Duration::from_secs(3));
     world.check();
     let requests = world.clients[publisher].publisher().requests - before;
-    assert!(requests <= 3, "{requests} keyframe requests for fifty viewers");
+    assert!(
+        requests <= 3,
+        "{requests} keyframe requests for fifty viewers"
+    );
     for client in &world.clients[1..] {
-        assert!(!client.viewer().video.decoded.is_empty(), "{} saw nothing", client.peer);
+        assert!(
+            !client.viewer().video.decoded.is_empty(),
+            "{} saw nothing",
+            client.peer
+        );
     }
 }
 
@@ -53,5 +60,8 @@ fn a_publisher_that_never_answers_is_left_in_peace() {
     world.clients[viewer].down.loss = 0.3;
     world.run(Duration::from_secs(60));
     let requests = world.clients[publisher].publisher().requests;
-    assert!(requests <= 12, "{requests} requests in a minute to somebody who does not listen");
+    assert!(
+        requests <= 12,
+        "{requests} requests in a minute to somebody who does not listen"
+    );
 }

@@ -19,7 +19,10 @@ fn share(decoded: &[Decoded], layer: u8, from: Instant, until: Instant) -> f64 {
         .iter()
         .filter(|decoded| (from..until).contains(&decoded.at))
         .collect();
-    let of_layer = shown.iter().filter(|decoded| decoded.picture.layer == layer).count();
+    let of_layer = shown
+        .iter()
+        .filter(|decoded| decoded.picture.layer == layer)
+        .count();
     assert!(!shown.is_empty(), "nothing was shown");
     of_layer as f64 / shown.len() as f64
 }
@@ -53,13 +56,25 @@ fn check(seed: u64, codec: Video, answers: bool, workers: usize) {
     world.check();
     let decoded = &world.clients[viewer].viewer().video.decoded;
     let best = share(decoded, 2, narrow - 3 * S, narrow);
-    assert!(best > 0.9, "{codec:?}: {best} of the best layer on a wide link");
+    assert!(
+        best > 0.9,
+        "{codec:?}: {best} of the best layer on a wide link"
+    );
     let too_much = share(decoded, 2, wide - 8 * S, wide);
-    assert!(too_much < 0.05, "{codec:?}: {too_much} of the best layer on a narrow link");
+    assert!(
+        too_much < 0.05,
+        "{codec:?}: {too_much} of the best layer on a narrow link"
+    );
     let again = share(decoded, 2, world.now - 3 * S, world.now);
-    assert!(again > 0.9, "{codec:?}: {again} of the best layer when the link is wide again");
+    assert!(
+        again > 0.9,
+        "{codec:?}: {again} of the best layer when the link is wide again"
+    );
     let stalls = stalls(decoded, wide - 10 * S, wide);
-    assert!(stalls < S, "{codec:?}: {stalls:?} without a picture on a narrow link");
+    assert!(
+        stalls < S,
+        "{codec:?}: {stalls:?} without a picture on a narrow link"
+    );
 }
 
 /// The longest time without a picture.
@@ -108,6 +123,10 @@ fn a_viewer_on_a_wide_link_gets_the_best_layer_at_once() {
     world.check();
     for viewer in viewers {
         let decoded = &world.clients[viewer].viewer().video.decoded;
-        assert_eq!(decoded.last().map(|last| last.picture.layer), Some(2), "viewer {viewer}");
+        assert_eq!(
+            decoded.last().map(|last| last.picture.layer),
+            Some(2),
+            "viewer {viewer}"
+        );
     }
 }

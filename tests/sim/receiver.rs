@@ -84,7 +84,6 @@ impl Order {
                 return None;
             }
         }
-        if missing > 0 { eprintln!("DBG {now:?} hole {}..{} ssrc {:?}", self.next, sequence, self.ssrc); }
         self.lost += missing;
         self.next = sequence + 1;
         self.held.pop_first().map(|(_, held)| (missing, held))

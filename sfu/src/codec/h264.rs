@@ -62,6 +62,8 @@ fn each_unit(payload: &[u8], mut each: impl FnMut(u8, &[u8])) {
 pub(crate) struct ParameterSets {
     sps: Vec<u8>,
     pps: Vec<u8>,
+    /// One was seen that is too long to be kept, or came in fragments.
+    has_unkept: bool,
 }
 
 impl ParameterSets {
@@ -73,11 +75,18 @@ impl ParameterSets {
                 PPS => &mut self.pps,
                 _ => return,
             };
-            if !unit.is_empty() && unit.len() <= PARAMETER_SET_MAX && kept != unit {
+            if unit.is_empty() || unit.len() > PARAMETER_SET_MAX {
+                self.has_unkept = true;
+            } else if kept != unit {
                 kept.clear();
                 kept.extend_from_slice(unit);
             }
         });
+    }
+
+    /// Whether both sets were seen, as far as can be told.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.has_unkept || (!self.sps.is_empty() && !self.pps.is_empty())
     }
 
     /// Both sets as one STAP-A payload, for a viewer who starts at an IDR that came without them.

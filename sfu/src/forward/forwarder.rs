@@ -21,11 +21,18 @@ const REPLAY_BURST: u64 = 36_000;
 /// How often an unfinished replay goes on.
 pub(crate) const REPLAY_TICK: Duration = Duration::from_millis(5);
 
+/// Packets at the very start that are sent twice.
+const REPEATED: usize = 2;
+
+/// How long a change of layers waits for the end of a picture. One frame takes a few milliseconds to arrive; some
+/// senders forget the marker.
+const PICTURE_MAX: Duration = Duration::from_millis(100);
+
 /// Between two replays that a lossy viewer asks for.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// One packet as it must leave; the payload is still the source's.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Outgoing {
     pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
@@ -67,6 +74,17 @@ pub(crate) struct Forwarder {
     timeline: Timeline,
     vp8: Vp8Rewriter,
     last_replay: Option<Instant>,
+    /// Source timestamp of a picture whose last packet was not sent yet.
+    open: Option<u32>,
+    /// What a paced replay still owes of that picture, should its group be replaced meanwhile.
+    owed: Vec<MediaPacket>,
+    /// The owed packets after a restart: they leave before anything else.
+    farewell: Vec<Outgoing>,
+    /// The very first packets of this track, to be sent again after the first burst: a receiver cannot ask for what was
+    /// lost before anything came.
+    first: Option<Vec<Outgoing>>,
+    /// Since when the next layer could be sent, were it not for the open picture.
+    ready: Option<Instant>,
 }
 
 impl Forwarder {
@@ -81,6 +99,11 @@ impl Forwarder {
             timeline: Timeline::new(clock_rate),
             vp8: Vp8Rewriter::default(),
             last_replay: None,
+            open: None,
+            owed: Vec::new(),
+            farewell: Vec::new(),
+            first: Some(Vec::new()),
+            ready: None,
         }
     }
 
@@ -93,6 +116,24 @@ impl Forwarder {
         self.state = State::Waiting;
         self.layer = 0;
         self.next_layer = None;
+        // Its rest may be of another codec than what this viewer is sent from now on.
+        self.owed.clear();
+        self.farewell.clear();
+        self.close_picture();
+    }
+
+    /// Ends the open picture before something else begins: with what is owed of it, or with a hole in the sequence
+    /// numbers, so that the receiver takes it for lost and not for whole.
+    fn close_picture(&mut self) {
+        self.ready = None;
+        let owed = std::mem::take(&mut self.owed);
+        for packet in &owed {
+            let outgoing = self.rewrite(packet);
+            self.farewell.extend(outgoing);
+        }
+        if self.open.take().is_some() {
+            self.sequence.skip();
+        }
     }
 
     /// Whether nothing can be sent before a keyframe comes.
@@ -128,9 +169,23 @@ impl Forwarder {
 
     /// A group of pictures began in `layer`: start or change there if it is the one wanted.
     pub(crate) fn on_gop(&mut self, now: Instant, layer: usize, gop: &GopCache, bps: u64) {
-        if self.wanted_layer() == Some(layer) {
+        if self.wanted_layer() != Some(layer) {
+            return;
+        }
+        if matches!(self.state, State::Live) && self.open.is_some() {
+            self.ready.get_or_insert(now);
+        } else {
             self.replay(now, layer, gop, bps);
         }
+    }
+
+    /// The layer to change to now that the open picture is complete, or was waited for long enough. Follow with
+    /// [`Self::replay`].
+    pub(crate) fn due_layer(&self, now: Instant) -> Option<usize> {
+        let since = self.ready?;
+        let is_overdue = now.saturating_duration_since(since) >= PICTURE_MAX;
+        self.next_layer
+            .filter(|_| self.open.is_none() || is_overdue)
     }
 
     /// Starts from the kept group of pictures. `bps` is the layer's own rate.
@@ -143,6 +198,7 @@ impl Forwarder {
         };
         let rate_bps = (bps * REPLAY_FACTOR).clamp(*REPLAY_BPS.start(), *REPLAY_BPS.end());
         let span_out = Duration::from_micros(gop.bytes() as u64 * 8_000_000 / rate_bps);
+        self.close_picture();
         self.layer = layer;
         self.next_layer = None;
         self.last_replay = Some(now);
@@ -188,8 +244,13 @@ impl Forwarder {
         else {
             return;
         };
+        self.farewell.drain(..).for_each(&mut emit);
         if cursor < gop.first() || !gop.is_intact() {
             // A newer group began, or the group outgrew its limits.
+            if !gop.is_intact() {
+                self.close_picture();
+                self.farewell.drain(..).for_each(&mut emit);
+            }
             self.state = State::Waiting;
             if gop.is_intact() {
                 self.replay(now, self.layer, gop, rate_bps / REPLAY_FACTOR);
@@ -209,6 +270,8 @@ impl Forwarder {
         while let Some(packet) = gop.get(cursor) {
             let cost = packet.payload.len() as u64;
             if credit < cost {
+                self.first.take().into_iter().flatten().for_each(emit);
+                self.owe(gop, cursor);
                 self.state = State::Replaying {
                     cursor,
                     rate_bps,
@@ -223,7 +286,22 @@ impl Forwarder {
                 emit(outgoing);
             }
         }
+        self.first.take().into_iter().flatten().for_each(emit);
+        self.owed.clear();
         self.state = State::Live;
+    }
+
+    /// Keeps the rest of the picture that a pause interrupts.
+    fn owe(&mut self, gop: &GopCache, cursor: u64) {
+        self.owed.clear();
+        let Some(open) = self.open else { return };
+        // A picture's packets lie together but for late ones.
+        self.owed.extend(
+            (cursor..)
+                .map_while(|index| gop.get(index))
+                .take_while(|packet| packet.timestamp == open)
+                .cloned(),
+        );
     }
 
     /// A packet of `layer` just came. Video that is not live is served from the group instead.
@@ -241,13 +319,19 @@ impl Forwarder {
             self.timeline.restart(packet.timestamp, packet.wallclock);
             self.state = State::Live;
         }
-        self.rewrite(packet)
+        let outgoing = self.rewrite(packet);
+        self.open = None;
+        self.first = None;
+        outgoing
     }
 
     fn rewrite(&mut self, packet: &MediaPacket) -> Option<Outgoing> {
         let sequence = self.sequence.rewrite(packet.sequence)?;
         let (timestamp, wallclock) = self.timeline.rewrite(packet.timestamp, packet.wallclock);
-        Some(Outgoing {
+        if self.sequence.is_newest(sequence) {
+            self.open = (!packet.marker).then_some(packet.timestamp);
+        }
+        let outgoing = Outgoing {
             sequence,
             timestamp,
             wallclock,
@@ -257,12 +341,14 @@ impl Forwarder {
             red: packet.red,
             audio_level: packet.audio_level,
             orientation: packet.orientation,
-        })
+        };
+        self.remember_first(&outgoing);
+        Some(outgoing)
     }
 
     fn inserted(&mut self, payload: Arc<[u8]>, before: &MediaPacket) -> Outgoing {
         let (timestamp, wallclock) = self.timeline.rewrite(before.timestamp, before.wallclock);
-        Outgoing {
+        let outgoing = Outgoing {
             sequence: self.sequence.insert(),
             timestamp,
             wallclock,
@@ -272,6 +358,14 @@ impl Forwarder {
             red: false,
             audio_level: None,
             orientation: None,
+        };
+        self.remember_first(&outgoing);
+        outgoing
+    }
+
+    fn remember_first(&mut self, outgoing: &Outgoing) {
+        if let Some(first) = self.first.as_mut().filter(|first| first.len() < REPEATED) {
+            first.push(outgoing.clone());
         }
     }
 }

@@ -18,6 +18,10 @@ const BYTES_MAX_RESPONSIVE: usize = 3 << 19;
 /// `BYTES_MAX` in small packets of 1,000 bytes.
 const PACKETS_MAX: usize = 16 << 10;
 
+/// Packets kept before a group is known: the first packet of a keyframe may be lost and come again after the rest of
+/// it. The largest keyframes have some 200 packets, a repair takes up to a fifth of a second.
+const LIMBO_MAX: usize = 512;
+
 /// What [`GopCache::push`] noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {
@@ -40,10 +44,10 @@ pub(crate) struct GopCache {
     /// Source sequence number at which the group begins.
     gop_sequence: u64,
     gop_timestamp: u32,
+    /// The highest source sequence number.
+    newest: Option<u64>,
     /// The access unit that is arriving.
-    unit_first: u64,
     unit_timestamp: Option<u32>,
-    unit_has_parameters: bool,
     /// Distinct timestamps since the group began.
     frames: u32,
     parameter_sets: ParameterSets,
@@ -62,9 +66,8 @@ impl GopCache {
             intact: false,
             gop_sequence: 0,
             gop_timestamp: 0,
-            unit_first: 0,
+            newest: None,
             unit_timestamp: None,
-            unit_has_parameters: false,
             frames: 0,
             parameter_sets: ParameterSets::default(),
             missing_parameters: None,
@@ -76,24 +79,25 @@ impl GopCache {
         if packet.inspection.parameters {
             self.parameter_sets.learn(&packet.payload);
         }
-        let is_new_unit = match self.unit_timestamp {
-            None => true,
-            Some(current) => is_newer(packet.timestamp, current),
-        };
-        if is_new_unit {
-            self.begin_unit(packet.timestamp);
-        } else if self.unit_timestamp != Some(packet.timestamp) {
-            // Late, by reordering or repair: part of the kept group or of no use.
-            if self.intact && packet.sequence >= self.gop_sequence {
-                self.append(packet, responsive);
+        if self.newest.is_none_or(|newest| packet.sequence > newest) {
+            self.newest = Some(packet.sequence);
+            if self.unit_timestamp != Some(packet.timestamp) {
+                self.begin_unit(packet.timestamp);
             }
+        } else if self.intact
+            && packet.sequence < self.gop_sequence
+            && packet.timestamp != self.gop_timestamp
+        {
+            // Late, by reordering or repair, and of no use to anybody who starts here.
             return Pushed::Continues;
         }
-        self.unit_has_parameters |= packet.inspection.parameters;
         self.append(packet, responsive);
-        let is_known = self.intact && self.gop_timestamp == packet.timestamp;
-        if packet.inspection.keyframe && !is_known {
-            self.begin_gop(packet);
+        if self.intact && packet.timestamp == self.gop_timestamp {
+            self.gop_sequence = self.gop_sequence.min(packet.sequence);
+            return Pushed::Continues;
+        }
+        if self.completes_keyframe(packet) {
+            self.begin_gop(packet.timestamp);
             return Pushed::StartsGop;
         }
         Pushed::Continues
@@ -101,26 +105,52 @@ impl GopCache {
 
     fn begin_unit(&mut self, timestamp: u32) {
         self.unit_timestamp = Some(timestamp);
-        self.unit_first = self.end();
-        self.unit_has_parameters = false;
         self.frames = self.frames.saturating_add(1);
         if !self.intact {
-            self.trim_to(self.unit_first);
+            let limbo = u64::try_from(LIMBO_MAX).expect("a small constant");
+            self.trim_to(self.end().saturating_sub(limbo));
         }
     }
 
-    fn begin_gop(&mut self, packet: &MediaPacket) {
-        self.trim_to(self.unit_first);
-        self.intact = true;
-        self.gop_timestamp = packet.timestamp;
-        self.gop_sequence = self
+    /// Whether with `packet` a picture became known, of this or an earlier moment, at which a newer group can begin.
+    fn completes_keyframe(&self, packet: &MediaPacket) -> bool {
+        let inspection = &packet.inspection;
+        if !inspection.keyframe && !inspection.parameters {
+            return false;
+        }
+        if self.kind == CodecKind::H264 && !self.parameter_sets.is_complete() {
+            return false;
+        }
+        let recent = self.packets.iter().rev().take(LIMBO_MAX);
+        let mut unit = recent.filter(|kept| kept.timestamp == packet.timestamp);
+        (!self.intact || packet.sequence > self.gop_sequence)
+            && unit.any(|kept| kept.inspection.keyframe)
+    }
+
+    fn begin_gop(&mut self, timestamp: u32) {
+        let first = self
             .packets
             .iter()
-            .map(|kept| kept.sequence)
-            .min()
-            .unwrap_or(packet.sequence);
+            .position(|kept| kept.timestamp == timestamp);
+        self.trim_to(self.first + first.unwrap_or(0) as u64);
+        self.intact = true;
+        self.gop_timestamp = timestamp;
+        let unit = self
+            .packets
+            .iter()
+            .filter(|kept| kept.timestamp == timestamp);
+        self.gop_sequence = unit.clone().map(|kept| kept.sequence).min().unwrap_or(0);
+        let mut last = timestamp;
         self.frames = 1;
-        self.missing_parameters = (self.kind == CodecKind::H264 && !self.unit_has_parameters)
+        for kept in &self.packets {
+            if is_newer(kept.timestamp, last) {
+                last = kept.timestamp;
+                self.frames += 1;
+            }
+        }
+        let mut own = ParameterSets::default();
+        unit.for_each(|kept| own.learn(&kept.payload));
+        self.missing_parameters = (self.kind == CodecKind::H264 && !own.is_complete())
             .then(|| self.parameter_sets.payload())
             .flatten();
     }
@@ -134,7 +164,6 @@ impl GopCache {
         if self.bytes + packet.payload.len() > bytes_max || self.packets.len() >= PACKETS_MAX {
             self.intact = false;
             self.trim_to(self.end());
-            self.unit_first = self.end();
         }
         self.bytes += packet.payload.len();
         self.packets.push_back(packet.clone());
@@ -239,6 +268,8 @@ mod tests {
     const PPS: &[u8] = &[0x68, 0xce];
     const IDR: &[u8] = &[0x65, 1];
     const SLICE: &[u8] = &[0x41, 1];
+    const FIRST_FRAGMENT: &[u8] = &[0x7c, 0x85, 1];
+    const FRAGMENT: &[u8] = &[0x7c, 0x05, 1];
 
     #[test]
     fn a_group_begins_at_the_parameter_sets_of_its_idr() {
@@ -267,18 +298,73 @@ mod tests {
     #[test]
     fn late_packets_join_their_group_only() {
         let mut gop = GopCache::new(CodecKind::H264);
+        gop.push(&packet(9, 3000, PPS), false);
         gop.push(&packet(10, 3000, SPS), false);
         gop.push(&packet(11, 3000, IDR), false);
         gop.push(&packet(13, 6000, SLICE), false);
         gop.push(&packet(12, 3000, IDR), false);
-        gop.push(&packet(9, 0, SLICE), false);
+        gop.push(&packet(8, 0, SLICE), false);
         let kept: Vec<u64> = gop.iter().map(|kept| kept.sequence).collect();
-        assert_eq!(kept, [10, 11, 13, 12]);
+        assert_eq!(kept, [9, 10, 11, 13, 12]);
+    }
+
+    #[test]
+    fn a_keyframe_whose_first_packet_comes_late_begins_a_group_all_the_same() {
+        for was_intact in [false, true] {
+            let mut gop = GopCache::new(CodecKind::H264);
+            for (sequence, payload) in [(1, SPS), (2, PPS)] {
+                gop.push(&packet(sequence, 0, payload), false);
+            }
+            if was_intact {
+                gop.push(&packet(3, 0, IDR), false);
+            }
+            gop.push(&packet(11, 3000, FRAGMENT), false);
+            gop.push(&packet(12, 6000, SLICE), false);
+            assert_eq!(
+                gop.push(&packet(10, 3000, FIRST_FRAGMENT), false),
+                Pushed::StartsGop
+            );
+            assert_eq!(gop.gop_sequence(), 10, "{was_intact}");
+            assert_eq!((gop.iter().count(), gop.frames()), (3, 2));
+            assert!(gop.missing_parameters().is_some());
+        }
+    }
+
+    #[test]
+    fn an_idr_waits_for_parameter_sets_that_were_lost() {
+        let mut gop = GopCache::new(CodecKind::H264);
+        gop.push(&packet(2, 0, PPS), false);
+        assert_eq!(gop.push(&packet(3, 0, IDR), false), Pushed::Continues);
+        gop.push(&packet(4, 3000, SLICE), false);
+        assert_eq!(gop.push(&packet(1, 0, SPS), false), Pushed::StartsGop);
+        assert_eq!(gop.gop_sequence(), 1);
+    }
+
+    #[test]
+    fn an_encoder_that_starts_its_clock_again_begins_a_new_group() {
+        let mut gop = GopCache::new(CodecKind::H264);
+        for (sequence, payload) in [(1, SPS), (2, PPS), (3, IDR)] {
+            gop.push(&packet(sequence, 900_000, payload), false);
+        }
+        gop.push(&packet(4, 100, SPS), false);
+        gop.push(&packet(5, 100, PPS), false);
+        assert_eq!(gop.push(&packet(6, 100, IDR), false), Pushed::StartsGop);
+        assert_eq!((gop.gop_timestamp(), gop.gop_sequence()), (100, 4));
+    }
+
+    #[test]
+    fn little_is_kept_before_a_keyframe_is_known() {
+        let mut gop = GopCache::new(CodecKind::H264);
+        for sequence in 0..5000_u32 {
+            gop.push(&packet(u64::from(sequence), sequence * 3000, SLICE), false);
+        }
+        assert!(gop.iter().count() <= LIMBO_MAX + 1);
     }
 
     #[test]
     fn a_group_that_outgrows_its_limit_is_given_up_until_the_next() {
         let mut gop = GopCache::new(CodecKind::H264);
+        gop.push(&packet(0, 0, PPS), true);
         gop.push(&packet(1, 0, SPS), true);
         gop.push(&packet(2, 0, IDR), true);
         let mut big = vec![0; 1000];

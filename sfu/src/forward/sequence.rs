@@ -28,6 +28,16 @@ impl SequenceRewriter {
         Some(out)
     }
 
+    /// Whether `out` is the highest number given out.
+    pub(crate) fn is_newest(&self, out: u64) -> bool {
+        out == self.highest
+    }
+
+    /// Leaves a hole that nothing will fill.
+    pub(crate) fn skip(&mut self) {
+        self.highest += 1;
+    }
+
     /// A number for a packet that the source did not send; everything after it moves up by one.
     pub(crate) fn insert(&mut self) -> u64 {
         let out = self.first_out;

@@ -415,10 +415,20 @@ fn deliver(
         }
         return advance(now, peer, &kept.gop, scratch);
     }
-    match leg.forwarder.forward(layer, packet) {
-        Some(outgoing) => peer.send(false, outgoing).map(|()| 1),
-        None => Ok(0),
+    let forwarded = leg.forwarder.forward(layer, packet);
+    let due = leg.forwarder.due_layer(now);
+    let mut sent = match forwarded {
+        Some(outgoing) => peer.send(false, outgoing).map(|()| 1)?,
+        None => 0,
+    };
+    if let Some(next) = due
+        && let Some(kept) = source.layers.get(next)
+        && let Some(leg) = leg_for(peer, false, track)
+    {
+        leg.forwarder.replay(now, next, &kept.gop, kept.rate.bps());
+        sent += advance(now, peer, &kept.gop, scratch)?;
     }
+    Ok(sent)
 }
 
 fn advance(

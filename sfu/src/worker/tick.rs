@@ -244,7 +244,11 @@ impl Worker {
             return;
         }
         let views = track.views(now);
-        let current = leg.forwarder.current_layer();
+        // A change that waits for its keyframe counts as made: it is not to be judged, and put off, again.
+        let current = leg
+            .forwarder
+            .current_layer()
+            .map(|current| leg.forwarder.wanted_layer().unwrap_or(current));
         if let Some(layer) = viewer
             .selector
             .choose(now, &views, current, viewer.estimate_bps)
