@@ -68,6 +68,7 @@ fn check(seed: u64, case: &Case) {
         };
         if waited > FIRST_PICTURE_MAX {
             late += 1;
+            eprintln!("viewer {at}: first picture after {waited:?}");
         }
         // str0m, which plays the viewers here, asks only for the last hundred packets: in a burst some repairs that are
         // lost again are out of its sight. Browsers remember ten thousand.

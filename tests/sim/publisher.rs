@@ -144,7 +144,11 @@ impl Publisher {
         for (rid, bps) in rids.into_iter().zip(self.manner.layers.clone()) {
             let ssrc = video
                 .and_then(|mid| api.stream_tx_by_mid(mid, rid))
-                .map(|stream| *stream.ssrc());
+                .map(|stream| {
+                    // Browsers repair whatever is asked for; str0m by itself stops at 15 percent.
+                    stream.set_rtx_cache(RESEND_MAX, Duration::from_secs(3), None);
+                    *stream.ssrc()
+                });
             let Some(ssrc) = ssrc else { continue };
             self.layers.push(Layer {
                 rid,

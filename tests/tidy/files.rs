@@ -42,6 +42,7 @@ impl Source {
 /// Written by programs or by others: exempt from the rules about style.
 fn is_foreign(path: &str) -> bool {
     path.contains("/vendor/")
+        || path.contains("/seeds/")
         || path.ends_with("Cargo.lock")
         || path.ends_with("package-lock.json")
         || path.ends_with("requirements.txt")

@@ -20,7 +20,9 @@ test('aiortc decodes what aiortc sends, and the tone has no gaps', { timeout: 60
   assert.ok(viewer.audio_s > 6, `only ${viewer.audio_s} s of sound`);
   assert.ok(viewer.level > 2000, `the tone has level ${viewer.level}`);
   assert.ok(viewer.silent_frames <= 15, `${viewer.silent_frames} silent frames in ${viewer.audio_frames}`);
-  assert.ok(viewer.gap_ms_max < 400, `a gap of ${viewer.gap_ms_max} ms in the sound`);
+  assert.equal(viewer.missing_ms, 0, `${viewer.missing_ms} ms of sound are missing`);
+  // How late a frame came is mostly up to the two Pythons.
+  assert.ok(viewer.gap_ms_max < 3000, `${viewer.gap_ms_max} ms without sound`);
   assert.equal(viewer.delete, 200);
 
   const seen = await lab.seen(id);

@@ -88,6 +88,7 @@ class Seen:
         self.frames, self.pictures = 0, set()
         self.audio_frames, self.samples, self.level = 0, 0, []
         self.silent_frames, self.gap_ms_max, self.last_audio = 0, 0.0, None
+        self.missing_samples, self.next_pts = 0, None
 
     def video(self, frame):
         if self.first_ms is None:
@@ -107,6 +108,10 @@ class Seen:
         if self.last_audio is not None:
             self.gap_ms_max = max(self.gap_ms_max, (now - self.last_audio) * 1000)
         self.last_audio = now
+        # What was lost or never sent shows as a jump of the media's own clock.
+        if self.next_pts is not None:
+            self.missing_samples += abs(frame.pts - self.next_pts)
+        self.next_pts = frame.pts + frame.samples
 
     def summary(self, state):
         level = sorted(self.level)
@@ -119,6 +124,7 @@ class Seen:
             "audio_s": round(self.samples / SAMPLE_RATE, 2),
             "level": round(level[len(level) // 2]) if level else 0,
             "silent_frames": self.silent_frames,
+            "missing_ms": round(self.missing_samples * 1000 / SAMPLE_RATE),
             "gap_ms_max": round(self.gap_ms_max),
         }
 
