@@ -3,6 +3,8 @@ import { onBeforeUnmount, ref, watch } from 'vue';
 
 /** How long nobody moves before the controls leave the picture alone, in ms. */
 const QUIET_AFTER_MS = 3000;
+/** The same for somebody who has not yet touched anything: time to see what there is. */
+const QUIET_FIRST_MS = 8000;
 
 /**
  * Whether the controls should be out of sight: the performance plays, nobody moves, and no control has the keyboard's focus.
@@ -13,6 +15,7 @@ const QUIET_AFTER_MS = 3000;
 export function useQuiet(stage, allowed) {
   const quiet = ref(false);
   let timer;
+  let touched = false;
   const stir = () => {
     quiet.value = false;
     clearTimeout(timer);
@@ -20,11 +23,15 @@ export function useQuiet(stage, allowed) {
       if (!allowed()) return;
       if (document.querySelector('.controls :focus-visible')) stir();
       else quiet.value = true;
-    }, QUIET_AFTER_MS);
+    }, touched ? QUIET_AFTER_MS : QUIET_FIRST_MS);
+  };
+  const touch = () => {
+    touched = true;
+    stir();
   };
   const leave = new AbortController();
-  for (const event of ['pointermove', 'pointerdown', 'focusin']) stage.addEventListener(event, stir, { passive: true, signal: leave.signal });
-  addEventListener('keydown', stir, { signal: leave.signal });
+  for (const event of ['pointermove', 'pointerdown', 'focusin']) stage.addEventListener(event, touch, { passive: true, signal: leave.signal });
+  addEventListener('keydown', touch, { signal: leave.signal });
   watch(allowed, stir, { immediate: true });
   watch(quiet, (now) => stage.classList.toggle('no-pointer', now));
   onBeforeUnmount(() => {
