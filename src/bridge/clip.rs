@@ -331,6 +331,34 @@ mod tests {
     }
 
     #[test]
+    fn the_sound_has_no_click_where_the_loop_begins_again() {
+        let clip = Clip::embedded();
+        let mut decoder = opus_rs::OpusDecoder::new(48_000, 2).unwrap();
+        let mut samples = Vec::new();
+        for packet in of(&clip, AUDIO).into_iter().cycle().take(3 * 600) {
+            let mut frame = [0.0; 2 * 960];
+            decoder
+                .decode(&packet.payloads[0], 960, &mut frame)
+                .unwrap();
+            samples.extend(frame.iter().step_by(2).copied());
+        }
+        // A click is a sharp bend: the second difference, at each loop's beginning and at every other 20 ms.
+        let bend = |from: usize| {
+            let windows = samples[from..from + 960].windows(3);
+            windows
+                .map(|w| (w[0] - 2.0 * w[1] + w[2]).abs())
+                .fold(0.0f32, f32::max)
+        };
+        let mut bends: Vec<f32> = (50..1_750).map(|packet| bend(packet * 960 - 480)).collect();
+        bends.sort_by(f32::total_cmp);
+        let ordinary = bends[bends.len() * 19 / 20];
+        for seam in [600, 1_200] {
+            let seam = bend(seam * 960 - 480);
+            assert!(seam <= ordinary, "a bend of {seam}, beside {ordinary}");
+        }
+    }
+
+    #[test]
     fn files_that_are_cut_short_or_foreign_are_refused_in_words() {
         for length in [0, 7, 40, 5_000, 100_000] {
             assert!(Clip::parse(&DEMO[..length]).is_err(), "{length} bytes");

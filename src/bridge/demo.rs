@@ -36,7 +36,7 @@ pub async fn run_demo(media: Handle, space: &str) {
                 }
                 Err(Refused::Stopping) => return,
                 Err(refused) => {
-                    let reason = format!("{refused:?}");
+                    let reason = refused.to_string();
                     if told.as_ref() != Some(&reason) {
                         tracing::warn!(
                             space,

@@ -55,9 +55,8 @@ pub(crate) fn packetise(nals: impl IntoIterator<Item = Bytes>) -> Vec<Arc<[u8]>>
         match NalType::of(&nal) {
             None => {}
             Some(kind) if kind.is_parameter_set() => {
-                if nal.len() <= sfu::PAYLOAD_MAX {
-                    payloads.push(Arc::from(&nal[..]));
-                }
+                let fits = nal.len() <= sfu::PAYLOAD_MAX;
+                payloads.extend(fits.then(|| Arc::from(&nal[..])));
             }
             Some(_) => {
                 // The library fails for no input; it says nothing for what it leaves out.

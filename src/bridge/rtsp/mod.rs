@@ -14,6 +14,7 @@ mod sound;
 mod timeline;
 mod transcode;
 mod url;
+mod worker;
 
 use crate::media::{Handle, StreamKey};
 

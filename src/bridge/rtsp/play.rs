@@ -14,8 +14,9 @@ use super::camera::Stage;
 use super::h264::{Assembler, Frame, Packet};
 use super::session::{self, Connected, Sound};
 use super::sound::SoundKind;
-use super::transcode::{OpusPacket, Transcoder, Worker};
+use super::transcode::{OpusPacket, Transcoder};
 use super::url::RedactedUrl;
+use super::worker::Worker;
 use crate::bridge::packets;
 use crate::clock;
 
@@ -51,6 +52,9 @@ enum Path {
 
 struct Player<'a> {
     stage: &'a mut Stage,
+    /// Places of the tracks in the camera's description.
+    video_stream: usize,
+    sound_stream: Option<usize>,
     assembler: Assembler,
     video_clock_rate: u32,
     sound_codec: Option<Codec>,
@@ -64,75 +68,28 @@ struct Player<'a> {
 }
 
 /// Plays until the camera or the stream is lost.
-pub(super) async fn play(connected: Connected, url: &RedactedUrl, stage: &mut Stage) -> Ended {
-    let Connected {
-        mut session,
-        video,
-        video_clock_rate,
-        parameter_sets,
-        sound,
-        transport,
-    } = connected;
-    let sound_stream = sound.as_ref().map(|sound| sound.stream);
-    let (path, sound_codec, sound_clock_rate) = prepare(sound);
-    let now = clock::now();
-    let rates: Vec<u32> = [
-        Some(CodecKind::H264.clock_rate()),
-        sound_codec.map(|codec| codec.kind.clock_rate()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    stage.timeline.begin(now, &rates);
-    tracing::info!(
-        space = %stage.key.space, stream = %stage.key.stream, camera = %url, ?transport,
-        sound = sound_codec.map(|codec| codec.kind.name()), "camera connected"
-    );
-    let assembler = Assembler::new(parameter_sets);
-    let mut player = Player {
-        stage,
-        assembler,
-        video_clock_rate,
-        sound_codec,
-        sound_clock_rate,
-        path,
-        sound_starts: true,
-        lost_packets: 0,
-        key_frame_at: now,
-    };
-    let mut heard_at = now;
+pub(super) async fn play(mut connected: Connected, url: &RedactedUrl, stage: &mut Stage) -> Ended {
+    let mut heard_at = clock::now();
+    let mut player = Player::begin(&mut connected, url, stage, heard_at);
     let ended = loop {
-        tokio::select! {
-            item = session.next() => match item {
+        let done = tokio::select! {
+            item = connected.session.next() => match item {
                 Some(Ok(PacketItem::Rtp(packet))) => {
                     heard_at = clock::now();
-                    let stream = packet.stream_id();
-                    let taken = if stream == video {
-                        player.take_video(packet, heard_at).await
-                    } else if Some(stream) == sound_stream {
-                        player.take_sound(packet, heard_at)
-                    } else {
-                        Ok(())
-                    };
-                    if let Err(ended) = taken {
-                        break ended;
-                    }
+                    player.take(packet, heard_at).await
                 }
                 // Sender reports and whatever the library adds one day.
-                Some(Ok(_)) => {}
-                Some(Err(error)) => break Ended::Lost(session::explain(url, &error).to_string()),
-                None => break Ended::Lost("the camera ended the session".to_owned()),
+                Some(Ok(_)) => Ok(()),
+                Some(Err(error)) => Err(Ended::Lost(session::explain(url, &error).to_string())),
+                None => Err(Ended::Lost("the camera ended the session".to_owned())),
             },
-            opus = player.path.next() => match opus {
-                Some(opus) => if let Err(ended) = player.send_opus(&opus, clock::now()) {
-                    break ended;
-                },
-                // The thread ended, and said why; the picture goes on.
-                None => player.path = Path::None,
-            },
+            opus = player.path.next() => player.take_transcoded(opus, clock::now()),
             () = tokio::time::sleep_until((heard_at + IDLE_MAX).into()) => {
-                break Ended::Lost(format!("no packet for {} s", IDLE_MAX.as_secs()));
+                Err(Ended::Lost(format!("no packet for {} s", IDLE_MAX.as_secs())))
             }
+        };
+        if let Err(ended) = done {
+            break ended;
         }
     };
     player.report();
@@ -140,7 +97,7 @@ pub(super) async fn play(connected: Connected, url: &RedactedUrl, stage: &mut St
 }
 
 /// The way of a sound track, what viewers get of it, and the clock rate of what comes out at its end.
-fn prepare(sound: Option<Sound>) -> (Path, Option<Codec>, u32) {
+fn prepare(sound: Option<Sound>, url: &RedactedUrl) -> (Path, Option<Codec>, u32) {
     let Some(sound) = sound else {
         return (Path::None, None, 0);
     };
@@ -150,7 +107,7 @@ fn prepare(sound: Option<Sound>) -> (Path, Option<Codec>, u32) {
         SoundKind::Aac { asc } => match Transcoder::new(asc, sound.clock_rate) {
             Ok(transcoder) => {
                 let codec = sound.kind.codec(transcoder.is_stereo());
-                let worker = Box::new(Worker::spawn(transcoder));
+                let worker = Box::new(Worker::spawn(transcoder, url));
                 (
                     Path::Aac(Units::default(), worker),
                     Some(codec),
@@ -158,7 +115,7 @@ fn prepare(sound: Option<Sound>) -> (Path, Option<Codec>, u32) {
                 )
             }
             Err(error) => {
-                tracing::warn!(%error, "a camera's sound is left out");
+                tracing::warn!(camera = %url, %error, "a camera's sound is left out");
                 (Path::None, None, 0)
             }
         },
@@ -175,9 +132,50 @@ impl Path {
     }
 }
 
-impl Player<'_> {
-    async fn take_video(&mut self, packet: ReceivedPacket, now: Instant) -> Result<(), Ended> {
+impl<'a> Player<'a> {
+    /// Begins a session on the stage's time line.
+    fn begin(
+        connected: &mut Connected,
+        url: &RedactedUrl,
+        stage: &'a mut Stage,
+        now: Instant,
+    ) -> Self {
+        let sound = connected.sound.take();
+        let sound_stream = sound.as_ref().map(|sound| sound.stream);
+        let (path, sound_codec, sound_clock_rate) = prepare(sound, url);
+        let sound_kind = sound_codec.map(|codec| codec.kind);
+        let kinds = std::iter::once(CodecKind::H264).chain(sound_kind);
+        let rates: Vec<u32> = kinds.map(CodecKind::clock_rate).collect();
+        stage.timeline.begin(now, &rates);
+        tracing::info!(
+            space = %stage.key.space, stream = %stage.key.stream, camera = %url,
+            transport = ?connected.transport, sound = sound_kind.map(CodecKind::name), "camera connected"
+        );
+        Self {
+            stage,
+            video_stream: connected.video,
+            sound_stream,
+            assembler: Assembler::new(connected.parameter_sets.drain(..)),
+            video_clock_rate: connected.video_clock_rate,
+            sound_codec,
+            sound_clock_rate,
+            path,
+            sound_starts: true,
+            lost_packets: 0,
+            key_frame_at: now,
+        }
+    }
+
+    async fn take(&mut self, packet: ReceivedPacket, now: Instant) -> Result<(), Ended> {
         self.lost_packets += u64::from(packet.loss());
+        match packet.stream_id() {
+            stream if stream == self.video_stream => self.take_video(packet, now).await,
+            stream if Some(stream) == self.sound_stream => self.take_sound(packet, now),
+            _ => Ok(()),
+        }
+    }
+
+    async fn take_video(&mut self, packet: ReceivedPacket, now: Instant) -> Result<(), Ended> {
         let packet = Packet {
             elapsed: packet.timestamp().elapsed(),
             marker: packet.mark(),
@@ -221,7 +219,6 @@ impl Player<'_> {
 
     fn take_sound(&mut self, packet: ReceivedPacket, now: Instant) -> Result<(), Ended> {
         let lost = packet.loss() > 0;
-        self.lost_packets += u64::from(packet.loss());
         self.sound_starts |= lost;
         let elapsed = packet.timestamp().elapsed();
         let payload = packet.into_payload_bytes();
@@ -243,9 +240,14 @@ impl Player<'_> {
         }
     }
 
-    fn send_opus(&mut self, opus: &OpusPacket, now: Instant) -> Result<(), Ended> {
+    /// `None` when the thread ended, which said why; the picture goes on.
+    fn take_transcoded(&mut self, opus: Option<OpusPacket>, now: Instant) -> Result<(), Ended> {
+        let Some(opus) = opus else {
+            self.path = Path::None;
+            return Ok(());
+        };
         self.sound_starts |= opus.starts;
-        self.send_sound_shared(opus.elapsed, Arc::clone(&opus.payload), now)
+        self.send_sound_shared(opus.elapsed, opus.payload, now)
     }
 
     fn send_sound(&mut self, elapsed: i64, payload: &Bytes, now: Instant) -> Result<(), Ended> {

@@ -99,7 +99,7 @@ async fn connect_over(url: &RedactedUrl, transport: Transport) -> Result<Connect
         .map_err(SetupError::Other)?;
     let (video, video_clock_rate, parameter_sets) =
         choose_video(&session).map_err(SetupError::Other)?;
-    let sound = choose_sound(&session);
+    let sound = choose_sound(url, &session);
     let streams = std::iter::once(video).chain(sound.as_ref().map(|sound| sound.stream));
     let setup = async {
         for stream in streams {
@@ -179,7 +179,7 @@ fn choose_video(session: &Session<Described>) -> Result<(usize, u32, Vec<Bytes>)
 }
 
 /// The first sound track that can be used.
-fn choose_sound(session: &Session<Described>) -> Option<Sound> {
+fn choose_sound(url: &RedactedUrl, session: &Session<Described>) -> Option<Sound> {
     let sounds = || {
         session
             .streams()
@@ -205,7 +205,7 @@ fn choose_sound(session: &Session<Described>) -> Option<Sound> {
     if let (None, Some((_, stream))) = (&chosen, sounds().next()) {
         let (encoding, clock_rate) = (stream.encoding_name(), stream.clock_rate_hz());
         tracing::warn!(
-            encoding,
+            camera = %url, encoding,
             clock_rate,
             "a camera's sound is left out; choose AAC, Opus or G.711 at 8 kHz in its settings"
         );
