@@ -129,9 +129,9 @@ fn a_late_joiner_with_2_percent_loss_sees_a_picture_within_300_ms() {
             codec: Video::H264,
             parameters: Parameters::Apart,
             loss: 0.02,
-            bps: 2_500_000,
+            bps: 1_500_000,
             workers: 2,
-            viewers: 12,
+            viewers: 24,
         },
     );
 }

@@ -29,7 +29,7 @@ const REPEATED: usize = 2;
 const PICTURE_MAX: Duration = Duration::from_millis(100);
 
 /// Between two replays that a lossy viewer asks for.
-const REPLAY_INTERVAL: Duration = Duration::from_secs(2);
+const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One packet as it must leave; the payload is still the source's.
 #[derive(Debug, Clone)]

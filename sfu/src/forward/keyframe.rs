@@ -7,7 +7,10 @@ const INTERVAL: Duration = Duration::from_millis(500);
 
 /// A keyframe within this time of a request counts as its answer. Encoders answer with the next frame; the rest is
 /// round trip.
-const ANSWER_WITHIN: Duration = Duration::from_millis(1500);
+const ANSWER_WITHIN: Duration = Duration::from_millis(700);
+
+/// So many answers in a row are no coincidence. With a keyframe every ten seconds one alone is, seven times in a hundred.
+const ANSWERS_MIN: u32 = 2;
 
 /// After so many requests in vain the sender is one that never answers (OBS, FFmpeg).
 const UNANSWERED_MAX: u32 = 3;
@@ -21,7 +24,8 @@ pub(crate) struct KeyframeRequests {
     wanted: bool,
     last_sent: Option<Instant>,
     unanswered: u32,
-    answered: bool,
+    /// Requests in a row that were answered.
+    answers: u32,
 }
 
 impl KeyframeRequests {
@@ -39,6 +43,7 @@ impl KeyframeRequests {
             && now.saturating_duration_since(last) >= INTERVAL
         {
             self.unanswered += 1;
+            self.answers = 0;
         }
         self.last_sent = Some(now);
         // Stays wanted until the keyframe comes: requests and keyframes get lost.
@@ -65,7 +70,7 @@ impl KeyframeRequests {
                 .last_sent
                 .is_some_and(|sent| now.saturating_duration_since(sent) < ANSWER_WITHIN)
         {
-            self.answered = true;
+            self.answers = self.answers.saturating_add(1);
         }
         self.wanted = false;
         self.unanswered = 0;
@@ -78,7 +83,7 @@ impl KeyframeRequests {
 
     /// Whether this sender was seen to answer.
     pub(crate) fn answers(&self) -> bool {
-        self.answered && !self.is_deaf()
+        self.answers >= ANSWERS_MIN && !self.is_deaf()
     }
 }
 
@@ -100,8 +105,25 @@ mod tests {
         }
         assert_eq!(sent, 1);
         requests.on_keyframe(start + 120 * MS);
-        assert!(requests.answers());
         assert!(!requests.poll(start + 1000 * MS));
+    }
+
+    #[test]
+    fn one_answer_may_be_a_coincidence() {
+        let start = Instant::now();
+        let mut requests = KeyframeRequests::default();
+        for round in 0..2 {
+            assert!(!requests.answers());
+            let at = start + 5000 * MS * round;
+            requests.want();
+            assert!(requests.poll(at));
+            requests.on_keyframe(at + 200 * MS);
+        }
+        assert!(requests.answers());
+        requests.want();
+        assert!(requests.poll(start + 20_000 * MS));
+        assert!(requests.poll(start + 20_500 * MS));
+        assert!(!requests.answers(), "the first request in vain is enough");
     }
 
     #[test]
