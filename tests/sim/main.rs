@@ -21,3 +21,6 @@ mod keyframes;
 mod layers;
 mod loss;
 mod replay;
+mod source;
+mod sync;
+mod takeover;

@@ -58,6 +58,9 @@ struct Options {
     /// The publisher falls silent before the viewers come.
     #[arg(long)]
     idle: bool,
+    /// Milliseconds that the publisher has sent for when the first viewer comes.
+    #[arg(long, default_value_t = 1000)]
+    before: u64,
 }
 
 /// Between the last join and the measurement.
@@ -81,7 +84,7 @@ fn main() -> Result<()> {
     fleet
         .run_until_connected(CONNECT_MAX)
         .context("the publisher")?;
-    fleet.run_for(Duration::from_secs(1))?;
+    fleet.run_for(Duration::from_millis(options.before))?;
     if options.idle {
         fleet.silence();
         fleet.run_for(Duration::from_secs(1))?;
