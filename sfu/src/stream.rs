@@ -1,7 +1,10 @@
 //! A stream: who publishes it, what of, and who gets it.
 
+mod clock_map;
+
 use std::time::Instant;
 
+use self::clock_map::ClockMap;
 use crate::api::{Codec, CodecKind, TrackInfo};
 use crate::forward::{GopCache, KeyframeRequests, LayerView, RateMeter};
 use crate::id::{PeerId, StreamId, WorkerId};
@@ -48,6 +51,8 @@ pub(crate) struct Publication {
     pub(crate) tracks: Vec<Track>,
     pub(crate) last_packet: Instant,
     pub(crate) is_silent: bool,
+    /// From the publisher's clock to ours.
+    pub(crate) clock: ClockMap,
 }
 
 /// One of its tracks.
@@ -142,6 +147,7 @@ impl Publication {
             tracks: Vec::new(),
             last_packet: now,
             is_silent: false,
+            clock: ClockMap::new(now),
         }
     }
 

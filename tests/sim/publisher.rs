@@ -31,8 +31,6 @@ pub struct Manner {
     pub red: bool,
     /// Encoder latency of pictures: they leave this much later than the sound of the same moment.
     pub video_latency: Duration,
-    /// How far its clock is ahead of ours.
-    pub clock_ahead: Duration,
 }
 
 impl Default for Manner {
@@ -48,7 +46,6 @@ impl Default for Manner {
             has_audio: true,
             red: false,
             video_latency: Duration::ZERO,
-            clock_ahead: Duration::ZERO,
         }
     }
 }
@@ -257,7 +254,6 @@ impl Publisher {
         let timestamp = self
             .audio_timestamp_base
             .wrapping_add(number.wrapping_mul(960));
-        let wallclock = due - self.manner.clock_ahead;
         let write = RtpWrite::new(
             pt,
             SeqNo::from(self.audio_sequence),
@@ -310,7 +306,7 @@ impl Publisher {
             let sent = Sent {
                 sequence: layer.sequence,
                 timestamp,
-                wallclock: captured - manner.clock_ahead,
+                wallclock: captured,
                 marker: at == last,
                 payload,
             };

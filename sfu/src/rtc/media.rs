@@ -195,6 +195,7 @@ pub(super) fn sender_report(feedback: &SenderFeedback) -> PeerOutput {
     )]
     PeerOutput::SenderReport {
         mid: feedback.mid,
+        rid: feedback.rid,
         ntp_us,
         timestamp: info.rtp_time.numer() as u32,
     }

@@ -17,6 +17,8 @@ use str0m::rtp::{RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, IceCreds, Rtc};
 
 pub use config::Certificate;
+#[cfg(fuzzing)]
+pub(crate) use dtls::fuzz::run as fuzz_dtls;
 pub(crate) use media::{PayloadTypes, Sections};
 pub(crate) use sdp::count_sections;
 pub(crate) use stun::BindingRequest;
@@ -61,6 +63,7 @@ pub(crate) enum PeerOutput {
     /// The other side's clock: its NTP time for an RTP timestamp of this track, in microseconds.
     SenderReport {
         mid: Mid,
+        rid: Option<Rid>,
         ntp_us: u64,
         timestamp: u32,
     },

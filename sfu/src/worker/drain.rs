@@ -83,9 +83,10 @@ impl Worker {
                 PeerOutput::Estimate { bps } => self.on_estimate(now, slot, bps),
                 PeerOutput::SenderReport {
                     mid,
+                    rid,
                     ntp_us,
                     timestamp,
-                } => self.on_sender_report(slot, mid, ntp_us, timestamp),
+                } => self.on_sender_report(now, slot, (mid, rid), ntp_us, timestamp),
                 PeerOutput::Closed => end = end.or(Some(CloseReason::Remote)),
                 PeerOutput::Disconnected => end = end.or(Some(CloseReason::Lost)),
             }

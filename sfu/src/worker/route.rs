@@ -25,7 +25,7 @@ impl Worker {
         mid: Mid,
         rid: Option<Rid>,
         codec: Codec,
-        packet: MediaPacket,
+        mut packet: MediaPacket,
     ) {
         let Some(peer) = self.peers.get(slot).and_then(Option::as_ref) else {
             return;
@@ -41,6 +41,13 @@ impl Worker {
             self.stats.dropped_stale += 1;
             return;
         };
+        packet.wallclock = publication.clock.capture(
+            packet.arrival,
+            mid,
+            rid,
+            packet.timestamp,
+            codec.kind.clock_rate(),
+        );
         let known = publication
             .tracks
             .iter()

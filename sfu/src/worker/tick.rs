@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Worker;
 use crate::api::{CloseReason, Event, Output};
 use crate::relay::Relay;
-use crate::rtc::Mid;
+use crate::rtc::{Mid, Rid};
 use crate::stream::Feed;
 
 /// How often a worker looks around.
@@ -266,8 +266,24 @@ impl Worker {
         }
     }
 
-    /// The publisher's clock for one track. Sound and picture are mapped to ours together.
-    pub(super) fn on_sender_report(&mut self, slot: usize, mid: Mid, ntp_us: u64, timestamp: u32) {
-        let _ = (slot, mid, ntp_us, timestamp);
+    /// The publisher's clock for one layer. Sound and picture are mapped to ours together.
+    pub(super) fn on_sender_report(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        (mid, rid): (Mid, Option<Rid>),
+        ntp_us: u64,
+        timestamp: u32,
+    ) {
+        let Some(stream) = self.peer_mut(slot).map(|peer| peer.stream) else {
+            return;
+        };
+        if let Some(publication) = self
+            .stream_mut(stream)
+            .and_then(|stream| stream.publication.as_mut())
+            .filter(|publication| publication.feed == Feed::Peer(slot))
+        {
+            publication.clock.report(now, mid, rid, ntp_us, timestamp);
+        }
     }
 }

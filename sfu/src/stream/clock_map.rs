@@ -1,0 +1,264 @@
+//! When a publisher's packets were captured, on our clock.
+//!
+//! A sender report pairs a track's RTP time with the publisher's NTP clock, which all its tracks share. The offset of that
+//! clock from ours, transit included, is the same for all of them, so sound and picture of one moment come out at one
+//! moment whatever their encoders' latencies were. Nothing here knows the true one-way delay; nobody needs it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::rtc::{Mid, Rid};
+use crate::stream::{LAYERS_MAX, TRACKS_MAX};
+
+/// Reports whose quickest counts as the offset: half a minute of two tracks at the usual five seconds, so that the map
+/// follows a clock that drifts.
+const OFFSETS_MAX: usize = 12;
+
+/// The map changes by at most this much of the time that passes: 0.33 ms from picture to picture at 30 Hz.
+const SLEW_DIVISOR: i64 = 100;
+
+/// An error larger than this is a clock that was set, not one that drifts.
+const STEP_US: i64 = 1_000_000;
+
+/// A capture longer ago than this is a report that makes no sense, not a slow encoder.
+const AGE_MAX_US: i64 = 5_000_000;
+
+/// A layer without reports borrows another's only if the result is this plausible.
+const BORROWED_AGE_MAX_US: i64 = 2_000_000;
+
+/// One publication's map.
+#[derive(Debug)]
+pub(crate) struct ClockMap {
+    base: Instant,
+    /// Our arrival time less the publisher's time of the last reports, in microseconds.
+    offsets: VecDeque<i64>,
+    references: Vec<Reference>,
+}
+
+/// The last report of one SSRC.
+#[derive(Debug)]
+struct Reference {
+    mid: Mid,
+    rid: Option<Rid>,
+    ntp_us: i64,
+    timestamp: u32,
+    /// RTP time and result of the newest packet.
+    newest: Option<(u32, i64)>,
+}
+
+impl ClockMap {
+    /// An empty map: captures are arrivals.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            base: now,
+            offsets: VecDeque::new(),
+            references: Vec::new(),
+        }
+    }
+
+    /// A sender report arrived: `timestamp` of this layer was captured at `ntp_us` (microseconds since 1970) on the
+    /// publisher's clock. Zero is what senders without a clock write, and is ignored (RFC 3550 section 6.4.1).
+    pub(crate) fn report(
+        &mut self,
+        now: Instant,
+        mid: Mid,
+        rid: Option<Rid>,
+        ntp_us: u64,
+        timestamp: u32,
+    ) {
+        let Some(ntp_us) = i64::try_from(ntp_us).ok().filter(|ntp_us| *ntp_us > 0) else {
+            return;
+        };
+        let known = self
+            .references
+            .iter()
+            .position(|known| known.mid == mid && known.rid == rid);
+        match known {
+            Some(at) => {
+                self.references[at].ntp_us = ntp_us;
+                self.references[at].timestamp = timestamp;
+            }
+            None if self.references.len() < TRACKS_MAX * LAYERS_MAX => {
+                self.references.push(Reference {
+                    mid,
+                    rid,
+                    ntp_us,
+                    timestamp,
+                    newest: None,
+                });
+            }
+            None => return,
+        }
+        let offset = self.since_base(now) - ntp_us;
+        let was_set = self
+            .offsets
+            .back()
+            .is_some_and(|last| (offset - last).abs() > STEP_US);
+        if was_set {
+            self.offsets.clear();
+        }
+        if self.offsets.len() >= OFFSETS_MAX {
+            self.offsets.pop_front();
+        }
+        self.offsets.push_back(offset);
+    }
+
+    /// When the packet with `timestamp` in ticks of `clock_rate` Hz was captured; never later than its `arrival`.
+    pub(crate) fn capture(
+        &mut self,
+        arrival: Instant,
+        mid: Mid,
+        rid: Option<Rid>,
+        timestamp: u32,
+        clock_rate: u32,
+    ) -> Instant {
+        let arrived = self.since_base(arrival);
+        let Some(offset) = self.offsets.iter().min().copied() else {
+            return arrival;
+        };
+        let mut references = self.references.iter_mut();
+        let captured = match references.find(|known| known.mid == mid && known.rid == rid) {
+            Some(own) => own.capture(offset, timestamp, clock_rate),
+            // OBS reports on one layer only; all have one timeline.
+            None => self
+                .references
+                .iter()
+                .filter(|known| known.mid == mid)
+                .map(|other| other.raw(offset, timestamp, clock_rate))
+                .find(|captured| (0..BORROWED_AGE_MAX_US).contains(&(arrived - captured)))
+                .unwrap_or(arrived),
+        };
+        let age = arrived - captured;
+        match u64::try_from(age) {
+            Ok(age_us) if age < AGE_MAX_US => arrival
+                .checked_sub(Duration::from_micros(age_us))
+                .unwrap_or(arrival),
+            _ => arrival,
+        }
+    }
+
+    fn since_base(&self, at: Instant) -> i64 {
+        let since = at.saturating_duration_since(self.base);
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+impl Reference {
+    /// What the last report says, as it stands.
+    fn raw(&self, offset: i64, timestamp: u32, clock_rate: u32) -> i64 {
+        self.ntp_us + offset + us(timestamp.wrapping_sub(self.timestamp), clock_rate)
+    }
+
+    /// The same, without leaps from packet to packet.
+    fn capture(&mut self, offset: i64, timestamp: u32, clock_rate: u32) -> i64 {
+        let raw = self.raw(offset, timestamp, clock_rate);
+        let Some((last, result)) = self.newest else {
+            self.newest = Some((timestamp, raw));
+            return raw;
+        };
+        let elapsed = us(timestamp.wrapping_sub(last), clock_rate);
+        let expected = result + elapsed;
+        let error = raw - expected;
+        if elapsed.abs() > STEP_US || error.abs() > STEP_US {
+            self.newest = Some((timestamp, raw));
+            return raw;
+        }
+        let slew = elapsed.abs() / SLEW_DIVISOR;
+        let captured = expected + error.clamp(-slew, slew);
+        if elapsed > 0 {
+            self.newest = Some((timestamp, captured));
+        }
+        captured
+    }
+}
+
+/// A difference of RTP times, which may be negative, in microseconds.
+fn us(ticks: u32, clock_rate: u32) -> i64 {
+    i64::from(ticks.cast_signed()) * 1_000_000 / i64::from(clock_rate.max(1))
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "an epoch for virtual time")]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const NTP_US: u64 = 1_700_000_000_000_000;
+
+    fn mids() -> (Mid, Mid) {
+        (Mid::from("0"), Mid::from("1"))
+    }
+
+    #[test]
+    fn without_reports_a_capture_is_an_arrival() {
+        let start = Instant::now();
+        let mut map = ClockMap::new(start);
+        let (audio, _) = mids();
+        assert_eq!(map.capture(start + MS, audio, None, 7, 48_000), start + MS);
+        map.report(start, audio, None, 0, 7);
+        assert_eq!(map.capture(start + MS, audio, None, 7, 48_000), start + MS);
+    }
+
+    #[test]
+    fn sound_and_picture_of_one_moment_are_captured_at_one_moment() {
+        let start = Instant::now();
+        let mut map = ClockMap::new(start);
+        let (audio, video) = mids();
+        // Reports take 10 and 25 ms; the picture itself comes 80 ms after the sound.
+        map.report(start + 10 * MS, audio, None, NTP_US, u32::MAX);
+        map.report(start + 1025 * MS, video, None, NTP_US + 1_000_000, 90_000);
+        let heard = map.capture(start + 2015 * MS, audio, None, 95_999, 48_000);
+        let seen = map.capture(start + 2095 * MS, video, None, 180_000, 90_000);
+        assert_eq!(heard, start + 2010 * MS);
+        assert_eq!(seen, heard);
+    }
+
+    #[test]
+    fn a_drifting_clock_is_followed_in_small_steps() {
+        let start = Instant::now();
+        let mut map = ClockMap::new(start);
+        let (_, video) = mids();
+        let mut last: Option<Instant> = None;
+        for frame in 0..3000_u32 {
+            let at = start + 33_333 * frame / 1000 * MS;
+            let timestamp = frame * 3000;
+            if frame % 150 == 0 {
+                // Its RTP clock runs 0.1 percent fast against its NTP clock.
+                let ntp_us = NTP_US + u64::from(frame) * 33_300;
+                map.report(at, video, None, ntp_us, timestamp);
+            }
+            let captured = map.capture(at + 50 * MS, video, None, timestamp, 90_000);
+            if let Some(last) = last {
+                let step = (captured - last).as_micros();
+                assert!((32_800..33_900).contains(&step), "frame {frame}: {step} us");
+            }
+            last = Some(captured);
+        }
+    }
+
+    #[test]
+    fn a_report_that_makes_no_sense_is_not_believed() {
+        let start = Instant::now();
+        let mut map = ClockMap::new(start);
+        let (audio, _) = mids();
+        map.report(start, audio, None, NTP_US, 0);
+        let arrival = start + 10 * MS;
+        assert_eq!(map.capture(arrival, audio, None, 1 << 30, 48_000), arrival);
+        assert_eq!(map.capture(arrival, audio, None, 3 << 30, 48_000), arrival);
+        map.report(start, audio, None, u64::MAX, 0);
+    }
+
+    #[test]
+    fn a_layer_without_reports_borrows_the_timeline_of_another() {
+        let start = Instant::now();
+        let mut map = ClockMap::new(start);
+        let (_, video) = mids();
+        map.report(start + 10 * MS, video, Some(Rid::from("2")), NTP_US, 0);
+        let own = map.capture(start + 100 * MS, video, Some(Rid::from("2")), 3000, 90_000);
+        let borrowed = map.capture(start + 100 * MS, video, Some(Rid::from("0")), 3000, 90_000);
+        assert_eq!(own, borrowed);
+        let arrival = start + 100 * MS;
+        let foreign = map.capture(arrival, video, Some(Rid::from("0")), 1 << 29, 90_000);
+        assert_eq!(foreign, arrival, "another timeline after all");
+    }
+}
