@@ -11,6 +11,8 @@ mod api;
 mod codec;
 mod demux;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod id;
 mod packet;
 mod peer;

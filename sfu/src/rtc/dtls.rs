@@ -12,6 +12,8 @@
 mod context;
 mod datagrams;
 mod error;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
 mod instance;
 mod openssl_ffi;
 mod records;

@@ -1,0 +1,46 @@
+//! Doors for the fuzz targets to what the crate keeps to itself. Not there in any other build.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::api::{CodecKind, Datagram, Transport};
+use crate::codec::{self, ParameterSets};
+use crate::demux::Demux;
+use crate::rtc;
+
+/// Reads `data` as a payload of every codec, as redundant audio and as a datagram from nowhere.
+pub fn codecs(data: &[u8]) {
+    let mut sets = ParameterSets::default();
+    for kind in [
+        CodecKind::H264,
+        CodecKind::Vp8,
+        CodecKind::Vp9,
+        CodecKind::Av1,
+        CodecKind::Opus,
+    ] {
+        codec::inspect(kind, data);
+    }
+    if let Some(range) = codec::red_primary(data) {
+        let _ = &data[range];
+    }
+    // Sequence and picture parameter sets may come in different payloads.
+    let (first, second) = data.split_at(data.len() / 2);
+    sets.learn(first);
+    sets.learn(second);
+    let _ = sets.payload();
+
+    let mut demux = Demux::default();
+    demux.insert(0, "ufrag".into(), "password".into());
+    let address = SocketAddr::from(([192, 0, 2, 1], 9));
+    let _ = demux.find(&Datagram {
+        transport: Transport::Udp,
+        source: address,
+        destination: address,
+        payload: data,
+    });
+}
+
+/// Two DTLS ends; `data` says what the network and they do.
+pub fn dtls(now: Instant, data: &[u8]) {
+    rtc::fuzz_dtls(now, data);
+}
