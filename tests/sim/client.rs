@@ -119,6 +119,7 @@ pub struct Client {
     pub audio_mid: Option<Mid>,
     pub video_mid: Option<Mid>,
     pending: Option<SdpPendingOffer>,
+    answer: Option<String>,
     pub tcp: bool,
 }
 
@@ -166,6 +167,7 @@ impl Client {
             audio_mid,
             video_mid,
             pending: Some(pending),
+            answer: None,
             tcp: terms.tcp,
         };
         (client, offer.to_sdp_string())
@@ -191,12 +193,32 @@ impl Client {
     }
 
     pub fn take_answer(&mut self, answer: &str) {
+        self.answer = Some(answer.to_owned());
         let answer = SdpAnswer::from_sdp_string(answer).expect("the server's answer is SDP");
         let pending = self.pending.take().expect("one answer per offer");
         self.rtc
             .sdp_api()
             .accept_answer(pending, answer)
             .expect("the answer fits the offer");
+    }
+
+    /// The server's part of an ICE restart, put into its answer as a WHIP client does it.
+    pub fn take_restart(&mut self, ufrag: &str, pwd: &str, candidates: &[String]) {
+        let answer = self.answer.clone().expect("there was an answer");
+        let mut restarted = String::new();
+        for line in answer.lines() {
+            let line = if line.starts_with("a=ice-ufrag:") {
+                format!("a=ice-ufrag:{ufrag}")
+            } else if line.starts_with("a=ice-pwd:") {
+                format!("a=ice-pwd:{pwd}")
+            } else {
+                line.to_owned()
+            };
+            restarted.push_str(&line);
+            restarted.push_str("\r\n");
+        }
+        assert!(!candidates.is_empty());
+        self.take_answer(&restarted);
     }
 
     /// An offer with new credentials.

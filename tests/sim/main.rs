@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod client;
+mod lifecycle;
 mod link;
 mod media;
 mod publisher;
@@ -16,6 +17,8 @@ mod trace;
 mod viewer;
 mod world;
 
+mod hostile;
+mod ice;
 mod join;
 mod keyframes;
 mod layers;

@@ -258,7 +258,7 @@ impl Publisher {
             pt,
             SeqNo::from(self.audio_sequence),
             timestamp,
-            wallclock,
+            due,
             payload,
         );
         self.audio_sequence += 1;

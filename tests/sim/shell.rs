@@ -142,6 +142,75 @@ impl World {
         Ok(self.add(client))
     }
 
+    /// Offers any text as a new peer.
+    pub fn offer_text(
+        &mut self,
+        worker: usize,
+        stream: StreamId,
+        role: Role,
+        offer: &str,
+    ) -> (PeerId, Result<Reply, Refusal>) {
+        let (request, peer) = (RequestId(self.next_id()), PeerId(self.next_id()));
+        let command = Command::Accept {
+            request,
+            peer,
+            stream,
+            role,
+            offer: offer.to_owned(),
+            tracks: self
+                .directory
+                .get(&stream)
+                .map(|entry| entry.tracks.clone())
+                .unwrap_or_default(),
+            origin: None,
+        };
+        (peer, self.ask(worker, command, request))
+    }
+
+    /// An offer with nothing wrong in it, of sound and picture.
+    pub fn good_offer(&mut self) -> String {
+        let part = Part::Viewer(Box::new(Viewer::new()));
+        let address = self.fresh_address();
+        Client::new(self.now, address, &Terms::default(), part).1
+    }
+
+    /// A client says good-bye and is gone.
+    pub fn leave(&mut self, client: usize) {
+        let _ = self.clients[client].rtc.close();
+        self.drain_client(client);
+        self.clients[client].is_dead = true;
+    }
+
+    /// WHEP with a counter-offer.
+    pub fn view_by_answer(&mut self, worker: usize, stream: StreamId) -> usize {
+        let (request, peer) = (RequestId(self.next_id()), PeerId(self.next_id()));
+        let entry = self.directory.get(&stream).cloned().unwrap_or_default();
+        let command = Command::Offer {
+            request,
+            peer,
+            stream,
+            tracks: entry.tracks,
+            origin: entry.origin.map(|at| WorkerId(u8::try_from(at).unwrap())),
+        };
+        let Ok(Reply::Sdp(offer)) = self.ask(worker, command, request) else {
+            panic!("an Offer is answered with SDP");
+        };
+        let part = Part::Viewer(Box::new(Viewer::new()));
+        let address = self.fresh_address();
+        let terms = Terms::default();
+        let (mut client, answer) = Client::answering(self.now, address, &terms, part, &offer);
+        let request = RequestId(self.next_id());
+        let command = Command::Answer {
+            request,
+            peer,
+            answer,
+        };
+        assert_eq!(self.ask(worker, command, request), Ok(Reply::Done));
+        client.worker = worker;
+        client.peer = peer;
+        self.add(client)
+    }
+
     /// Lets time pass until the stream is live.
     pub fn run_until_live(&mut self, stream: StreamId) {
         let waited = self.run_while(Duration::from_secs(5), |world| {

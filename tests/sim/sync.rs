@@ -17,7 +17,10 @@ const MS: Duration = Duration::from_millis(1);
 /// NTP time at which `timestamp` plays, as the last sender report says.
 fn plays_at(report: (SystemTime, u32), timestamp: u32, clock_rate: f64) -> f64 {
     let (ntp, reported) = report;
-    let ntp = ntp.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+    let ntp = ntp
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64();
     ntp + f64::from(timestamp.wrapping_sub(reported).cast_signed()) / clock_rate
 }
 

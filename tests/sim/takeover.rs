@@ -56,14 +56,34 @@ fn check(seed: u64, end: End, codecs: [Video; 2], workers: [usize; 2]) {
         let viewer = world.clients[viewer].viewer();
         let shown = |publication| {
             let of = viewer.video.decoded.iter();
-            of.filter(|decoded| decoded.picture.publication == publication).count()
+            of.filter(|decoded| decoded.picture.publication == publication)
+                .count()
         };
-        assert!(shown(1) > 60, "{case:?}: {} pictures of the first", shown(1));
-        assert!(shown(2) > 60, "{case:?}: {} pictures of the second", shown(2));
-        let next = viewer.video.decoded.iter().find(|decoded| decoded.picture.publication == 2);
+        assert!(
+            shown(1) > 60,
+            "{case:?}: {} pictures of the first",
+            shown(1)
+        );
+        assert!(
+            shown(2) > 60,
+            "{case:?}: {} pictures of the second",
+            shown(2)
+        );
+        let next = viewer
+            .video
+            .decoded
+            .iter()
+            .find(|decoded| decoded.picture.publication == 2);
         let waited = next.unwrap().at - again;
-        assert!(waited < S, "{case:?}: the second's picture after {waited:?}");
-        assert_eq!(viewer.audio.newest.map(|(publication, _)| publication), Some(2), "{case:?}");
+        assert!(
+            waited < S,
+            "{case:?}: the second's picture after {waited:?}"
+        );
+        assert_eq!(
+            viewer.audio.newest.map(|(publication, _)| publication),
+            Some(2),
+            "{case:?}"
+        );
     }
     let peer = world.clients[first].peer;
     let closed: Vec<_> = world
@@ -118,12 +138,21 @@ fn a_camera_takes_over_from_a_browser_and_the_other_way_round() {
     world.run(2 * S);
     let source = world.open_source(0, STREAM, Video::H264);
     world.feed_source(source, 2, 3 * S);
-    world.publish(0, STREAM, Manner { publication: 3, ..manner });
+    world.publish(
+        0,
+        STREAM,
+        Manner {
+            publication: 3,
+            ..manner
+        },
+    );
     world.run(3 * S);
     world.check();
     let decoded = &world.clients[viewer].viewer().video.decoded;
     for publication in 1..=3 {
-        let shown = decoded.iter().filter(|decoded| decoded.picture.publication == publication);
+        let shown = decoded
+            .iter()
+            .filter(|decoded| decoded.picture.publication == publication);
         assert!(shown.count() > 40, "publication {publication}");
     }
 }

@@ -25,6 +25,9 @@ const WAKES_MAX: u32 = 20_000;
 /// Packets between two workers that may be under way; like the shell's rings.
 const RELAY_MAX: usize = 1 << 15;
 
+/// Datagrams kept for mutation.
+const SAMPLES_MAX: usize = 400;
+
 /// Streams that a client may write at one instant.
 const WRITES_MAX: usize = 64;
 
@@ -110,6 +113,9 @@ pub struct World {
     pub trace: Trace,
     pub relay_max: usize,
     pub relay_dropped: u64,
+    /// Keep some of the datagrams that arrive at workers, to be mutated.
+    pub keeps_samples: bool,
+    pub samples: Vec<Vec<u8>>,
     salt: u64,
     queue: BinaryHeap<Reverse<Scheduled>>,
     order: u64,
@@ -153,6 +159,8 @@ impl World {
             trace: Trace::default(),
             relay_max: RELAY_MAX,
             relay_dropped: 0,
+            keeps_samples: false,
+            samples: Vec::new(),
             salt: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             queue: BinaryHeap::new(),
             order: 0,
@@ -327,6 +335,9 @@ impl World {
             } => {
                 self.trace
                     .note(self.now - self.base, "up", source, wire_bytes(&bytes));
+                if self.keeps_samples && self.samples.len() < SAMPLES_MAX {
+                    self.samples.push(bytes.clone());
+                }
                 self.inject(worker, transport, source, &bytes);
             }
             Delivery::ToClient {

@@ -23,6 +23,8 @@ const DEAF_INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) struct KeyframeRequests {
     wanted: bool,
     last_sent: Option<Instant>,
+    /// A request was sent, and no keyframe came since.
+    is_open: bool,
     unanswered: u32,
     /// Requests in a row that were answered.
     answers: u32,
@@ -39,12 +41,11 @@ impl KeyframeRequests {
         if !self.wanted || self.due().is_some_and(|due| now < due) {
             return false;
         }
-        if let Some(last) = self.last_sent
-            && now.saturating_duration_since(last) >= INTERVAL
-        {
+        if self.is_open {
             self.unanswered += 1;
             self.answers = 0;
         }
+        self.is_open = true;
         self.last_sent = Some(now);
         // Stays wanted until the keyframe comes: requests and keyframes get lost.
         true
@@ -72,6 +73,7 @@ impl KeyframeRequests {
         {
             self.answers = self.answers.saturating_add(1);
         }
+        self.is_open = false;
         self.wanted = false;
         self.unanswered = 0;
     }

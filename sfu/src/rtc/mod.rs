@@ -201,6 +201,11 @@ impl RtcPeer {
         pwd: &str,
         candidates: &[String],
     ) -> Result<(String, String, Vec<String>), Refusal> {
+        if !sdp::is_credential(ufrag, 4) || !sdp::is_credential(pwd, 22) {
+            return Err(Refusal::Malformed(
+                "an ICE user fragment has 4 to 256 letters, digits, + and /, a password 22 to 256".into(),
+            ));
+        }
         let offer = sdp::with_credentials(&self.offer, ufrag, pwd);
         self.accept_offer(&offer)?;
         self.remote_candidates = 0;
@@ -209,7 +214,7 @@ impl RtcPeer {
         let own = self
             .candidates
             .iter()
-            .map(Candidate::to_sdp_string)
+            .map(|candidate| sdp::with_ufrag(&candidate.to_sdp_string(), &ufrag))
             .collect();
         Ok((ufrag, pwd, own))
     }

@@ -61,9 +61,56 @@ pub(super) fn with_credentials(offer: &str, ufrag: &str, pwd: &str) -> String {
     out
 }
 
+/// Whether `text` is an ICE user fragment or password of at least `min` characters (RFC 8839 section 5.4).
+pub(super) fn is_credential(text: &str, min: usize) -> bool {
+    let is_ice_char = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/';
+    (min..=256).contains(&text.len()) && text.bytes().all(is_ice_char)
+}
+
+/// A candidate for the generation `ufrag`. It still names the one that it was made for, and browsers ignore candidates of
+/// another generation than the current.
+pub(super) fn with_ufrag(candidate: &str, ufrag: &str) -> String {
+    match candidate.split_once(" ufrag ") {
+        Some((head, tail)) => {
+            let rest = tail.split_once(' ').map(|(_, rest)| rest);
+            let separator = if rest.is_some() { " " } else { "" };
+            format!(
+                "{head} ufrag {ufrag}{separator}{}",
+                rest.unwrap_or_default()
+            )
+        }
+        None => candidate.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn candidates_are_of_the_current_generation() {
+        for (candidate, expected) in [
+            (
+                "candidate:1 1 udp 2 10.0.0.1 7900 typ host ufrag old",
+                "candidate:1 1 udp 2 10.0.0.1 7900 typ host ufrag new",
+            ),
+            (
+                "candidate:1 typ host ufrag old x y",
+                "candidate:1 typ host ufrag new x y",
+            ),
+            ("candidate:1 typ host", "candidate:1 typ host"),
+        ] {
+            assert_eq!(with_ufrag(candidate, "new"), expected);
+        }
+    }
+
+    #[test]
+    fn credentials_are_ice_characters_and_long_enough() {
+        assert!(is_credential("aB9+", 4) && is_credential(&"/".repeat(256), 22));
+        for wrong in ["", "abc", "ab-d", "ab d", "abc\r", &"a".repeat(257)] {
+            assert!(!is_credential(wrong, 4), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_restarted_offer_differs_in_its_credentials_only() {

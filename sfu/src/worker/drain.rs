@@ -88,7 +88,12 @@ impl Worker {
                     timestamp,
                 } => self.on_sender_report(now, slot, (mid, rid), ntp_us, timestamp),
                 PeerOutput::Closed => end = end.or(Some(CloseReason::Remote)),
-                PeerOutput::Disconnected => end = end.or(Some(CloseReason::Lost)),
+                // Before the connection checks may stop and begin again, until the time is up.
+                PeerOutput::Disconnected => {
+                    if self.peer_mut(slot).is_some_and(|peer| peer.is_connected) {
+                        end = end.or(Some(CloseReason::Lost));
+                    }
+                }
             }
         }
         self.scratch = scratch;
