@@ -2,6 +2,7 @@
 import { gathered, keep, prefer, scene, viewer } from './client.js';
 
 const EVENTS_MAX = 50;
+const TRIES_MAX = 50;
 
 async function call(url, message) {
   const response = await fetch(url, { method: 'POST', body: JSON.stringify({ transaction: 'lab', ...message }) });
@@ -45,8 +46,16 @@ async function janusPublish(url, { room, codec, picture }) {
 async function janusView(url, { room, feed }) {
   const { send, event } = await attach(url);
   const session = viewer();
-  await send({ request: 'join', room, ptype: 'subscriber', streams: [{ feed }] });
-  await session.pc.setRemoteDescription((await event('offer')).jsep);
+  // A feed can be joined only once its media flows.
+  let offer;
+  for (let tries = 0; !offer; tries++) {
+    await send({ request: 'join', room, ptype: 'subscriber', streams: [{ feed }] });
+    offer = await event('offer').catch((error) => {
+      if (tries >= TRIES_MAX || !/No such feed/.test(error.message)) throw error;
+    });
+    if (!offer) await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await session.pc.setRemoteDescription(offer.jsep);
   await session.pc.setLocalDescription();
   await gathered(session.pc);
   await send({ request: 'start' }, session.pc.localDescription.toJSON());
