@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use sfu::Codec;
 
 use super::play::{self, Ended};
-use super::session;
+use super::session::{self, ConnectError};
 use super::timeline::Timeline;
-use super::url::RedactedUrl;
+use super::url::{RedactedUrl, Transport};
 use crate::bridge::backoff::Backoff;
 use crate::clock;
 use crate::media::{Handle, Refused, Source, SourceClosed, StreamKey};
@@ -23,6 +23,8 @@ const OUTAGE_MAX: Duration = Duration::from_secs(10);
 /// One configured camera.
 pub(crate) struct Camera {
     url: RedactedUrl,
+    /// As the address says; otherwise TCP, until the camera refuses it.
+    transport: Transport,
     backoff: Backoff,
     stage: Stage,
 }
@@ -30,8 +32,10 @@ pub(crate) struct Camera {
 impl Camera {
     pub(crate) fn new(media: Handle, key: StreamKey, url: RedactedUrl) -> Self {
         let timeline = Timeline::new(clock::now());
+        let transport = url.transport().unwrap_or(Transport::Tcp);
         Self {
             url,
+            transport,
             backoff: Backoff::default(),
             stage: Stage {
                 media,
@@ -74,12 +78,17 @@ impl Camera {
 
     async fn play(&mut self, playing_since: &mut Option<Instant>) -> Ended {
         let url = &self.url;
-        match self.stage.hold(session::connect(url)).await {
+        match self.stage.hold(session::connect(url, self.transport)).await {
             Ok(connected) => {
                 *playing_since = Some(clock::now());
                 play::play(connected, url, &mut self.stage).await
             }
-            Err(error) => Ended::Lost(error.to_string()),
+            Err(error) => {
+                if error == ConnectError::Transport && url.transport().is_none() {
+                    self.transport = self.transport.other();
+                }
+                Ended::Lost(error.to_string())
+            }
         }
     }
 }

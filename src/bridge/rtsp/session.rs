@@ -33,6 +33,10 @@ pub(crate) enum ConnectError {
     UnknownPath,
     #[error("the camera offers no H.264, but {0}; choose H.264 in its settings")]
     NoVideo(String),
+    #[error(
+        "the camera refuses this transport (status 461); without transport= in the address, the other one is tried next"
+    )]
+    Transport,
     #[error("{0}")]
     Failed(String),
 }
@@ -60,45 +64,18 @@ pub(crate) struct Connected {
     pub transport: Transport,
 }
 
-/// Connects, over TCP unless the address says UDP or the camera cannot do TCP.
-pub(crate) async fn connect(url: &RedactedUrl) -> Result<Connected, ConnectError> {
-    match connect_over(url, url.transport().unwrap_or(Transport::Tcp)).await {
-        Err(SetupError::Transport) if url.transport().is_none() => {
-            tracing::info!(camera = %url, "the camera cannot send over TCP; trying UDP");
-            connect_over(url, Transport::Udp).await.map_err(Into::into)
-        }
-        result => result.map_err(Into::into),
-    }
-}
-
-/// [`ConnectError`], or the one failure that another transport may mend.
-enum SetupError {
-    Transport,
-    Other(ConnectError),
-}
-
-impl From<SetupError> for ConnectError {
-    fn from(error: SetupError) -> Self {
-        match error {
-            SetupError::Other(error) => error,
-            SetupError::Transport => {
-                Self::Failed("the camera refuses this transport (status 461)".to_owned())
-            }
-        }
-    }
-}
-
-async fn connect_over(url: &RedactedUrl, transport: Transport) -> Result<Connected, SetupError> {
+/// Connects and starts the tracks.
+pub(crate) async fn connect(
+    url: &RedactedUrl,
+    transport: Transport,
+) -> Result<Connected, ConnectError> {
     let options = SessionOptions::default()
         .creds(url.credentials())
         .user_agent("proscenium".to_owned());
-    let described = timed(DESCRIBE_MAX, Session::describe(url.request_url(), options));
-    let mut session = described
-        .await
-        .and_then(|result| result.map_err(|error| explain(url, &error)))
-        .map_err(SetupError::Other)?;
-    let (video, video_clock_rate, parameter_sets) =
-        choose_video(&session).map_err(SetupError::Other)?;
+    let describe = Session::describe(url.request_url(), options);
+    let described = timed(DESCRIBE_MAX, describe).await?;
+    let mut session = described.map_err(|error| explain(url, &error))?;
+    let (video, video_clock_rate, parameter_sets) = choose_video(&session)?;
     let sound = choose_sound(url, &session);
     let streams = std::iter::once(video).chain(sound.as_ref().map(|sound| sound.stream));
     let setup = async {
@@ -107,21 +84,15 @@ async fn connect_over(url: &RedactedUrl, transport: Transport) -> Result<Connect
                 Transport::Tcp => retina::client::Transport::Tcp(TcpTransportOptions::default()),
                 Transport::Udp => retina::client::Transport::Udp(UdpTransportOptions::default()),
             };
-            session
-                .setup(stream, SetupOptions::default().transport(transport))
-                .await?;
+            let options = SetupOptions::default().transport(transport);
+            session.setup(stream, options).await?;
         }
-        session
-            .play(PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive))
-            .await
+        let options = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
+        session.play(options).await
     };
-    let session = match timed(PLAY_MAX, setup).await.map_err(SetupError::Other)? {
-        Ok(session) => session,
-        Err(error) if error.status_code() == Some(UNSUPPORTED_TRANSPORT) => {
-            return Err(SetupError::Transport);
-        }
-        Err(error) => return Err(SetupError::Other(explain(url, &error))),
-    };
+    let session = timed(PLAY_MAX, setup)
+        .await?
+        .map_err(|error| explain(url, &error))?;
     Ok(Connected {
         session,
         video,
@@ -143,6 +114,7 @@ pub(crate) fn explain(url: &RedactedUrl, error: &retina::Error) -> ConnectError 
     match error.status_code() {
         Some(status @ (401 | 403)) => ConnectError::Refused(status),
         Some(404) => ConnectError::UnknownPath,
+        Some(UNSUPPORTED_TRANSPORT) => ConnectError::Transport,
         _ => ConnectError::Failed(url.redact(&error.to_string())),
     }
 }

@@ -15,6 +15,16 @@ pub(crate) enum Transport {
     Udp,
 }
 
+impl Transport {
+    /// What else there is to try.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Tcp => Self::Udp,
+            Self::Udp => Self::Tcp,
+        }
+    }
+}
+
 /// Why an address cannot be used. Never repeats the address, which may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UrlError {
