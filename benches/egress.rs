@@ -115,7 +115,7 @@ fn main() -> anyhow::Result<()> {
         bench.port.gso_segments_max()
     );
     println!("{:<24}{:>14}{:>12}", "", "ns/datagram", "of sendto");
-    let medians: Vec<usize> = nanos.iter_mut().map(median).collect();
+    let medians: Vec<usize> = nanos.iter_mut().map(|values| median(values)).collect();
     for ((name, _), median) in modes.iter().zip(&medians) {
         let ratio = *median as f64 / medians[0] as f64;
         println!("{name:<24}{median:>14}{ratio:>12.2}");
@@ -124,7 +124,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn median(values: &mut Vec<usize>) -> usize {
+fn median(values: &mut [usize]) -> usize {
     values.sort_unstable();
     values[values.len() / 2]
 }

@@ -13,23 +13,23 @@ use str0m::rtp::RtpWrite;
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
 /// A peer connection of the far side.
-pub struct Client {
+pub(crate) struct Client {
     rtc: Rtc,
     /// Its only candidate.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     mid: Mid,
     pending: Option<SdpPendingOffer>,
     /// ICE and DTLS are up.
-    pub connected: bool,
+    pub(crate) connected: bool,
     /// Media packets received.
-    pub received: u64,
+    pub(crate) received: u64,
     sequence: u64,
     sent: Vec<Vec<u8>>,
 }
 
 impl Client {
     /// A client and its SDP offer to send or to receive one track of `codec`.
-    pub fn new(
+    pub(crate) fn new(
         now: Instant,
         address: SocketAddr,
         codec: Codec,
@@ -62,21 +62,21 @@ impl Client {
     }
 
     /// Takes the worker's SDP answer.
-    pub fn accept(&mut self, answer: &str) -> Result<()> {
+    pub(crate) fn accept(&mut self, answer: &str) -> Result<()> {
         let pending = self.pending.take().context("answered once")?;
         let answer = SdpAnswer::from_sdp_string(answer)?;
         Ok(self.rtc.sdp_api().accept_answer(pending, answer)?)
     }
 
     /// Lets time pass; returns what was sent since the last call.
-    pub fn advance(&mut self, now: Instant) -> Result<Vec<Vec<u8>>> {
+    pub(crate) fn advance(&mut self, now: Instant) -> Result<Vec<Vec<u8>>> {
         self.rtc.handle_input(Input::Timeout(now))?;
         self.poll()?;
         Ok(std::mem::take(&mut self.sent))
     }
 
     /// Takes one datagram from the worker; what it answers comes with the next [`advance`](Self::advance).
-    pub fn receive(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn receive(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) -> Result<()> {
         let receive = Receive::new(Protocol::Udp, from, self.address, bytes)?;
         self.rtc.handle_input(Input::Receive(now, receive))?;
         self.poll()
@@ -95,7 +95,7 @@ impl Client {
     }
 
     /// Writes one RTP packet, to leave with the next [`advance`](Self::advance).
-    pub fn write(
+    pub(crate) fn write(
         &mut self,
         now: Instant,
         timestamp: u32,
