@@ -110,3 +110,113 @@ impl Demux {
         Found::Peer(slot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtc::stun_check as check;
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], port))
+    }
+
+    fn find(demux: &mut Demux, port: u16, payload: &[u8]) -> Found {
+        demux.find(&Datagram {
+            transport: Transport::Udp,
+            source: address(port),
+            destination: address(1),
+            payload,
+        })
+    }
+
+    fn with_peers() -> Demux {
+        let mut demux = Demux::default();
+        demux.insert(0, "zero".into(), "password-of-zero-peer-0".into());
+        demux.insert(1, "one1".into(), "password-of-one-peer-11".into());
+        demux
+    }
+
+    const RTP: &[u8] = &[0x80, 96, 0, 1];
+
+    #[test]
+    fn only_an_authentic_check_teaches_an_address() {
+        let mut demux = with_peers();
+        assert_eq!(find(&mut demux, 5, RTP), Found::UnknownAddress);
+        let wrong = check("zero", "them", "password-of-one-peer-11");
+        assert_eq!(find(&mut demux, 5, &wrong), Found::NotAuthentic);
+        let stranger = check("none", "them", "password-of-zero-peer-0");
+        assert_eq!(find(&mut demux, 5, &stranger), Found::UnknownUfrag);
+        assert_eq!(find(&mut demux, 5, RTP), Found::UnknownAddress);
+        let right = check("zero", "them", "password-of-zero-peer-0");
+        assert_eq!(find(&mut demux, 5, &right), Found::Peer(0));
+        assert_eq!(find(&mut demux, 5, RTP), Found::Peer(0));
+        assert_eq!(find(&mut demux, 5, &[22, 0xfe, 0xfd]), Found::Peer(0));
+        assert_eq!(find(&mut demux, 6, RTP), Found::UnknownAddress);
+    }
+
+    #[test]
+    fn what_is_no_protocol_of_ours_is_nobodys() {
+        let mut demux = with_peers();
+        find(
+            &mut demux,
+            5,
+            &check("zero", "them", "password-of-zero-peer-0"),
+        );
+        for payload in [
+            &[][..],
+            &[0],
+            &[1; 20],
+            &[2; 30],
+            &[19],
+            &[64],
+            &[127; 9],
+            &[192],
+            &[255; 3],
+        ] {
+            assert_eq!(find(&mut demux, 5, payload), Found::Unknown, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_begins_a_new_session_leaves_the_old_one() {
+        let mut demux = with_peers();
+        find(
+            &mut demux,
+            5,
+            &check("zero", "them", "password-of-zero-peer-0"),
+        );
+        let next = check("one1", "them", "password-of-one-peer-11");
+        assert_eq!(find(&mut demux, 5, &next), Found::Peer(1));
+        assert_eq!(find(&mut demux, 5, RTP), Found::Peer(1));
+        demux.remove(0);
+        assert_eq!(find(&mut demux, 5, RTP), Found::Peer(1));
+        demux.remove(1);
+        assert_eq!(find(&mut demux, 5, RTP), Found::UnknownAddress);
+    }
+
+    #[test]
+    fn a_restart_changes_the_credentials_and_keeps_the_addresses() {
+        let mut demux = with_peers();
+        let old = check("zero", "them", "password-of-zero-peer-0");
+        find(&mut demux, 5, &old);
+        demux.insert(0, "again".into(), "another-password-zero-0".into());
+        assert_eq!(find(&mut demux, 5, RTP), Found::Peer(0), "media flows on");
+        assert_eq!(find(&mut demux, 5, &old), Found::UnknownUfrag);
+        let new = check("again", "them", "another-password-zero-0");
+        assert_eq!(find(&mut demux, 6, &new), Found::Peer(0));
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_addresses_is_forgotten() {
+        let mut demux = with_peers();
+        let request = check("zero", "them", "password-of-zero-peer-0");
+        for port in 0..100 {
+            assert_eq!(find(&mut demux, 1000 + port, &request), Found::Peer(0));
+        }
+        assert_eq!(demux.by_address.len(), ADDRESSES_MAX);
+        assert_eq!(find(&mut demux, 1099, RTP), Found::Peer(0));
+        assert_eq!(find(&mut demux, 1000, RTP), Found::UnknownAddress);
+        demux.remove(0);
+        assert!(demux.by_address.is_empty());
+    }
+}

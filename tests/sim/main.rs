@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod audio;
 mod client;
 mod lifecycle;
 mod link;

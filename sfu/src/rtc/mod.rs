@@ -22,6 +22,8 @@ pub(crate) use dtls::fuzz::run as fuzz_dtls;
 pub(crate) use media::{PayloadTypes, Sections};
 pub(crate) use sdp::count_sections;
 pub(crate) use stun::BindingRequest;
+#[cfg(test)]
+pub(crate) use stun::check as stun_check;
 
 use crate::api::{Codec, Datagram, Refusal, Transmit, Transport};
 use crate::forward::Outgoing;

@@ -28,3 +28,20 @@ impl<'a> BindingRequest<'a> {
             .verify(pwd.as_bytes(), |key, parts| hmac.sha1_hmac(key, parts))
     }
 }
+
+/// A check as a browser sends it, for tests elsewhere.
+#[cfg(test)]
+pub(crate) fn check(local: &str, remote: &str, pwd: &str) -> Vec<u8> {
+    let username = format!("{local}:{remote}");
+    let id = str0m::ice::TransId::new();
+    let message = StunMessage::binding_request(&username, id, true, 7, 1, true);
+    let mut bytes = vec![0; 512];
+    let hmac = provider().sha1_hmac_provider;
+    let length = message
+        .to_bytes(Some(pwd.as_bytes()), &mut bytes, |key, parts| {
+            hmac.sha1_hmac(key, parts)
+        })
+        .expect("it fits");
+    bytes.truncate(length);
+    bytes
+}

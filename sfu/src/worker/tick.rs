@@ -191,18 +191,19 @@ impl Worker {
         else {
             return;
         };
-        if feed == Feed::Source || layer.requests.is_deaf() {
-            if leg
+        // Who was not seen to answer is asked all the same, but not waited for.
+        if !layer.requests.answers()
+            && leg
                 .forwarder
                 .replay_for_loss(now, &layer.gop, layer.rate.bps())
-            {
-                self.stats.replays += 1;
-                if !self.replaying.contains(&slot) {
-                    self.replaying.push(slot);
-                }
-                self.replay_at = Some(now);
+        {
+            self.stats.replays += 1;
+            if !self.replaying.contains(&slot) {
+                self.replaying.push(slot);
             }
-        } else {
+            self.replay_at = Some(now);
+        }
+        if feed != Feed::Source {
             layer.requests.want();
             self.ask_keyframes(now, stream_slot);
         }
