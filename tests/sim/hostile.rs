@@ -140,6 +140,7 @@ fn a_payload_too_long_to_forward_is_dropped_and_counted() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn sdp_of_every_kind_of_wrong_is_refused_and_leaves_nothing() {
     let seed = seed(92);
     let _seeded = Seeded(seed);
@@ -219,6 +220,7 @@ fn sdp_of_every_kind_of_wrong_is_refused_and_leaves_nothing() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn candidates_and_restarts_of_every_kind_of_wrong_harm_nobody() {
     let seed = seed(93);
     let _seeded = Seeded(seed);

@@ -5,6 +5,7 @@
 //! again with `SIM_SEED`.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(unreachable_pub, reason = "a test program has no outside")]
 
 mod audio;
 mod client;

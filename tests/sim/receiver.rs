@@ -137,11 +137,6 @@ impl VideoReceiver {
         self.order.lost
     }
 
-    /// The SSRC, once something came.
-    pub fn ssrc(&self) -> Option<u32> {
-        self.order.ssrc
-    }
-
     pub fn push(&mut self, now: Instant, packet: &RtpPacket, format: Format) {
         if let Err(violation) = self.order.push(now, packet, format) {
             self.violations.push(violation);
@@ -299,11 +294,6 @@ impl AudioReceiver {
 
     pub fn lost(&self) -> u64 {
         self.order.lost
-    }
-
-    /// The SSRC, once something came.
-    pub fn ssrc(&self) -> Option<u32> {
-        self.order.ssrc
     }
 
     pub fn push(&mut self, now: Instant, packet: &RtpPacket, format: Format) {

@@ -211,17 +211,6 @@ impl World {
         self.add(client)
     }
 
-    /// Lets time pass until the stream is live.
-    pub fn run_until_live(&mut self, stream: StreamId) {
-        let waited = self.run_while(Duration::from_secs(5), |world| {
-            world
-                .directory
-                .get(&stream)
-                .is_none_or(|entry| entry.tracks.is_empty())
-        });
-        assert!(waited.is_some(), "{stream} did not become live in 5 s");
-    }
-
     /// Lets time pass until every track of the stream is known.
     pub fn run_until_complete(&mut self, stream: StreamId, tracks: usize) {
         let waited = self.run_while(Duration::from_secs(5), |world| {

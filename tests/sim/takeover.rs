@@ -85,6 +85,12 @@ fn check(seed: u64, end: End, codecs: [Video; 2], workers: [usize; 2]) {
             "{case:?}"
         );
     }
+    check_closed(&world, first, end, workers);
+}
+
+/// The first publisher was closed once, for the right reason.
+fn check_closed(world: &World, first: usize, end: End, workers: [usize; 2]) {
+    let case = (end, workers);
     let peer = world.clients[first].peer;
     let closed: Vec<_> = world
         .events
