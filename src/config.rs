@@ -146,14 +146,6 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// Whether only programs on this machine can reach the server: then loopback candidates are enough.
-    #[must_use]
-    pub fn is_loopback_only(&self) -> bool {
-        self.listen.ip().is_loopback() && self.public_ip.is_empty()
-    }
-}
-
 fn default_media_threads() -> usize {
     std::thread::available_parallelism()
         .map_or(1, usize::from)

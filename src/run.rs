@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::config::Config;
-use crate::http::{App, AssetError, Readiness};
 use crate::http::listener::{self, Admission, ListenError};
+use crate::http::{App, AssetError, Readiness};
 use crate::media::{self, Handle, MediaConfig, MediaError, StreamKey};
 use crate::shutdown::{Completion, Shutdown};
 use crate::store::{ServerLock, Store, StoreError};
@@ -132,7 +132,9 @@ fn media_config(config: &Config) -> MediaConfig {
         rtc_port: config.rtc_port,
         threads: config.media_threads,
         public_ip: config.public_ip.clone(),
-        loopback_only: config.is_loopback_only(),
+        // Not even for HTTP on loopback: behind a proxy on this machine media still comes from outside, and Firefox
+        // never pairs its addresses with a loopback candidate.
+        loopback_only: false,
         publishers_max: config.limits.publishers_max,
         viewers_max: config.limits.viewers_max,
     }
