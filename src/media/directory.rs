@@ -218,9 +218,14 @@ impl Directory {
             return Err(Refused::Full("there are as many streams as there may be"));
         }
         // A take-over needs no further place.
-        let is_new = inner.streams.get(key).is_none_or(|entry| entry.publication.is_none());
+        let is_new = inner
+            .streams
+            .get(key)
+            .is_none_or(|entry| entry.publication.is_none());
         if is_new && inner.publishers() >= self.limits.publishers_max {
-            return Err(Refused::Full("there are as many publishers as there may be"));
+            return Err(Refused::Full(
+                "there are as many publishers as there may be",
+            ));
         }
         let peer = PeerId(inner.fresh());
         let stream = inner.stream_id(key);

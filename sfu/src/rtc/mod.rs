@@ -205,7 +205,8 @@ impl RtcPeer {
     ) -> Result<(String, String, Vec<String>), Refusal> {
         if !sdp::is_credential(ufrag, 4) || !sdp::is_credential(pwd, 22) {
             return Err(Refusal::Malformed(
-                "an ICE user fragment has 4 to 256 letters, digits, + and /, a password 22 to 256".into(),
+                "an ICE user fragment has 4 to 256 letters, digits, + and /, a password 22 to 256"
+                    .into(),
             ));
         }
         let offer = sdp::with_credentials(&self.offer, ufrag, pwd);

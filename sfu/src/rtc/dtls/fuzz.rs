@@ -57,7 +57,9 @@ pub(crate) fn run(mut now: Instant, data: &[u8]) {
                     network.wire.push_back(datagram);
                 }
             }
-            4 => network.wire.rotate_left(usize::from(!network.wire.is_empty())),
+            4 => network
+                .wire
+                .rotate_left(usize::from(!network.wire.is_empty())),
             5 => {
                 network.wire.pop_front();
             }
