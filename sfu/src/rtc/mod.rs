@@ -129,7 +129,7 @@ impl RtcPeer {
 
     /// Answers an SDP offer.
     pub(crate) fn accept_offer(&mut self, offer: &str) -> Result<String, Refusal> {
-        let parsed = SdpOffer::from_sdp_string(offer)
+        let parsed = SdpOffer::from_sdp_string(&sdp::normalise(offer))
             .map_err(|error| Refusal::Malformed(error.to_string()))?;
         let answer = self
             .rtc

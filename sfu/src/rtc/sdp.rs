@@ -13,10 +13,43 @@ pub(super) fn mids(sdp: &str) -> impl Iterator<Item = &str> {
     sdp.lines().filter_map(|line| line.strip_prefix("a=mid:"))
 }
 
-/// Puts all sections that we send into one MediaStream.
+/// Mends what real clients write and no parser takes: GStreamer's `whepsrc` leaves out that Opus has two channels, which RFC
+/// 7587 section 7 demands.
+pub(super) fn normalise(offer: &str) -> String {
+    let mut out = String::with_capacity(offer.len() + 16);
+    for line in offer.lines() {
+        out.push_str(line);
+        let is_short = line.strip_prefix("a=rtpmap:").is_some_and(|map| {
+            map.split_once(' ')
+                .is_some_and(|(_, codec)| codec.eq_ignore_ascii_case("opus/48000"))
+        });
+        out.push_str(if is_short { "/2\r\n" } else { "\r\n" });
+    }
+    out
+}
+
+/// The lines of a description with its candidates in the first section that is used: str0m puts them into the first, where
+/// clients do not look when it is refused.
+fn with_candidates_in_use(sdp: &str) -> Vec<&str> {
+    let (candidates, mut lines): (Vec<&str>, Vec<&str>) = sdp
+        .lines()
+        .partition(|line| line.starts_with("a=candidate:") || *line == "a=end-of-candidates");
+    let is_used = |line: &str| line.starts_with("m=") && line.split(' ').nth(1) != Some("0");
+    let Some(used) = lines.iter().position(|line| is_used(line)) else {
+        return sdp.lines().collect();
+    };
+    let end = lines[used + 1..]
+        .iter()
+        .position(|line| line.starts_with("m="))
+        .map_or(lines.len(), |next| used + 1 + next);
+    lines.splice(end..end, candidates);
+    lines
+}
+
+/// Puts all sections that we send into one MediaStream, and the candidates where they are looked for.
 pub(super) fn polish(sdp: &str) -> String {
     let mut out = String::with_capacity(sdp.len() + 64);
-    for line in sdp.lines() {
+    for line in with_candidates_in_use(sdp) {
         if let Some(track) = msid_track(line) {
             out.push_str("a=msid:");
             out.push_str(STREAM);
@@ -119,6 +152,27 @@ mod tests {
             with_credentials(offer, "new", "newer"),
             "v=0\r\na=ice-ufrag:new\r\na=ice-pwd:newer\r\nm=audio 9\r\na=mid:0\r\n"
         );
+    }
+
+    #[test]
+    fn opus_has_two_channels_whatever_a_client_leaves_out() {
+        assert_eq!(
+            normalise(
+                "a=rtpmap:96 OPUS/48000\r\na=rtpmap:97 opus/48000/2\na=rtpmap:98 H264/90000\r\n"
+            ),
+            "a=rtpmap:96 OPUS/48000/2\r\na=rtpmap:97 opus/48000/2\r\na=rtpmap:98 H264/90000\r\n"
+        );
+    }
+
+    #[test]
+    fn candidates_stand_in_the_first_section_that_is_used() {
+        let answer = "v=0\r\nm=audio 0 X 0\r\na=candidate:1\r\na=candidate:2\r\na=mid:0\r\nm=video 9 X 96\r\na=mid:1\r\nm=video 9 X 96\r\n";
+        assert_eq!(
+            polish(answer),
+            "v=0\r\nm=audio 0 X 0\r\na=mid:0\r\nm=video 9 X 96\r\na=mid:1\r\na=candidate:1\r\na=candidate:2\r\nm=video 9 X 96\r\n"
+        );
+        let refused = "m=audio 0 X 0\r\na=candidate:1\r\n";
+        assert_eq!(polish(refused), refused);
     }
 
     #[test]

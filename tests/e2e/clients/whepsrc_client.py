@@ -15,7 +15,7 @@ from gi.repository import GLib, Gst  # noqa: E402
 PIPELINE = """
 whepsrc name=whep whep-endpoint={url}
   video-caps="application/x-rtp,media=video,payload=103,encoding-name=H264,clock-rate=90000"
-  audio-caps="application/x-rtp,media=audio,payload=96,encoding-name=OPUS,clock-rate=48000,encoding-params=(string)2"
+  audio-caps="application/x-rtp,media=audio,payload=96,encoding-name=OPUS,clock-rate=48000"
 whep. ! application/x-rtp,media=video ! rtph264depay ! avdec_h264 ! videoconvert ! videoscale
   ! video/x-raw,format=GRAY8,width=32,height=18 ! appsink name=picture emit-signals=true sync=false
 whep. ! application/x-rtp,media=audio ! rtpopusdepay ! opusdec ! audioconvert ! level interval=100000000 ! fakesink sync=false
