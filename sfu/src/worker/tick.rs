@@ -191,8 +191,8 @@ impl Worker {
         else {
             return;
         };
-        // Who was not seen to answer is asked all the same, but not waited for.
-        if !layer.requests.answers()
+        // A viewer asks again and again; who does not answer is not waited for, but asked all the same.
+        if (feed == Feed::Source || layer.requests.is_overdue(now))
             && leg
                 .forwarder
                 .replay_for_loss(now, &layer.gop, layer.rate.bps())
