@@ -338,12 +338,22 @@ fn address(number: usize) -> SocketAddr {
     SocketAddr::from(([198, 51, 100, 1], 10_000 + number as u16))
 }
 
+/// SPS and PPS of a picture that nobody decodes, aggregated (STAP-A, RFC 6184 section 5.7.1).
+const PARAMETER_SETS: &[u8] = &[
+    0x78, 0, 4, 0x67, 0x42, 0xe0, 0x1f, 0, 4, 0x68, 0xce, 0x3c, 0x80,
+];
+
 /// One packet of a frame. The first frame is a keyframe, and no other.
 fn payload(codec: Codec, frame: u32, packet: usize) -> Vec<u8> {
-    let (is_key, is_first, is_last) = (frame == 0, packet == 0, packet == PACKETS - 1);
+    let is_key = frame == 0;
+    if codec == Codec::H264 && is_key && packet == 0 {
+        return PARAMETER_SETS.to_vec();
+    }
     let mut payload = match codec {
         Codec::H264 => {
             // FU-A of an IDR slice or another one, RFC 6184 section 5.8.
+            let is_first = packet == usize::from(is_key);
+            let is_last = packet == PACKETS - 1;
             let kind = if is_key { 5 } else { 1 };
             vec![
                 0x7c,
@@ -353,9 +363,10 @@ fn payload(codec: Codec, frame: u32, packet: usize) -> Vec<u8> {
         _ => {
             // A descriptor with a 15-bit PictureID and TL0PICIDX, RFC 7741 section 4.2.
             let [high, low] = ((frame & 0x7fff) as u16).to_be_bytes();
+            let is_first = u8::from(packet == 0);
             let tag = u8::from(!is_key);
             vec![
-                0x80 | u8::from(is_first) << 4,
+                0x80 | is_first << 4,
                 0xe0,
                 0x80 | high,
                 low,
