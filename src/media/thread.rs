@@ -231,7 +231,7 @@ impl Thread {
             let now = clock::now();
             let forwarded = self.worker.stats().packets_forwarded;
             self.take_tcp(&events, now);
-            self.take_udp(now)?;
+            self.take_udp(now);
             let stop = self.take_commands(now);
             self.take_messages(now);
             self.worker.handle(now, Input::Timeout);
@@ -270,7 +270,7 @@ impl Thread {
         Ok(())
     }
 
-    fn take_udp(&mut self, now: Instant) -> io::Result<()> {
+    fn take_udp(&mut self, now: Instant) {
         let Self {
             udp,
             worker,
@@ -280,7 +280,7 @@ impl Thread {
         } = self;
         for _ in 0..BATCHES_PER_TURN {
             if !self.is_readable {
-                return Ok(());
+                return;
             }
             let received = udp.receive(|source, destination, payload| {
                 worker.handle(
@@ -296,12 +296,14 @@ impl Thread {
             match received {
                 Ok(0) => self.is_readable = false,
                 Ok(_) => {}
-                // An ICMP answer to something we sent to a port that is closed by now.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                Err(error) => return Err(error),
+                // ICMP answers to what was sent to a port that is closed by now, a cable that was pulled: the socket lives on,
+                // and says again when there is something to read.
+                Err(error) => {
+                    tracing::debug!(%error, "udp receive failed");
+                    self.is_readable = false;
+                }
             }
         }
-        Ok(())
     }
 
     fn take_tcp(&mut self, events: &Events, now: Instant) {
