@@ -273,16 +273,21 @@ impl Worker {
         };
         let is_long = layer.requests.answers() && layer.gop.bytes() > REPLAY_BYTES_RESPONSIVE;
         if leg.forwarder.is_waiting() && layer.gop.is_intact() && !is_long {
-            self.stats.replays += 1;
             leg.forwarder
                 .replay(now, wanted, &layer.gop, layer.rate.bps());
-            if !self.replaying.contains(&slot) {
-                self.replaying.push(slot);
-            }
-            self.replay_at = Some(now);
+            self.begin_replay(now, slot);
         } else {
             layer.requests.want();
         }
+    }
+
+    /// Counts a replay that viewer `slot` was just given, and lets it begin with this turn.
+    pub(super) fn begin_replay(&mut self, now: Instant, slot: usize) {
+        self.stats.replays += 1;
+        if !self.replaying.contains(&slot) {
+            self.replaying.push(slot);
+        }
+        self.replay_at = Some(now);
     }
 
     /// Tells everybody who must know that a publication's tracks are others now.

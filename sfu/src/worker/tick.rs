@@ -192,19 +192,17 @@ impl Worker {
             return;
         };
         // A viewer asks again and again; who does not answer is not waited for, but asked all the same.
-        if (feed == Feed::Source || layer.requests.is_overdue(now))
+        let is_replayed = (feed == Feed::Source || layer.requests.is_overdue(now))
             && leg
                 .forwarder
-                .replay_for_loss(now, &layer.gop, layer.rate.bps())
-        {
-            self.stats.replays += 1;
-            if !self.replaying.contains(&slot) {
-                self.replaying.push(slot);
-            }
-            self.replay_at = Some(now);
-        }
+                .replay_for_loss(now, &layer.gop, layer.rate.bps());
         if feed != Feed::Source {
             layer.requests.want();
+        }
+        if is_replayed {
+            self.begin_replay(now, slot);
+        }
+        if feed != Feed::Source {
             self.ask_keyframes(now, stream_slot);
         }
     }
