@@ -129,8 +129,6 @@ pub(super) struct Reserved {
     pub(super) peer: PeerId,
     pub(super) stream: StreamId,
     pub(super) worker: WorkerId,
-    /// Who had the stream, when that one sits on another worker and must be told.
-    pub(super) displaced: Option<(PeerId, WorkerId)>,
 }
 
 impl Directory {
@@ -247,16 +245,10 @@ impl Directory {
             tracks: Vec::new(),
             is_silent: false,
         });
-        let displaced = entry
-            .displaced
-            .as_ref()
-            .filter(|previous| previous.worker != worker)
-            .map(|previous| (previous.peer, previous.worker));
         Ok(Reserved {
             peer,
             stream,
             worker,
-            displaced,
         })
     }
 

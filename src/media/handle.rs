@@ -193,10 +193,7 @@ impl Handle {
             })
             .await;
         match result {
-            Ok(Reply::Sdp(sdp)) => {
-                self.displace(&reserved);
-                Ok(self.accepted(&key, Role::Publisher, peer, worker, sdp))
-            }
+            Ok(Reply::Sdp(sdp)) => Ok(self.accepted(&key, Role::Publisher, peer, worker, sdp)),
             Ok(_) => Err(Refused::UnknownResource),
             Err(refused) => {
                 self.0.directory.give_back(&key, peer);
@@ -357,7 +354,6 @@ impl Handle {
         let reserved = self.reserve(&key, &TakeOver::OnlyIfSilent)?;
         let (peer, stream, worker) = (reserved.peer, reserved.stream, reserved.worker);
         let count = tracks.len();
-        self.displace(&reserved);
         self.tell(
             worker,
             Command::OpenSource {
@@ -432,13 +428,6 @@ impl Handle {
             return Err(Refused::Stopping);
         }
         self.0.directory.seat_viewer(key, &self.loads())
-    }
-
-    /// Ends the publication that a new one on another worker replaces.
-    fn displace(&self, reserved: &super::directory::Reserved) {
-        if let Some((peer, worker)) = reserved.displaced {
-            self.tell(worker, Command::Close { peer });
-        }
     }
 
     fn accepted(
