@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::id::{PeerId, RequestId, StreamId, WorkerId};
+use crate::conference::{Quality, RoomStream, Slot, Speaker, Want};
+use crate::id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
 use crate::relay::Relay;
 
 /// How a datagram travels. Over [`Transport::Tcp`] the shell adds and removes the two length bytes of RFC 4571.
@@ -49,6 +50,8 @@ pub enum Role {
     Publisher,
     /// Receives one stream (WHEP).
     Viewer,
+    /// Sends up to [`PUBLICATIONS_MAX`](crate::PUBLICATIONS_MAX) streams and receives many, over one connection.
+    Participant,
 }
 
 /// A request to a worker. Those with a `request` are answered by exactly one [`Output::Reply`].
@@ -140,6 +143,97 @@ pub enum Command {
     Forget {
         /// Which stream.
         stream: StreamId,
+    },
+    /// Accept a participant's first SDP offer. Sections in which the participant receives become its slots. Answered with
+    /// [`Reply::Sdp`].
+    Join {
+        /// To be answered.
+        request: RequestId,
+        /// The new peer's name.
+        peer: PeerId,
+        /// The conference; made when it is not known here. It ends when its last participant on this worker left and
+        /// [`Command::SetRoom`] does not name a stream.
+        room: RoomId,
+        /// The SDP offer, as received.
+        offer: String,
+    },
+    /// A participant's later offer: new tracks, an ICE restart. An offer of ours that waits for its answer is withdrawn.
+    /// Answered with [`Reply::Sdp`].
+    Reoffer {
+        /// To be answered.
+        request: RequestId,
+        /// Whose.
+        peer: PeerId,
+        /// The SDP offer, as received.
+        offer: String,
+    },
+    /// Make an offer with so many slots that a participant has at least this many. Answered with [`Reply::Sdp`], or with
+    /// [`Reply::Done`] when it has them; refused while an earlier offer waits for its answer ([`Command::Answer`]).
+    AddSlots {
+        /// To be answered.
+        request: RequestId,
+        /// Whose.
+        peer: PeerId,
+        /// Slots for sound, at most [`AUDIO_SLOTS_MAX`](crate::AUDIO_SLOTS_MAX).
+        audio: usize,
+        /// Slots for pictures, at most [`VIDEO_SLOTS_MAX`](crate::VIDEO_SLOTS_MAX).
+        video: usize,
+    },
+    /// What a participant sends in these sections is this stream from now on. A section belongs to one stream at most.
+    Publish {
+        /// Who.
+        peer: PeerId,
+        /// Which stream; new, or the participant's own.
+        stream: StreamId,
+        /// The section of its sound.
+        audio: Option<String>,
+        /// The section of its pictures.
+        video: Option<String>,
+    },
+    /// A participant's stream ends; the participant stays.
+    Unpublish {
+        /// Who.
+        peer: PeerId,
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// Drops what a participant's stream brings, here at the entrance. Told for both kinds each time.
+    Mute {
+        /// Who.
+        peer: PeerId,
+        /// Which stream.
+        stream: StreamId,
+        /// Its sound.
+        audio: bool,
+        /// Its pictures.
+        video: bool,
+    },
+    /// Who is heard in a conference. The whole state, told to every worker with participants whenever it changes.
+    SetRoom {
+        /// Which conference.
+        room: RoomId,
+        /// Every stream with sound.
+        streams: Vec<RoomStream>,
+        /// How many are forwarded at a time, the loudest; music does not count. 1 to
+        /// [`AUDIO_SLOTS_MAX`](crate::AUDIO_SLOTS_MAX).
+        loudest_max: usize,
+        /// Whether this worker sends [`Event::Speakers`]; one of them does.
+        reports: bool,
+    },
+    /// Which streams' pictures a participant is shown. The whole list, most important first, at most
+    /// [`VIDEO_SLOTS_MAX`](crate::VIDEO_SLOTS_MAX).
+    Watch {
+        /// Who.
+        peer: PeerId,
+        /// What.
+        wants: Vec<Want>,
+    },
+    /// Whose sound a participant does not want. The whole list.
+    Silence {
+        /// Who.
+        peer: PeerId,
+        /// Which streams.
+        streams: Vec<StreamId>,
     },
 }
 
@@ -362,6 +456,55 @@ pub enum Event {
         stream: StreamId,
         /// Who published it.
         peer: PeerId,
+    },
+    /// What a participant's slots carry from now on. The whole map, whenever it changes.
+    Slots {
+        /// Whose.
+        peer: PeerId,
+        /// Every slot that has a stream.
+        slots: Vec<Slot>,
+    },
+    /// A participant has fewer slots than it needs: follow with [`Command::AddSlots`].
+    SlotsWanted {
+        /// Who.
+        peer: PeerId,
+        /// Slots for sound that it needs.
+        audio: usize,
+        /// Slots for pictures that it needs.
+        video: usize,
+    },
+    /// Who speaks. At most five a second, and only when it changed.
+    Speakers {
+        /// Where.
+        room: RoomId,
+        /// Everybody who speaks now, loudest first.
+        active: Vec<Speaker>,
+        /// Who has the floor: stays when it gets quiet, until somebody else takes it.
+        dominant: Option<StreamId>,
+    },
+    /// Which simulcast layers of a stream somebody watches; the others may be paused at the publisher.
+    Layers {
+        /// Which stream.
+        stream: StreamId,
+        /// Who publishes it.
+        peer: PeerId,
+        /// One for each layer of its picture, lowest first.
+        watched: Vec<bool>,
+    },
+    /// How good a participant's connection is. Every two seconds at most, and only when it changed.
+    Quality {
+        /// Who.
+        peer: PeerId,
+        /// How good.
+        quality: Quality,
+    },
+    /// Nothing was heard of a participant for two seconds, or it is back. After
+    /// [`SILENCE_MAX`](crate::SILENCE_MAX) it is closed.
+    Reachable {
+        /// Who.
+        peer: PeerId,
+        /// Whether datagrams come.
+        reachable: bool,
     },
 }
 

@@ -35,6 +35,10 @@ id!(
     WorkerId, u8, "worker-"
 );
 id!(
+    /// One conference: participants who hear one another. Never reused.
+    RoomId, u64, "room-"
+);
+id!(
     /// Pairs a [`Command`](crate::Command) with its [`Reply`](crate::Reply).
     RequestId, u64, "request-"
 );

@@ -9,6 +9,7 @@
 
 mod api;
 mod codec;
+mod conference;
 mod demux;
 mod forward;
 #[cfg(fuzzing)]
@@ -25,7 +26,11 @@ pub use api::{
     CloseReason, Codec, CodecKind, Command, Datagram, Event, Input, Output, Refusal, Reply, Role,
     SourcePacket, TrackInfo, Transmit, Transport,
 };
-pub use id::{PeerId, RequestId, StreamId, WorkerId};
+pub use conference::{
+    AUDIO_SLOTS_MAX, PUBLICATIONS_MAX, Priority, Quality, RoomStream, SILENCE_MAX, Slot, SlotState,
+    Speaker, VIDEO_SLOTS_MAX, Want,
+};
+pub use id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
 pub use packet::{MediaPacket, Orientation};
 pub use relay::Relay;
 pub use rtc::Certificate;

@@ -51,6 +51,8 @@ fn accepted_types(role: Role) -> &'static str {
     match role {
         Role::Publisher => SDPFRAG,
         Role::Viewer => SDPFRAG_OR_SDP,
+        // Participants have a WebSocket, not a resource.
+        Role::Participant => "",
     }
 }
 

@@ -378,6 +378,12 @@ impl Directory {
                 None
             }
             Event::Ended { stream, peer } => self.on_ended(stream, peer),
+            Event::Slots { .. }
+            | Event::SlotsWanted { .. }
+            | Event::Speakers { .. }
+            | Event::Layers { .. }
+            | Event::Quality { .. }
+            | Event::Reachable { .. } => None,
         }
     }
 

@@ -30,6 +30,9 @@ impl Worker {
                 let result = match role {
                     Role::Publisher => self.accept_publisher(now, peer, stream, &offer),
                     Role::Viewer => self.accept_viewer(now, peer, stream, &offer, &tracks, origin),
+                    Role::Participant => Err(Refusal::NotAcceptable(
+                        "a participant joins a conference; use Command::Join".into(),
+                    )),
                 };
                 self.reply(request, result.map(Reply::Sdp));
             }
@@ -84,6 +87,17 @@ impl Worker {
                 }
             }
             Command::Forget { stream } => self.forget(now, stream),
+            Command::Join { request, .. }
+            | Command::Reoffer { request, .. }
+            | Command::AddSlots { request, .. } => {
+                self.reply(request, Err(Refusal::UnknownPeer));
+            }
+            Command::Publish { .. }
+            | Command::Unpublish { .. }
+            | Command::Mute { .. }
+            | Command::SetRoom { .. }
+            | Command::Watch { .. }
+            | Command::Silence { .. } => {}
         }
     }
 
@@ -125,6 +139,7 @@ impl Worker {
         match role {
             Role::Publisher => self.stats.publishers += 1,
             Role::Viewer => self.stats.viewers += 1,
+            Role::Participant => self.stats.participants += 1,
         }
         Ok(slot)
     }
@@ -140,6 +155,7 @@ impl Worker {
         match peer.role {
             Role::Publisher => self.stats.publishers -= 1,
             Role::Viewer => self.stats.viewers -= 1,
+            Role::Participant => self.stats.participants -= 1,
         }
     }
 

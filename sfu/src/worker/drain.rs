@@ -196,6 +196,7 @@ impl Worker {
                 }
                 self.follow_origin(peer.stream);
             }
+            Role::Participant => self.stats.participants -= 1,
         }
         self.emit(Event::Closed {
             peer: peer.id,

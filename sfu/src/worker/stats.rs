@@ -45,6 +45,8 @@ pub struct WorkerStats {
     pub publishers: u64,
     /// Viewers now.
     pub viewers: u64,
+    /// Participants now.
+    pub participants: u64,
 }
 
 impl WorkerStats {
