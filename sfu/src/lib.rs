@@ -19,6 +19,7 @@ mod packet;
 mod peer;
 mod relay;
 mod rtc;
+mod seat;
 mod stream;
 mod worker;
 

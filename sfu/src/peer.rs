@@ -1,4 +1,4 @@
-//! A peer: its connection, what it is for, and for a viewer the two tracks on their way to it.
+//! A peer: its connection, what it is for, and the tracks on their way to it.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -6,15 +6,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crate::api::{CloseReason, Codec, Role, TrackInfo};
+use crate::conference::Want;
 use crate::forward::{Forwarder, Outgoing, Selector};
 use crate::id::PeerId;
 use crate::rtc::{Mid, PayloadTypes, PeerOutput, RtcPeer};
+use crate::seat::Seat;
 
 /// One peer of a worker.
 pub(crate) struct Peer {
     pub(crate) id: PeerId,
-    /// Slot of the stream that it publishes or views.
-    pub(crate) stream: usize,
     pub(crate) role: Role,
     pub(crate) rtc: RtcPeer,
     pub(crate) created: Instant,
@@ -27,28 +27,69 @@ pub(crate) struct Peer {
     pub(crate) queued: Option<Instant>,
     /// Packets were written that have not been drained.
     pub(crate) is_dirty: bool,
-    pub(crate) viewer: Viewer,
-}
-
-/// What a viewer gets. Empty for a publisher.
-#[derive(Debug, Default)]
-pub(crate) struct Viewer {
-    pub(crate) audio: Option<Leg>,
-    pub(crate) video: Option<Leg>,
-    pub(crate) selector: Selector,
+    /// What it publishes: one stream of a publisher, several of a participant.
+    pub(crate) publishes: Vec<Published>,
+    /// Slot of the stream that a viewer views.
+    pub(crate) views: Option<usize>,
+    /// Sections that we send in.
+    pub(crate) legs: Vec<Leg>,
     /// From transport-wide congestion control, when it was negotiated.
     pub(crate) estimate_bps: Option<u64>,
     pub(crate) desired_bps: u64,
+    /// A participant's place in its conference.
+    pub(crate) seat: Option<Box<Seat>>,
+}
+
+/// A stream of a peer, and which of its sections it comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Published {
+    /// Slot of the stream.
+    pub(crate) stream: usize,
+    pub(crate) sections: Sections,
+}
+
+/// The sections of one published stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sections {
+    /// All that the peer has.
+    All,
+    /// At most one of each kind.
+    Named {
+        audio: Option<Mid>,
+        video: Option<Mid>,
+    },
+}
+
+impl Sections {
+    fn contain(self, mid: Mid) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named { audio, video } => audio == Some(mid) || video == Some(mid),
+        }
+    }
 }
 
 /// One m-section that we send in.
 #[derive(Debug)]
 pub(crate) struct Leg {
-    mid: Mid,
+    pub(crate) mid: Mid,
+    pub(crate) is_audio: bool,
     ssrc: u32,
+    /// Slot of the stream that is sent here.
+    pub(crate) stream: Option<usize>,
     /// The publication's track that is sent here, and how.
     pub(crate) source: Option<Source>,
     pub(crate) forwarder: Forwarder,
+    /// A viewer's choice of layers.
+    pub(crate) selector: Selector,
+    /// Why a participant's slot carries its stream.
+    pub(crate) want: Option<Want>,
+    /// The bandwidth does not carry it.
+    pub(crate) is_paused: bool,
+    /// A slot that changes hands is silent until then: the participant is told first.
+    pub(crate) hold_until: Option<Instant>,
+    /// When the slot was last left; `None` for one that was never used.
+    pub(crate) left: Option<Instant>,
 }
 
 /// A track bound to a leg.
@@ -59,18 +100,44 @@ pub(crate) struct Source {
     types: PayloadTypes,
 }
 
+/// Names a leg of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LegRef {
+    /// Slot of the peer.
+    pub(crate) peer: usize,
+    /// Place in its legs; they are never removed.
+    pub(crate) leg: usize,
+}
+
 impl Leg {
-    /// Whether this is the section that a keyframe request for `mid` means.
-    pub(crate) fn is(&self, mid: Mid) -> bool {
-        self.mid == mid
+    fn new(mid: Mid, is_audio: bool, ssrc: u32) -> Self {
+        Self {
+            mid,
+            is_audio,
+            ssrc,
+            stream: None,
+            source: None,
+            forwarder: Forwarder::new(if is_audio { 48_000 } else { 90_000 }),
+            selector: Selector::default(),
+            want: None,
+            is_paused: false,
+            hold_until: None,
+            left: None,
+        }
+    }
+
+    /// The track that is sent here, unless packets must not leave now.
+    pub(crate) fn track(&self) -> Option<usize> {
+        self.source
+            .filter(|_| !self.is_paused)
+            .map(|source| source.track)
     }
 }
 
 impl Peer {
-    pub(crate) fn new(id: PeerId, stream: usize, role: Role, rtc: RtcPeer, now: Instant) -> Self {
+    pub(crate) fn new(id: PeerId, role: Role, rtc: RtcPeer, now: Instant) -> Self {
         Self {
             id,
-            stream,
             role,
             rtc,
             created: now,
@@ -79,7 +146,12 @@ impl Peer {
             deadline: now,
             queued: None,
             is_dirty: false,
-            viewer: Viewer::default(),
+            publishes: Vec::new(),
+            views: None,
+            legs: Vec::new(),
+            estimate_bps: None,
+            desired_bps: 0,
+            seat: None,
         }
     }
 
@@ -101,95 +173,103 @@ impl Peer {
         Ok(())
     }
 
-    /// Finds the sections that a viewer's tracks will be sent in. Returns whether there is any.
+    /// The stream that section `mid` brings.
+    pub(crate) fn stream_of(&self, mid: Mid) -> Option<usize> {
+        self.publishes
+            .iter()
+            .find(|published| published.sections.contain(mid))
+            .map(|published| published.stream)
+    }
+
+    /// Makes a leg of every section that we may send in and that has none yet. Returns whether there is any.
     pub(crate) fn make_legs(&mut self) -> bool {
-        let mut legs = [None, None];
-        let sections: Vec<_> = self
+        let fresh: Vec<_> = self
             .rtc
             .sections()
             .iter()
             .filter(|section| section.sends)
+            .filter(|section| !self.legs.iter().any(|leg| leg.mid == section.mid))
             .map(|section| (section.mid, section.is_audio))
             .collect();
-        for (mid, is_audio) in sections {
-            let slot = &mut legs[usize::from(!is_audio)];
-            if slot.is_none()
-                && let Some(ssrc) = self.rtc.sending_ssrc(mid)
-            {
-                *slot = Some(Leg {
-                    mid,
-                    ssrc,
-                    source: None,
-                    forwarder: Forwarder::new(if is_audio { 48_000 } else { 90_000 }),
-                });
+        for (mid, is_audio) in fresh {
+            if let Some(ssrc) = self.rtc.sending_ssrc(mid) {
+                self.legs.push(Leg::new(mid, is_audio, ssrc));
             }
         }
-        [self.viewer.audio, self.viewer.video] = legs;
-        self.viewer.audio.is_some() || self.viewer.video.is_some()
+        !self.legs.is_empty()
+    }
+
+    /// How many legs there are: for sound, for pictures.
+    pub(crate) fn count_legs(&self) -> (usize, usize) {
+        let audio = self.legs.iter().filter(|leg| leg.is_audio).count();
+        (audio, self.legs.len() - audio)
+    }
+
+    /// Whether one of `sections` belongs to something that is published already.
+    pub(crate) fn overlaps(&self, sections: Sections) -> bool {
+        let Sections::Named { audio, video } = sections else {
+            return !self.publishes.is_empty();
+        };
+        [audio, video]
+            .into_iter()
+            .flatten()
+            .any(|mid| self.stream_of(mid).is_some())
+    }
+
+    /// A viewer's leg for one kind: the first section of that kind.
+    pub(crate) fn leg_of_kind(&self, is_audio: bool) -> Option<usize> {
+        self.legs.iter().position(|leg| leg.is_audio == is_audio)
     }
 
     /// Whether any of `tracks` could be sent to this viewer.
     pub(crate) fn can_carry(&self, tracks: &[TrackInfo]) -> bool {
-        let carries = |leg: &Option<Leg>, track: &TrackInfo| {
-            leg.as_ref()
-                .is_some_and(|leg| self.rtc.payload_types(leg.mid, track.codec).is_some())
+        let carries = |track: &TrackInfo| {
+            self.leg_of_kind(track.codec.kind.is_audio())
+                .is_some_and(|leg| {
+                    self.rtc
+                        .payload_types(self.legs[leg].mid, track.codec)
+                        .is_some()
+                })
         };
         let mut video = tracks
             .iter()
             .filter(|track| !track.codec.kind.is_audio())
             .peekable();
-        if video.peek().is_some() && self.viewer.video.is_some() {
+        if video.peek().is_some() && self.leg_of_kind(false).is_some() {
             // Sound without the picture that was asked for would be a surprise.
-            return video.any(|track| carries(&self.viewer.video, track));
+            return video.any(carries);
         }
-        tracks
-            .iter()
-            .any(|track| match track.codec.kind.is_audio() {
-                true => carries(&self.viewer.audio, track),
-                false => carries(&self.viewer.video, track),
-            })
+        tracks.iter().any(carries)
     }
 
     /// Binds a leg to the first track of its kind that it can carry; restarts it if that is not what it had.
-    pub(crate) fn bind(&mut self, tracks: &[TrackInfo], is_new_publication: bool) {
-        for is_audio in [true, false] {
-            let leg = if is_audio {
-                self.viewer.audio.as_mut()
-            } else {
-                self.viewer.video.as_mut()
-            };
-            let Some(leg) = leg else { continue };
-            let source = tracks.iter().enumerate().find_map(|(track, info)| {
-                let codec = info.codec;
-                (codec.kind.is_audio() == is_audio)
-                    .then(|| self.rtc.payload_types(leg.mid, codec))
-                    .flatten()
-                    .map(|types| Source {
-                        track,
-                        codec,
-                        types,
-                    })
-            });
-            if is_new_publication || leg.source != source {
-                leg.source = source;
-                if let Some(source) = source {
-                    leg.forwarder.reset(source.codec.kind.clock_rate());
-                }
+    pub(crate) fn bind(&mut self, leg: usize, tracks: &[TrackInfo], is_new_publication: bool) {
+        let leg = &mut self.legs[leg];
+        let source = tracks.iter().enumerate().find_map(|(track, info)| {
+            let codec = info.codec;
+            (codec.kind.is_audio() == leg.is_audio)
+                .then(|| self.rtc.payload_types(leg.mid, codec))
+                .flatten()
+                .map(|types| Source {
+                    track,
+                    codec,
+                    types,
+                })
+        });
+        if is_new_publication || leg.source != source {
+            leg.source = source;
+            if let Some(source) = source {
+                leg.forwarder.reset(source.codec.kind.clock_rate());
             }
         }
     }
 
     /// Hands one packet to the connection; it leaves when the peer is drained.
-    pub(crate) fn send(&mut self, is_audio: bool, outgoing: Outgoing) -> Result<(), CloseReason> {
-        let leg = if is_audio {
-            &self.viewer.audio
-        } else {
-            &self.viewer.video
-        };
-        let Some((ssrc, types)) = leg
-            .as_ref()
-            .and_then(|leg| leg.source.map(|source| (leg.ssrc, source.types)))
-        else {
+    pub(crate) fn send(&mut self, leg: usize, outgoing: Outgoing) -> Result<(), CloseReason> {
+        let Some((ssrc, types, is_audio)) = self.legs.get(leg).and_then(|leg| {
+            leg.source
+                .map(|source| (leg.ssrc, source.types, leg.is_audio))
+        }) else {
             return Ok(());
         };
         self.is_dirty = true;
@@ -217,8 +297,8 @@ mod tests {
     #[test]
     fn a_panic_in_a_connection_becomes_the_reason_of_its_end() {
         let now = Instant::now();
-        let rtc = RtcPeer::new(now, &Certificate::generate(), &[], None);
-        let mut peer = Peer::new(PeerId(1), 0, Role::Viewer, rtc, now);
+        let rtc = RtcPeer::new(now, &Certificate::generate(), &[], None, true);
+        let mut peer = Peer::new(PeerId(1), Role::Viewer, rtc, now);
         let ended = peer.guarded::<()>(|_| panic!("a broken invariant of track {}", 7));
         assert_eq!(
             ended,

@@ -12,6 +12,8 @@ pub enum Relay {
     Subscribe {
         /// Which stream.
         stream: StreamId,
+        /// Pictures, too; without them only sound is sent. Said again when it changes.
+        video: bool,
     },
     /// "I have no viewers any more."
     Unsubscribe {
@@ -39,6 +41,13 @@ pub enum Relay {
         layer: u8,
         /// The packet.
         packet: MediaPacket,
+    },
+    /// Which layers of the picture somebody watches there.
+    Watched {
+        /// Which stream.
+        stream: StreamId,
+        /// A bit for each layer, the lowest first.
+        layers: u8,
     },
     /// A viewer needs a keyframe.
     Keyframe {

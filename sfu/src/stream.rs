@@ -2,13 +2,15 @@
 
 mod clock_map;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::clock_map::ClockMap;
+use crate::allocate::ladder::LayerRate;
 use crate::api::{Codec, CodecKind, TrackInfo};
 use crate::forward::{GopCache, KeyframeRequests, LayerView, RateMeter};
 use crate::id::{PeerId, StreamId, WorkerId};
 use crate::packet::MediaPacket;
+use crate::peer::LegRef;
 use crate::rtc::{Mid, Rid};
 
 /// Tracks of one publication: one of sound, one of pictures, and room for a second camera angle.
@@ -22,14 +24,39 @@ pub(crate) const LAYERS_MAX: usize = 4;
 pub(crate) struct Stream {
     pub(crate) id: StreamId,
     pub(crate) publication: Option<Publication>,
-    /// Slots of the local peers that view it.
+    /// Slots of the local peers that view it, connected or not.
     pub(crate) viewers: Vec<usize>,
-    /// Other workers with viewers.
-    pub(crate) relays: Vec<WorkerId>,
+    /// Legs of connected peers that get its sound.
+    pub(crate) audio_legs: Vec<LegRef>,
+    /// Legs of connected peers that get its pictures.
+    pub(crate) video_legs: Vec<LegRef>,
+    /// Other workers that asked for it.
+    pub(crate) relays: Vec<RelayTo>,
     /// The worker that owns the publisher, as the shell says.
     pub(crate) origin: Option<WorkerId>,
-    /// The worker that was asked for packets.
-    pub(crate) subscribed: Option<WorkerId>,
+    /// The worker that was asked for packets, and whether for pictures, too.
+    pub(crate) subscribed: Option<(WorkerId, bool)>,
+    /// Slot of the conference that hears it.
+    pub(crate) room: Option<usize>,
+}
+
+/// Another worker with subscribers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RelayTo {
+    pub(crate) worker: WorkerId,
+    /// Whether it wants pictures, too.
+    pub(crate) video: bool,
+    /// The layers that it watches, a bit each.
+    pub(crate) layers: u8,
+}
+
+/// Which layers of the picture somebody watches, a bit each.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Watched {
+    /// What was told last; `None` before the first time.
+    pub(crate) told: Option<u8>,
+    /// When each layer was last watched.
+    pub(crate) last: [Option<Instant>; LAYERS_MAX],
 }
 
 /// Where packets come from.
@@ -51,6 +78,9 @@ pub(crate) struct Publication {
     pub(crate) tracks: Vec<Track>,
     pub(crate) last_packet: Instant,
     pub(crate) is_silent: bool,
+    /// What is dropped at the entrance: sound, pictures.
+    pub(crate) muted: (bool, bool),
+    pub(crate) watched: Watched,
     /// From the publisher's clock to ours.
     pub(crate) clock: ClockMap,
 }
@@ -71,7 +101,17 @@ pub(crate) struct Layer {
     pub(crate) gop: GopCache,
     pub(crate) requests: KeyframeRequests,
     pub(crate) rate: RateMeter,
+    /// Since when somebody waits for it although nothing comes.
+    missed_since: Option<Instant>,
+    /// Until then it is not counted upon.
+    given_up_until: Option<Instant>,
 }
+
+/// A layer that was paused is back within this time; else its publisher cannot send it now.
+const MISSED_MAX: Duration = Duration::from_secs(3);
+
+/// How long such a layer is left alone.
+const GIVEN_UP_FOR: Duration = Duration::from_secs(15);
 
 impl Layer {
     fn new(kind: CodecKind, rid: Option<Rid>, name: String) -> Self {
@@ -81,7 +121,27 @@ impl Layer {
             gop: GopCache::new(kind),
             requests: KeyframeRequests::default(),
             rate: RateMeter::default(),
+            missed_since: None,
+            given_up_until: None,
         }
+    }
+
+    /// Somebody waits for it.
+    pub(crate) fn miss(&mut self, now: Instant) {
+        if self.rate.is_active(now) {
+            self.missed_since = None;
+            return;
+        }
+        let since = *self.missed_since.get_or_insert(now);
+        if now.saturating_duration_since(since) > MISSED_MAX {
+            self.missed_since = None;
+            self.given_up_until = Some(now + GIVEN_UP_FOR);
+        }
+    }
+
+    /// Whether it comes, or would if it were asked for.
+    fn is_available(&self, now: Instant) -> bool {
+        self.rate.is_active(now) || self.given_up_until.is_none_or(|until| now >= until)
     }
 }
 
@@ -127,6 +187,36 @@ impl Track {
         self.layers.iter().position(|layer| layer.rid == rid)
     }
 
+    /// What each step of quality takes, for layers up to `layer_max` that come or would if they were asked for.
+    pub(crate) fn layer_rates(&self, now: Instant, layer_max: u8) -> Vec<LayerRate> {
+        let mut rates = Vec::new();
+        for (at, layer) in (0..=layer_max).zip(&self.layers) {
+            // With nothing better the lowest is waited for.
+            if at > 0 && !layer.is_available(now) {
+                continue;
+            }
+            let active = layer.rate.is_active(now);
+            let before = rates.len();
+            rates.extend(layer.rate.by_layer().map(|(spatial, temporal, bps)| LayerRate {
+                layer: at,
+                spatial,
+                temporal,
+                bps,
+                active,
+            }));
+            if rates.len() == before {
+                rates.push(LayerRate {
+                    layer: at,
+                    spatial: u8::MAX,
+                    temporal: u8::MAX,
+                    bps: layer.rate.bps(),
+                    active,
+                });
+            }
+        }
+        rates
+    }
+
     /// The layers as the selector sees them.
     pub(crate) fn views(&self, now: Instant) -> Vec<LayerView> {
         self.layers
@@ -147,8 +237,25 @@ impl Publication {
             tracks: Vec::new(),
             last_packet: now,
             is_silent: false,
+            muted: (false, false),
+            watched: Watched::default(),
             clock: ClockMap::new(now),
         }
+    }
+
+    /// How many layers its picture has.
+    pub(crate) fn video_layers(&self) -> usize {
+        self.tracks
+            .iter()
+            .find(|track| !track.codec.kind.is_audio())
+            .map_or(0, |track| track.layers.len())
+    }
+
+    /// Its picture.
+    pub(crate) fn video_mut(&mut self) -> Option<&mut Track> {
+        self.tracks
+            .iter_mut()
+            .find(|track| !track.codec.kind.is_audio())
     }
 
     /// All tracks as others are told of them.
@@ -163,10 +270,49 @@ impl Stream {
             id,
             publication: None,
             viewers: Vec::new(),
+            audio_legs: Vec::new(),
+            video_legs: Vec::new(),
             relays: Vec::new(),
             origin: None,
             subscribed: None,
+            room: None,
         }
+    }
+
+    /// The legs that get one kind of its tracks.
+    pub(crate) fn legs(&self, is_audio: bool) -> &[LegRef] {
+        if is_audio {
+            &self.audio_legs
+        } else {
+            &self.video_legs
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn legs_mut(&mut self, is_audio: bool) -> &mut Vec<LegRef> {
+        if is_audio {
+            &mut self.audio_legs
+        } else {
+            &mut self.video_legs
+        }
+    }
+
+    /// Whether nobody needs it to be known here.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.publication.is_none()
+            && self.relays.is_empty()
+            && self.room.is_none()
+            && !self.has_subscribers()
+    }
+
+    /// Whether anybody here views, watches or hears it.
+    pub(crate) fn has_subscribers(&self) -> bool {
+        !(self.viewers.is_empty() && self.audio_legs.is_empty() && self.video_legs.is_empty())
+    }
+
+    /// Whether anybody here wants its pictures.
+    pub(crate) fn wants_video(&self) -> bool {
+        !(self.viewers.is_empty() && self.video_legs.is_empty())
     }
 
     /// What is published now.

@@ -38,13 +38,10 @@ impl Sections {
     pub(super) fn learn(&mut self, rtc: &Rtc, answer: &str) {
         for name in super::sdp::mids(answer) {
             let mid = Mid::from(name);
-            if self.0.iter().any(|section| section.mid == mid) {
-                continue;
-            }
             let Some(media) = rtc.media(mid).filter(|media| !media.disabled()) else {
                 continue;
             };
-            self.0.push(Section {
+            let section = Section {
                 mid,
                 is_audio: media.kind().is_audio(),
                 receives: media.direction().is_receiving(),
@@ -53,8 +50,17 @@ impl Sections {
                     Rids::Specific(rids) => rids.clone(),
                     Rids::None | Rids::Any => Vec::new(),
                 },
-            });
+            };
+            match self.0.iter_mut().find(|known| known.mid == mid) {
+                Some(known) => *known = section,
+                None => self.0.push(section),
+            }
         }
+    }
+
+    /// Takes sections back that were offered in vain.
+    pub(super) fn forget(&mut self, mids: &[Mid]) {
+        self.0.retain(|section| !mids.contains(&section.mid));
     }
 
     /// A section that we offered to send in.

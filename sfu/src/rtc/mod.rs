@@ -8,7 +8,7 @@ mod stun;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
 use str0m::media::{Direction, KeyframeRequestKind, MediaKind};
@@ -62,6 +62,7 @@ pub(crate) enum PeerOutput {
     Estimate {
         bps: u64,
     },
+    Stats(Stats),
     /// The other side's clock: its NTP time for an RTP timestamp of this track, in microseconds.
     SenderReport {
         mid: Mid,
@@ -71,6 +72,14 @@ pub(crate) enum PeerOutput {
     },
 }
 
+/// How a connection does, over the last seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Stats {
+    /// The larger of what is lost on the way in and on the way out, 0 to 1.
+    pub(crate) loss: f32,
+    pub(crate) round_trip: Option<Duration>,
+}
+
 /// A publisher's or viewer's connection.
 pub(crate) struct RtcPeer {
     rtc: Rtc,
@@ -78,7 +87,10 @@ pub(crate) struct RtcPeer {
     remote_candidates: usize,
     /// The last remote offer, to be played again with other credentials at an ICE restart.
     offer: String,
-    pending: Option<SdpPendingOffer>,
+    /// An offer of ours, and the sections that it adds.
+    pending: Option<(SdpPendingOffer, Vec<Mid>)>,
+    /// All that is sent belongs together: one MediaStream.
+    is_one_stream: bool,
     sections: Sections,
     /// Streams that were seen, by SSRC.
     streams: Vec<media::Incoming>,
@@ -91,6 +103,7 @@ impl RtcPeer {
         certificate: &Certificate,
         candidates: &[(Transport, std::net::SocketAddr)],
         estimate_bps: Option<u64>,
+        is_one_stream: bool,
     ) -> Self {
         let mut rtc = config::build(now, certificate, IceCreds::new(), estimate_bps);
         let mut kept = Vec::with_capacity(candidates.len());
@@ -116,6 +129,7 @@ impl RtcPeer {
             remote_candidates: 0,
             offer: String::new(),
             pending: None,
+            is_one_stream,
             sections: Sections::default(),
             streams: Vec::new(),
         }
@@ -137,42 +151,49 @@ impl RtcPeer {
             .accept_offer(parsed)
             .map_err(|error| Refusal::NotAcceptable(error.to_string()))?;
         offer.clone_into(&mut self.offer);
+        // str0m withdraws its own offer then.
+        if let Some((_, mids)) = self.pending.take() {
+            self.sections.forget(&mids);
+        }
         let answer = answer.to_sdp_string();
         self.sections.learn(&self.rtc, &answer);
-        Ok(sdp::polish(&answer))
+        Ok(sdp::polish(&answer, self.is_one_stream))
     }
 
-    /// Offers one audio and one video section to send in.
-    pub(crate) fn make_offer(&mut self) -> Result<String, Refusal> {
+    /// Offers so many sections to send in, beside what is there.
+    pub(crate) fn make_offer(&mut self, audio: usize, video: usize) -> Result<String, Refusal> {
         let mut api = self.rtc.sdp_api();
-        for kind in [MediaKind::Audio, MediaKind::Video] {
-            let mid = api.add_media(
-                kind,
-                Direction::SendOnly,
-                Some("proscenium".into()),
-                None,
-                None,
-            );
-            self.sections.add_own(mid, kind.is_audio());
+        let kinds = std::iter::repeat_n(MediaKind::Audio, audio)
+            .chain(std::iter::repeat_n(MediaKind::Video, video));
+        let mut mids = Vec::with_capacity(audio + video);
+        for kind in kinds {
+            let stream = self.is_one_stream.then(|| sdp::STREAM.to_owned());
+            let mid = api.add_media(kind, Direction::SendOnly, stream, None, None);
+            mids.push((mid, kind.is_audio()));
         }
         let (offer, pending) = api
             .apply()
             .ok_or(Refusal::Full("an offer without changes"))?;
-        self.pending = Some(pending);
-        Ok(sdp::polish(&offer.to_sdp_string()))
+        for &(mid, is_audio) in &mids {
+            self.sections.add_own(mid, is_audio);
+        }
+        let mids = mids.into_iter().map(|(mid, _)| mid).collect();
+        self.pending = Some((pending, mids));
+        Ok(sdp::polish(&offer.to_sdp_string(), self.is_one_stream))
     }
 
     /// Takes the answer to [`Self::make_offer`].
     pub(crate) fn accept_answer(&mut self, answer: &str) -> Result<(), Refusal> {
         let parsed = SdpAnswer::from_sdp_string(answer)
             .map_err(|error| Refusal::Malformed(error.to_string()))?;
-        let pending = self.pending.take().ok_or_else(|| {
+        let (pending, mids) = self.pending.take().ok_or_else(|| {
             Refusal::NotAcceptable("this session was not offered anything, or has answered".into())
         })?;
-        self.rtc
-            .sdp_api()
-            .accept_answer(pending, parsed)
-            .map_err(|error| Refusal::NotAcceptable(error.to_string()))
+        let taken = self.rtc.sdp_api().accept_answer(pending, parsed);
+        if taken.is_err() {
+            self.sections.forget(&mids);
+        }
+        taken.map_err(|error| Refusal::NotAcceptable(error.to_string()))
     }
 
     /// Whether [`Self::make_offer`] still waits for its answer.
@@ -367,6 +388,17 @@ impl RtcPeer {
                     bps: estimate.as_u64(),
                 });
             }
+            Event::PeerStats(stats) => into.push_back(PeerOutput::Stats(Stats {
+                loss: [stats.egress_loss_fraction, stats.ingress_loss_fraction]
+                    .into_iter()
+                    .flatten()
+                    .fold(0.0, f32::max),
+                round_trip: stats.rtt.or_else(|| {
+                    stats
+                        .selected_candidate_pair
+                        .and_then(|pair| pair.current_round_trip_time)
+                }),
+            })),
             Event::SenderFeedback(feedback) => into.push_back(media::sender_report(&feedback)),
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Small text work on session descriptions that str0m leaves to us.
 
 /// The `a=msid` stream that all our sections carry: receivers synchronise tracks of one MediaStream (RFC 8830).
-const STREAM: &str = "proscenium";
+pub(super) const STREAM: &str = "proscenium";
 
 /// How many m-sections a description has; cheap, for refusing monsters before they are parsed.
 pub(crate) fn count_sections(sdp: &str) -> usize {
@@ -46,11 +46,11 @@ fn with_candidates_in_use(sdp: &str) -> Vec<&str> {
     lines
 }
 
-/// Puts all sections that we send into one MediaStream, and the candidates where they are looked for.
-pub(super) fn polish(sdp: &str) -> String {
+/// Puts the candidates where they are looked for and, if asked to, all sections that we send into one MediaStream.
+pub(super) fn polish(sdp: &str, is_one_stream: bool) -> String {
     let mut out = String::with_capacity(sdp.len() + 64);
     for line in with_candidates_in_use(sdp) {
-        if let Some(track) = msid_track(line) {
+        if let Some(track) = msid_track(line).filter(|_| is_one_stream) {
             out.push_str("a=msid:");
             out.push_str(STREAM);
             out.push(' ');
@@ -168,18 +168,18 @@ mod tests {
     fn candidates_stand_in_the_first_section_that_is_used() {
         let answer = "v=0\r\nm=audio 0 X 0\r\na=candidate:1\r\na=candidate:2\r\na=mid:0\r\nm=video 9 X 96\r\na=mid:1\r\nm=video 9 X 96\r\n";
         assert_eq!(
-            polish(answer),
+            polish(answer, true),
             "v=0\r\nm=audio 0 X 0\r\na=mid:0\r\nm=video 9 X 96\r\na=mid:1\r\na=candidate:1\r\na=candidate:2\r\nm=video 9 X 96\r\n"
         );
         let refused = "m=audio 0 X 0\r\na=candidate:1\r\n";
-        assert_eq!(polish(refused), refused);
+        assert_eq!(polish(refused, true), refused);
     }
 
     #[test]
     fn all_sections_are_one_stream() {
         let sdp = "a=msid-semantic:WMS a b\r\na=msid:a x\r\na=msid:b y\r\n";
         assert_eq!(
-            polish(sdp),
+            polish(sdp, true),
             "a=msid-semantic:WMS *\r\na=msid:proscenium x\r\na=msid:proscenium y\r\n"
         );
     }

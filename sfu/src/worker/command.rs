@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Worker;
 use crate::api::{CloseReason, Codec, Command, Output, Refusal, Reply, Role, TrackInfo};
 use crate::id::{PeerId, RequestId, StreamId, WorkerId};
-use crate::peer::Peer;
+use crate::peer::{Peer, Published, Sections};
 use crate::rtc::{RtcPeer, count_sections};
 use crate::stream::{Feed, Publication, TRACKS_MAX, Track};
 
@@ -13,7 +13,7 @@ use crate::stream::{Feed, Publication, TRACKS_MAX, Track};
 const SECTIONS_MAX: usize = 8;
 
 /// Where a viewer's bandwidth estimate starts: enough for a 720p layer, little enough for most links.
-const ESTIMATE_START_BPS: u64 = 2_500_000;
+pub(super) const ESTIMATE_START_BPS: u64 = 2_500_000;
 
 impl Worker {
     pub(super) fn on_command(&mut self, now: Instant, command: Command) {
@@ -87,30 +87,19 @@ impl Worker {
                 }
             }
             Command::Forget { stream } => self.forget(now, stream),
-            Command::Join { request, .. }
-            | Command::Reoffer { request, .. }
-            | Command::AddSlots { request, .. } => {
-                self.reply(request, Err(Refusal::UnknownPeer));
-            }
-            Command::Publish { .. }
-            | Command::Unpublish { .. }
-            | Command::Mute { .. }
-            | Command::SetRoom { .. }
-            | Command::Watch { .. }
-            | Command::Silence { .. } => {}
+            other => self.on_conference_command(now, other),
         }
     }
 
-    fn reply(&mut self, request: RequestId, result: Result<Reply, Refusal>) {
+    pub(super) fn reply(&mut self, request: RequestId, result: Result<Reply, Refusal>) {
         self.outputs.push_back(Output::Reply { request, result });
     }
 
     /// A slot for a new peer, with its connection in it but nothing else.
-    fn add_peer(
+    pub(super) fn add_peer(
         &mut self,
         now: Instant,
         id: PeerId,
-        stream: usize,
         role: Role,
         estimate_bps: Option<u64>,
     ) -> Result<usize, Refusal> {
@@ -122,10 +111,11 @@ impl Worker {
             &self.config.certificate,
             &self.config.candidates,
             estimate_bps,
+            role != Role::Participant,
         );
         let (ufrag, pwd) = rtc.credentials();
-        let mut peer = Peer::new(id, stream, role, rtc, now);
-        peer.viewer.estimate_bps = estimate_bps;
+        let mut peer = Peer::new(id, role, rtc, now);
+        peer.estimate_bps = estimate_bps;
         let slot = match self.free.pop() {
             Some(slot) => slot,
             None => {
@@ -145,7 +135,7 @@ impl Worker {
     }
 
     /// Undoes [`Self::add_peer`] for a peer that was never accepted.
-    fn discard_peer(&mut self, slot: usize) {
+    pub(super) fn discard_peer(&mut self, slot: usize) {
         let Some(peer) = self.peers.get_mut(slot).and_then(Option::take) else {
             return;
         };
@@ -160,7 +150,7 @@ impl Worker {
     }
 
     /// Runs the negotiation of a fresh peer and lets go of it when that fails.
-    fn negotiate(
+    pub(super) fn negotiate(
         &mut self,
         now: Instant,
         slot: usize,
@@ -205,7 +195,7 @@ impl Worker {
         let stream_slot = self
             .ensure_stream(stream)
             .ok_or(Refusal::Full("it has as many streams as it may have"))?;
-        let slot = self.add_peer(now, id, stream_slot, Role::Publisher, None)?;
+        let slot = self.add_peer(now, id, Role::Publisher, None)?;
         let answer = self.negotiate(now, slot, |rtc| rtc.accept_offer(offer))?;
         let usable = self
             .peer_mut(slot)
@@ -217,11 +207,17 @@ impl Worker {
             ));
         }
         self.begin_publication(now, stream_slot, id, Feed::Peer(slot), &[]);
+        if let Some(peer) = self.peer_mut(slot) {
+            peer.publishes.push(Published {
+                stream: stream_slot,
+                sections: Sections::All,
+            });
+        }
         Ok(answer)
     }
 
     /// Replaces whoever published before.
-    fn begin_publication(
+    pub(super) fn begin_publication(
         &mut self,
         now: Instant,
         stream_slot: usize,
@@ -230,7 +226,7 @@ impl Worker {
         tracks: &[Codec],
     ) {
         match self.feed(stream_slot) {
-            Some(Feed::Peer(previous)) => self.close_peer(now, previous, CloseReason::TakenOver),
+            Some(Feed::Peer(previous)) => self.displace(now, stream_slot, previous),
             Some(previous @ Feed::Source) => self.end_publication(stream_slot, previous),
             Some(Feed::Relay(_)) | None => {}
         }
@@ -249,7 +245,19 @@ impl Worker {
                 .collect();
             stream.publication = Some(publication);
         }
-        self.rebind_viewers(stream_slot, true);
+        self.rebind_legs(stream_slot, true);
+    }
+
+    /// Ends the publication of a peer whose stream another one takes: a publisher is nothing without it.
+    fn displace(&mut self, now: Instant, stream_slot: usize, previous: usize) {
+        match self.peer_mut(previous) {
+            Some(peer) if peer.role == Role::Participant => {
+                peer.publishes
+                    .retain(|published| published.stream != stream_slot);
+                self.end_publication(stream_slot, Feed::Peer(previous));
+            }
+            _ => self.close_peer(now, previous, CloseReason::TakenOver),
+        }
     }
 
     fn accept_viewer(
@@ -265,7 +273,7 @@ impl Worker {
         let slot = self.add_viewer(now, id, stream, tracks)?;
         let answer = self.negotiate(now, slot, |rtc| rtc.accept_offer(offer))?;
         self.settle_viewer(slot, tracks)?;
-        self.join(slot, origin);
+        self.seat_viewer(slot, stream, origin);
         Ok(answer)
     }
 
@@ -276,15 +284,13 @@ impl Worker {
         stream: StreamId,
         tracks: &[TrackInfo],
     ) -> Result<usize, Refusal> {
-        let stream_slot = self
-            .ensure_stream(stream)
+        self.ensure_stream(stream)
             .ok_or(Refusal::Full("it has as many streams as it may have"))?;
         // A single layer is sent as it comes; there is nothing to choose by an estimate, and a pacer would only delay.
         let has_layers = tracks.iter().any(|track| track.layers.len() > 1);
         self.add_peer(
             now,
             id,
-            stream_slot,
             Role::Viewer,
             has_layers.then_some(ESTIMATE_START_BPS),
         )
@@ -306,10 +312,13 @@ impl Worker {
         )))
     }
 
-    fn join(&mut self, slot: usize, origin: Option<WorkerId>) {
-        let Some(stream_slot) = self.peer_mut(slot).map(|peer| peer.stream) else {
+    fn seat_viewer(&mut self, slot: usize, stream: StreamId, origin: Option<WorkerId>) {
+        let Some(stream_slot) = self.stream_slot(stream) else {
             return;
         };
+        if let Some(peer) = self.peer_mut(slot) {
+            peer.views = Some(stream_slot);
+        }
         if let Some(stream) = self.stream_mut(stream_slot) {
             stream.viewers.push(slot);
             if origin.is_some() {
@@ -328,13 +337,16 @@ impl Worker {
         origin: Option<WorkerId>,
     ) -> Result<String, Refusal> {
         let slot = self.add_viewer(now, id, stream, tracks)?;
-        let offer = self.negotiate(now, slot, RtcPeer::make_offer)?;
-        self.join(slot, origin);
+        let offer = self.negotiate(now, slot, |rtc| rtc.make_offer(1, 1))?;
+        self.seat_viewer(slot, stream, origin);
         Ok(offer)
     }
 
     fn take_answer(&mut self, now: Instant, id: PeerId, answer: &str) -> Result<(), Refusal> {
         let slot = self.slot_of(id).ok_or(Refusal::UnknownPeer)?;
+        if self.seat_mut(slot).is_some() {
+            return self.take_participant_answer(now, slot, answer);
+        }
         Self::check_offer(answer)?;
         let Some(peer) = self.peer_mut(slot) else {
             return Err(Refusal::UnknownPeer);
@@ -347,13 +359,11 @@ impl Worker {
         let taken = peer
             .guarded(|rtc| Ok(rtc.accept_answer(answer)))
             .unwrap_or_else(|reason| Err(Refusal::NotAcceptable(format!("{reason:?}"))));
-        let infos = {
-            let stream = peer.stream;
-            self.streams[stream]
-                .as_ref()
-                .map(|stream| stream.infos())
-                .unwrap_or_default()
-        };
+        let viewed = peer.views;
+        let infos = viewed
+            .and_then(|stream| self.streams[stream].as_ref())
+            .map(|stream| stream.infos())
+            .unwrap_or_default();
         let result = taken.and_then(|()| {
             let peer = self.peer_mut(slot).ok_or(Refusal::UnknownPeer)?;
             if peer.make_legs() && (infos.is_empty() || peer.can_carry(&infos)) {

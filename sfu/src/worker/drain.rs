@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Worker;
 use crate::api::{CloseReason, Datagram, Event, Output, Role};
+use crate::peer::LegRef;
 use crate::rtc::{PeerOutput, RtcPeer};
 use crate::stream::Feed;
 
@@ -14,6 +15,20 @@ impl Worker {
             return;
         };
         peer.last_seen = now;
+        let was_unreachable = peer
+            .seat
+            .as_mut()
+            .is_some_and(|seat| std::mem::take(&mut seat.is_unreachable));
+        if was_unreachable {
+            let peer = peer.id;
+            self.emit(Event::Reachable {
+                peer,
+                reachable: true,
+            });
+        }
+        let Some(peer) = self.peer_mut(slot) else {
+            return;
+        };
         match peer.guarded(|rtc| rtc.handle_datagram(now, datagram)) {
             Ok(true) => self.drain(now, slot),
             Ok(false) => self.stats.dropped_malformed += 1,
@@ -88,9 +103,14 @@ impl Worker {
                     timestamp,
                 } => self.on_sender_report(now, slot, (mid, rid), ntp_us, timestamp),
                 PeerOutput::Closed => end = end.or(Some(CloseReason::Remote)),
-                // Before the connection checks may stop and begin again, until the time is up.
+                PeerOutput::Stats(stats) => self.on_stats(now, slot, stats),
+                // Before the connection checks may stop and begin again, until the time is up. A participant's network may
+                // change; it has the same time.
                 PeerOutput::Disconnected => {
-                    if self.peer_mut(slot).is_some_and(|peer| peer.is_connected) {
+                    if self
+                        .peer_mut(slot)
+                        .is_some_and(|peer| peer.is_connected && peer.role != Role::Participant)
+                    {
                         end = end.or(Some(CloseReason::Lost));
                     }
                 }
@@ -144,8 +164,10 @@ impl Worker {
         let (id, role) = (peer.id, peer.role);
         tracing::info!(peer = %id, ?role, "connected");
         self.emit(Event::Connected { peer: id });
-        if role == Role::Viewer {
-            self.start_viewer(now, slot);
+        match role {
+            Role::Publisher => {}
+            Role::Viewer => self.start_viewer(now, slot),
+            Role::Participant => self.start_participant(now, slot),
         }
     }
 
@@ -185,18 +207,32 @@ impl Worker {
         self.by_id.remove(&peer.id);
         self.free.push(slot);
         match peer.role {
-            Role::Publisher => {
-                self.stats.publishers -= 1;
-                self.end_publication(peer.stream, Feed::Peer(slot));
-            }
-            Role::Viewer => {
-                self.stats.viewers -= 1;
-                if let Some(stream) = self.stream_mut(peer.stream) {
-                    stream.viewers.retain(|viewer| *viewer != slot);
-                }
-                self.follow_origin(peer.stream);
-            }
+            Role::Publisher => self.stats.publishers -= 1,
+            Role::Viewer => self.stats.viewers -= 1,
             Role::Participant => self.stats.participants -= 1,
+        }
+        for published in &peer.publishes {
+            self.end_publication(published.stream, Feed::Peer(slot));
+        }
+        if let Some(viewed) = peer.views
+            && let Some(stream) = self.stream_mut(viewed)
+        {
+            stream.viewers.retain(|viewer| *viewer != slot);
+            self.follow_origin(viewed);
+        }
+        for (at, leg) in peer.legs.iter().enumerate() {
+            let Some(carried) = leg.stream else { continue };
+            let gone = LegRef {
+                peer: slot,
+                leg: at,
+            };
+            if let Some(stream) = self.stream_mut(carried) {
+                stream.legs_mut(leg.is_audio).retain(|known| *known != gone);
+            }
+            self.follow_origin(carried);
+        }
+        if let Some(seat) = &peer.seat {
+            self.leave_room(seat.room, slot);
         }
         self.emit(Event::Closed {
             peer: peer.id,

@@ -2,10 +2,13 @@
 
 mod command;
 mod drain;
+mod participant;
 mod relay;
+mod room;
 mod route;
 mod stats;
 mod tick;
+mod watch;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -17,8 +20,8 @@ pub use stats::WorkerStats;
 use crate::api::{Event, Input, Output, Transport};
 use crate::demux::{Demux, Found};
 use crate::forward::Outgoing;
-use crate::id::{PeerId, StreamId, WorkerId};
-use crate::peer::Peer;
+use crate::id::{PeerId, RoomId, StreamId, WorkerId};
+use crate::peer::{LegRef, Peer};
 use crate::rtc::{Certificate, PeerOutput};
 use crate::stream::Stream;
 
@@ -50,11 +53,13 @@ pub struct Worker {
     demux: Demux,
     streams: Vec<Option<Stream>>,
     by_stream: BTreeMap<StreamId, usize>,
+    rooms: Vec<Option<room::Room>>,
+    by_room: BTreeMap<RoomId, usize>,
     outputs: VecDeque<Output>,
     /// Slots with written, undrained packets.
     dirty: Vec<usize>,
-    /// Slots whose replay goes on at the next tick.
-    replaying: Vec<usize>,
+    /// Legs whose replay goes on at the next tick.
+    replaying: Vec<LegRef>,
     replay_at: Option<Instant>,
     /// Deadlines of peers, possibly outdated; see `Peer::queued`.
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
@@ -77,6 +82,8 @@ impl Worker {
             demux: Demux::default(),
             streams: Vec::new(),
             by_stream: BTreeMap::new(),
+            rooms: Vec::new(),
+            by_room: BTreeMap::new(),
             outputs: VecDeque::new(),
             dirty: Vec::new(),
             replaying: Vec::new(),

@@ -6,17 +6,26 @@ use super::Worker;
 use crate::api::{Event, Output, TrackInfo};
 use crate::id::{PeerId, StreamId, WorkerId};
 use crate::relay::Relay;
-use crate::stream::{Feed, Publication, TRACKS_MAX, Track};
+use crate::stream::{Feed, Publication, RelayTo, TRACKS_MAX, Track};
 
 impl Worker {
     pub(super) fn on_relay(&mut self, now: Instant, from: WorkerId, message: Relay) {
         match message {
-            Relay::Subscribe { stream } => self.on_subscribe(from, stream),
+            Relay::Subscribe { stream, video } => self.on_subscribe(from, stream, video),
             Relay::Unsubscribe { stream } => {
                 if let Some(slot) = self.stream_slot(stream)
                     && let Some(stream) = self.stream_mut(slot)
                 {
-                    stream.relays.retain(|worker| *worker != from);
+                    stream.relays.retain(|to| to.worker != from);
+                }
+            }
+            Relay::Watched { stream, layers } => {
+                if let Some(slot) = self.stream_slot(stream)
+                    && let Some(to) = self
+                        .stream_mut(slot)
+                        .and_then(|stream| stream.relays.iter_mut().find(|to| to.worker == from))
+                {
+                    to.layers = layers;
                 }
             }
             Relay::Tracks {
@@ -66,7 +75,7 @@ impl Worker {
         }
     }
 
-    fn on_subscribe(&mut self, from: WorkerId, id: StreamId) {
+    fn on_subscribe(&mut self, from: WorkerId, id: StreamId, video: bool) {
         // The stream is unknown when the subscription outlived it; the shell then tells the other side.
         let Some(slot) = self.ensure_stream(id) else {
             return;
@@ -74,8 +83,18 @@ impl Worker {
         let Some(stream) = self.streams[slot].as_mut() else {
             return;
         };
-        if !stream.relays.contains(&from) {
-            stream.relays.push(from);
+        let known = stream.relays.iter_mut().find(|to| to.worker == from);
+        let had_video = known.as_ref().is_some_and(|to| to.video);
+        match known {
+            Some(to) => to.video = video,
+            None => stream.relays.push(RelayTo {
+                worker: from,
+                video,
+                layers: 0,
+            }),
+        }
+        if had_video {
+            return;
         }
         let Some(publication) = stream.publication.as_ref() else {
             return;
@@ -88,6 +107,9 @@ impl Worker {
                 tracks: publication.infos(),
             },
         });
+        if !video {
+            return;
+        }
         for (track, source) in publication.tracks.iter().enumerate() {
             for (layer, kept) in source.layers.iter().enumerate() {
                 for packet in kept.gop.iter() {
@@ -120,7 +142,7 @@ impl Worker {
         let Some(stream) = self.streams[slot].as_mut() else {
             return;
         };
-        if stream.subscribed != Some(from) {
+        if stream.subscribed.map(|(worker, _)| worker) != Some(from) {
             return;
         }
         let is_new = stream
@@ -139,7 +161,7 @@ impl Worker {
                 }
             }
         }
-        self.rebind_viewers(slot, is_new);
+        self.rebind_legs(slot, is_new);
         self.want_keyframes_for_waiting(now, slot);
     }
 
@@ -184,7 +206,7 @@ impl Worker {
         let id = stream.id;
         for to in stream.relays.clone() {
             self.outputs.push_back(Output::Relay {
-                to,
+                to: to.worker,
                 message: Relay::Ended {
                     stream: id,
                     publisher: ended.publisher,
@@ -197,7 +219,7 @@ impl Worker {
                 peer: ended.publisher,
             });
         }
-        self.rebind_viewers(slot, true);
+        self.rebind_legs(slot, true);
     }
 
     /// Makes sure that packets come from where the publisher is, and only while somebody here watches.
@@ -206,25 +228,30 @@ impl Worker {
         let Some(stream) = self.streams.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
+        let is_wanted = stream.has_subscribers() || stream.room.is_some();
+        let video = stream.wants_video();
         let wanted = stream
             .origin
-            .filter(|origin| *origin != own && !stream.viewers.is_empty());
+            .filter(|origin| *origin != own && is_wanted)
+            .map(|origin| (origin, video));
         if stream.subscribed == wanted {
             return;
         }
         let id = stream.id;
         let previous = std::mem::replace(&mut stream.subscribed, wanted);
-        if let Some(to) = previous {
+        if let Some((to, _)) = previous
+            && wanted.map(|(origin, _)| origin) != Some(to)
+        {
             self.outputs.push_back(Output::Relay {
                 to,
                 message: Relay::Unsubscribe { stream: id },
             });
             self.end_publication(slot, Feed::Relay(to));
         }
-        if let Some(to) = wanted {
+        if let Some((to, video)) = wanted {
             self.outputs.push_back(Output::Relay {
                 to,
-                message: Relay::Subscribe { stream: id },
+                message: Relay::Subscribe { stream: id, video },
             });
         }
     }

@@ -8,7 +8,7 @@ use crate::codec::inspect;
 use crate::forward::{Outgoing, REPLAY_TICK};
 use crate::id::StreamId;
 use crate::packet::MediaPacket;
-use crate::peer::{Leg, Peer};
+use crate::peer::{LegRef, Peer};
 use crate::relay::Relay;
 use crate::rtc::{Mid, Rid};
 use crate::stream::{Feed, Publication, TRACKS_MAX, Track};
@@ -30,7 +30,10 @@ impl Worker {
         let Some(peer) = self.peers.get(slot).and_then(Option::as_ref) else {
             return;
         };
-        let stream = peer.stream;
+        let Some(stream) = peer.stream_of(mid) else {
+            self.stats.dropped_stale += 1;
+            return;
+        };
         let Some(publication) = self
             .streams
             .get_mut(stream)
@@ -41,6 +44,11 @@ impl Worker {
             self.stats.dropped_stale += 1;
             return;
         };
+        let is_audio = codec.kind.is_audio();
+        if (is_audio && publication.muted.0) || (!is_audio && publication.muted.1) {
+            self.stats.dropped_muted += 1;
+            return;
+        }
         packet.wallclock = publication.clock.capture(
             packet.arrival,
             mid,
@@ -132,10 +140,21 @@ impl Worker {
         let Some(publication) = stream.publication.as_ref() else {
             return;
         };
-        for &to in &stream.relays {
+        let is_audio = publication.tracks[track].codec.kind.is_audio();
+        if is_audio && let Some(room) = stream.room {
+            let (id, level) = (stream.id, packet.audio_level);
+            self.on_sound(now, room, id, level);
+        }
+        let Some(stream) = self.streams.get(stream_slot).and_then(Option::as_ref) else {
+            return;
+        };
+        let Some(publication) = stream.publication.as_ref() else {
+            return;
+        };
+        for to in stream.relays.iter().filter(|to| is_audio || to.video) {
             self.stats.packets_relayed += 1;
             self.outputs.push_back(Output::Relay {
-                to,
+                to: to.worker,
                 message: Relay::Packet {
                     stream: stream.id,
                     publisher: publication.publisher,
@@ -147,14 +166,15 @@ impl Worker {
         }
         let source = &publication.tracks[track];
         let mut failed: Option<(usize, CloseReason)> = None;
-        for &slot in &stream.viewers {
-            let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else {
+        for &leg in stream.legs(is_audio) {
+            let Some(peer) = self.peers.get_mut(leg.peer).and_then(Option::as_mut) else {
                 continue;
             };
             let was_dirty = peer.is_dirty;
             let sent = deliver(
                 now,
                 peer,
+                leg.leg,
                 source,
                 track,
                 layer,
@@ -164,13 +184,13 @@ impl Worker {
             );
             match sent {
                 Ok(count) => self.stats.packets_forwarded += count,
-                Err(reason) => failed = Some((slot, reason)),
+                Err(reason) => failed = Some((leg.peer, reason)),
             }
             if peer.is_dirty && !was_dirty {
-                self.dirty.push(slot);
+                self.dirty.push(leg.peer);
             }
-            if replays(peer) && !self.replaying.contains(&slot) {
-                self.replaying.push(slot);
+            if !is_audio && replays(peer, leg.leg) && !self.replaying.contains(&leg) {
+                self.replaying.push(leg);
                 self.replay_at.get_or_insert(now + REPLAY_TICK);
             }
         }
@@ -186,26 +206,20 @@ impl Worker {
             return;
         }
         let mut replaying = std::mem::take(&mut self.replaying);
-        replaying.retain(|&slot| self.advance_replay(now, slot));
+        replaying.retain(|&leg| self.advance_replay(now, leg));
         self.replaying = replaying;
         self.replay_at = (!self.replaying.is_empty()).then(|| now + REPLAY_TICK);
     }
 
-    fn advance_replay(&mut self, now: Instant, slot: usize) -> bool {
-        let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else {
+    fn advance_replay(&mut self, now: Instant, at: LegRef) -> bool {
+        let Some(peer) = self.peers.get_mut(at.peer).and_then(Option::as_mut) else {
             return false;
         };
-        let track = peer
-            .viewer
-            .video
-            .as_ref()
-            .and_then(|leg| leg.source)
-            .map(|source| source.track);
-        let layer = track.and_then(|track| {
-            let layer = peer.viewer.video.as_ref()?.forwarder.current_layer()?;
+        let layer = peer.legs.get(at.leg).and_then(|leg| {
+            let (track, layer) = (leg.track()?, leg.forwarder.current_layer()?);
             let publication = self
                 .streams
-                .get(peer.stream)?
+                .get(leg.stream?)?
                 .as_ref()?
                 .publication
                 .as_ref()?;
@@ -215,18 +229,18 @@ impl Worker {
             return false;
         };
         let was_dirty = peer.is_dirty;
-        let result = advance(now, peer, &layer.gop, &mut self.outgoing);
+        let result = advance(now, peer, at.leg, &layer.gop, &mut self.outgoing);
         if peer.is_dirty && !was_dirty {
-            self.dirty.push(slot);
+            self.dirty.push(at.peer);
         }
-        let goes_on = replays(peer);
+        let goes_on = replays(peer, at.leg);
         match result {
             Ok(count) => {
                 self.stats.packets_forwarded += count;
                 goes_on
             }
             Err(reason) => {
-                self.remove_peer(slot, reason);
+                self.remove_peer(at.peer, reason);
                 false
             }
         }
@@ -234,39 +248,102 @@ impl Worker {
 
     /// A viewer is connected: bind its sections and show it a picture.
     pub(super) fn start_viewer(&mut self, now: Instant, slot: usize) {
-        let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else {
+        let Some(peer) = self.peers.get(slot).and_then(Option::as_ref) else {
             return;
         };
-        let stream_slot = peer.stream;
+        let Some(stream) = peer.views else { return };
+        for is_audio in [true, false] {
+            if let Some(leg) = peer_leg(&self.peers, slot, is_audio) {
+                self.subscribe(now, LegRef { peer: slot, leg }, stream);
+            }
+        }
+    }
+
+    /// Sends `stream` in leg `at` from now on, and shows a picture of it as soon as can be.
+    pub(super) fn subscribe(&mut self, now: Instant, at: LegRef, stream_slot: usize) {
+        self.unsubscribe(now, at);
         let Some(stream) = self.streams.get_mut(stream_slot).and_then(Option::as_mut) else {
             return;
         };
-        peer.bind(&stream.infos(), true);
-        self.select_layer(now, slot);
-        self.start_video(now, slot);
-        self.ask_keyframes(now, stream_slot);
+        let Some(peer) = self.peers.get_mut(at.peer).and_then(Option::as_mut) else {
+            return;
+        };
+        let Some(leg) = peer.legs.get_mut(at.leg) else {
+            return;
+        };
+        leg.stream = Some(stream_slot);
+        stream.legs_mut(leg.is_audio).push(at);
+        let is_held = leg.hold_until.is_some();
+        if !is_held {
+            peer.bind(at.leg, &stream.infos(), true);
+        }
+        self.follow_origin(stream_slot);
+        if !is_held {
+            self.start_leg(now, at);
+        }
+    }
+
+    /// Chooses a layer for a leg that was just bound, and starts it.
+    pub(super) fn start_leg(&mut self, now: Instant, at: LegRef) {
+        let leg = self
+            .peers
+            .get(at.peer)
+            .and_then(Option::as_ref)
+            .and_then(|peer| peer.legs.get(at.leg));
+        let Some((false, Some(stream))) = leg.map(|leg| (leg.is_audio, leg.stream)) else {
+            return;
+        };
+        self.select_layer(now, at);
+        self.start_video(now, at);
+        self.ask_keyframes(now, stream);
+    }
+
+    /// Leg `at` carries nothing from now on.
+    pub(super) fn unsubscribe(&mut self, now: Instant, at: LegRef) {
+        let Some(leg) = self
+            .peers
+            .get_mut(at.peer)
+            .and_then(Option::as_mut)
+            .and_then(|peer| peer.legs.get_mut(at.leg))
+        else {
+            return;
+        };
+        let Some(stream_slot) = leg.stream.take() else {
+            return;
+        };
+        leg.source = None;
+        leg.left = Some(now);
+        let is_audio = leg.is_audio;
+        if let Some(stream) = self.stream_mut(stream_slot) {
+            stream.legs_mut(is_audio).retain(|known| *known != at);
+        }
+        self.follow_origin(stream_slot);
     }
 
     /// From the kept group of pictures if there is one, else at the next keyframe.
-    pub(super) fn start_video(&mut self, now: Instant, slot: usize) {
-        let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else {
+    pub(super) fn start_video(&mut self, now: Instant, at: LegRef) {
+        let Some(leg) = self
+            .peers
+            .get_mut(at.peer)
+            .and_then(Option::as_mut)
+            .and_then(|peer| peer.legs.get_mut(at.leg))
+        else {
             return;
         };
-        let Some(publication) = self.streams[peer.stream]
+        let (Some(stream), Some(track), Some(wanted)) =
+            (leg.stream, leg.track(), leg.forwarder.wanted_layer())
+        else {
+            return;
+        };
+        let Some(publication) = self.streams[stream]
             .as_mut()
             .and_then(|stream| stream.publication.as_mut())
         else {
             return;
         };
-        let Some(leg) = peer.viewer.video.as_mut() else {
-            return;
-        };
-        let (Some(source), Some(wanted)) = (leg.source, leg.forwarder.wanted_layer()) else {
-            return;
-        };
         let Some(layer) = publication
             .tracks
-            .get_mut(source.track)
+            .get_mut(track)
             .and_then(|track| track.layers.get_mut(wanted))
         else {
             return;
@@ -275,17 +352,17 @@ impl Worker {
         if leg.forwarder.is_waiting() && layer.gop.is_intact() && !is_long {
             leg.forwarder
                 .replay(now, wanted, &layer.gop, layer.rate.bps());
-            self.begin_replay(now, slot);
+            self.begin_replay(now, at);
         } else {
             layer.requests.want();
         }
     }
 
-    /// Counts a replay that viewer `slot` was just given, and lets it begin with this turn.
-    pub(super) fn begin_replay(&mut self, now: Instant, slot: usize) {
+    /// Counts a replay that leg `at` was just given, and lets it begin with this turn.
+    pub(super) fn begin_replay(&mut self, now: Instant, at: LegRef) {
         self.stats.replays += 1;
-        if !self.replaying.contains(&slot) {
-            self.replaying.push(slot);
+        if !self.replaying.contains(&at) {
+            self.replaying.push(at);
         }
         self.replay_at = Some(now);
     }
@@ -305,7 +382,7 @@ impl Worker {
             .unwrap_or_default();
         for to in relays {
             self.outputs.push_back(Output::Relay {
-                to,
+                to: to.worker,
                 message: Relay::Tracks {
                     stream,
                     publisher,
@@ -320,20 +397,23 @@ impl Worker {
                 tracks,
             });
         }
-        self.rebind_viewers(stream_slot, false);
+        self.rebind_legs(stream_slot, false);
     }
 
-    /// Binds every viewer of a stream to what is published now.
-    pub(super) fn rebind_viewers(&mut self, stream_slot: usize, is_new_publication: bool) {
+    /// Binds every leg of a stream to what is published now.
+    pub(super) fn rebind_legs(&mut self, stream_slot: usize, is_new_publication: bool) {
         let Some(stream) = self.streams.get(stream_slot).and_then(Option::as_ref) else {
             return;
         };
         let infos = stream.infos();
-        for slot in stream.viewers.clone() {
-            if let Some(peer) = self.peer_mut(slot)
-                && peer.is_connected
+        for &at in stream.audio_legs.iter().chain(&stream.video_legs) {
+            if let Some(peer) = self.peers.get_mut(at.peer).and_then(Option::as_mut)
+                && peer.legs[at.leg].hold_until.is_none()
             {
-                peer.bind(&infos, is_new_publication);
+                peer.bind(at.leg, &infos, is_new_publication);
+                if let Some(seat) = peer.seat.as_mut() {
+                    seat.is_stale = true;
+                }
             }
         }
     }
@@ -350,7 +430,7 @@ impl Worker {
 }
 
 fn add_track(publication: &mut Publication, peer: &Peer, mid: Mid, codec: Codec) -> Option<usize> {
-    if peer.role != Role::Publisher {
+    if peer.role == Role::Viewer {
         return None;
     }
     let rids = peer
@@ -376,27 +456,22 @@ fn add_track(publication: &mut Publication, peer: &Peer, mid: Mid, codec: Codec)
     Some(publication.tracks.len() - 1)
 }
 
-fn replays(peer: &Peer) -> bool {
-    peer.viewer
-        .video
-        .as_ref()
+fn peer_leg(peers: &[Option<Peer>], slot: usize, is_audio: bool) -> Option<usize> {
+    peers.get(slot)?.as_ref()?.leg_of_kind(is_audio)
+}
+
+fn replays(peer: &Peer, leg: usize) -> bool {
+    peer.legs
+        .get(leg)
         .is_some_and(|leg| leg.forwarder.is_replaying())
 }
 
-fn leg_for(peer: &mut Peer, is_audio: bool, track: usize) -> Option<&mut Leg> {
-    let leg = if is_audio {
-        peer.viewer.audio.as_mut()
-    } else {
-        peer.viewer.video.as_mut()
-    };
-    leg.filter(|leg| leg.source.is_some_and(|source| source.track == track))
-}
-
-/// Hands one packet to one viewer; returns how many packets left, replayed ones included.
+/// Hands one packet to one leg; returns how many packets left, replayed ones included.
 #[expect(clippy::too_many_arguments, reason = "the packet path, spelled out")]
 fn deliver(
     now: Instant,
     peer: &mut Peer,
+    at: usize,
     source: &Track,
     track: usize,
     layer: usize,
@@ -404,16 +479,15 @@ fn deliver(
     packet: &MediaPacket,
     scratch: &mut Vec<Outgoing>,
 ) -> Result<u64, CloseReason> {
-    if !peer.is_connected {
-        return Ok(0);
-    }
-    let is_audio = source.codec.kind.is_audio();
-    let Some(leg) = leg_for(peer, is_audio, track) else {
+    let Some(leg) = peer.legs.get_mut(at) else {
         return Ok(0);
     };
-    if is_audio {
+    if leg.track() != Some(track) {
+        return Ok(0);
+    }
+    if leg.is_audio {
         return match leg.forwarder.forward_audio(packet) {
-            Some(outgoing) => peer.send(true, outgoing).map(|()| 1),
+            Some(outgoing) => peer.send(at, outgoing).map(|()| 1),
             None => Ok(0),
         };
     }
@@ -425,20 +499,20 @@ fn deliver(
         if leg.forwarder.current_layer() != Some(layer) {
             return Ok(0);
         }
-        return advance(now, peer, &kept.gop, scratch);
+        return advance(now, peer, at, &kept.gop, scratch);
     }
     let forwarded = leg.forwarder.forward(layer, packet);
     let due = leg.forwarder.due_layer(now);
     let mut sent = match forwarded {
-        Some(outgoing) => peer.send(false, outgoing).map(|()| 1)?,
+        Some(outgoing) => peer.send(at, outgoing).map(|()| 1)?,
         None => 0,
     };
     if let Some(next) = due
         && let Some(kept) = source.layers.get(next)
-        && let Some(leg) = leg_for(peer, false, track)
+        && let Some(leg) = peer.legs.get_mut(at)
     {
         leg.forwarder.replay(now, next, &kept.gop, kept.rate.bps());
-        sent += advance(now, peer, &kept.gop, scratch)?;
+        sent += advance(now, peer, at, &kept.gop, scratch)?;
     }
     Ok(sent)
 }
@@ -446,10 +520,11 @@ fn deliver(
 fn advance(
     now: Instant,
     peer: &mut Peer,
+    at: usize,
     gop: &crate::forward::GopCache,
     scratch: &mut Vec<Outgoing>,
 ) -> Result<u64, CloseReason> {
-    if let Some(leg) = peer.viewer.video.as_mut() {
+    if let Some(leg) = peer.legs.get_mut(at) {
         leg.forwarder
             .advance(now, gop, |outgoing| scratch.push(outgoing));
     }
@@ -457,7 +532,7 @@ fn advance(
     let mut result = Ok(());
     for outgoing in scratch.drain(..) {
         if result.is_ok() {
-            result = peer.send(false, outgoing);
+            result = peer.send(at, outgoing);
             sent += 1;
         }
     }

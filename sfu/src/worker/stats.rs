@@ -37,6 +37,8 @@ pub struct WorkerStats {
     pub dropped_unusable: u64,
     /// Dropped: from a publication that is over.
     pub dropped_stale: u64,
+    /// Dropped: from a stream that is muted here.
+    pub dropped_muted: u64,
     /// Remote candidates that could not be used.
     pub candidates_ignored: u64,
     /// Peers lost to a panic of ours.

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::api::{CloseReason, Event, Output};
+use crate::api::{CloseReason, Event, Output, Role};
+use crate::peer::LegRef;
 use crate::relay::Relay;
 use crate::rtc::{Mid, Rid};
 use crate::stream::Feed;
@@ -43,7 +44,12 @@ impl Worker {
                 && peer.is_connected
             {
                 self.remove_peer(slot, CloseReason::Lost);
+            } else if peer.role == Role::Participant {
+                self.tick_participant(now, slot);
             }
+        }
+        for at in 0..self.rooms.len() {
+            self.tick_room(now, at);
         }
         for slot in 0..self.streams.len() {
             self.tick_stream(now, slot);
@@ -54,9 +60,7 @@ impl Worker {
         let Some(stream) = self.streams[slot].as_mut() else {
             return;
         };
-        let is_idle =
-            stream.publication.is_none() && stream.viewers.is_empty() && stream.relays.is_empty();
-        if is_idle {
+        if stream.is_idle() {
             let id = stream.id;
             self.streams[slot] = None;
             self.by_stream.remove(&id);
@@ -88,35 +92,31 @@ impl Worker {
                     .any(|track| track.layers.len() > 1)
             });
         if has_layers {
-            let viewers = self.streams[slot]
-                .as_ref()
-                .map(|stream| stream.viewers.clone())
-                .unwrap_or_default();
-            for viewer in viewers {
-                self.select_layer(now, viewer);
+            for at in self.video_legs(slot) {
+                self.select_layer(now, at);
             }
         }
+        self.tick_watched(now, slot);
+    }
+
+    fn video_legs(&self, slot: usize) -> Vec<LegRef> {
+        self.streams[slot]
+            .as_ref()
+            .map(|stream| stream.video_legs.clone())
+            .unwrap_or_default()
     }
 
     /// Viewers that wait for a keyframe want one, unless a group of pictures is at hand.
     pub(super) fn want_keyframes_for_waiting(&mut self, now: Instant, slot: usize) {
-        let Some(viewers) = self.streams[slot]
-            .as_ref()
-            .map(|stream| stream.viewers.clone())
-        else {
-            return;
-        };
-        for viewer in viewers {
-            let waits = self.peer_mut(viewer).is_some_and(|peer| {
-                peer.is_connected
-                    && peer
-                        .viewer
-                        .video
-                        .as_ref()
-                        .is_some_and(|leg| leg.forwarder.wanted_layer().is_some())
-            });
+        for at in self.video_legs(slot) {
+            let waits = self
+                .peers
+                .get(at.peer)
+                .and_then(Option::as_ref)
+                .and_then(|peer| peer.legs.get(at.leg))
+                .is_some_and(|leg| leg.track().is_some() && leg.forwarder.wanted_layer().is_some());
             if waits {
-                self.start_video(now, viewer);
+                self.start_video(now, at);
             }
         }
         self.ask_keyframes(now, slot);
@@ -170,11 +170,17 @@ impl Worker {
         let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else {
             return;
         };
-        let stream_slot = peer.stream;
-        let Some(leg) = peer.viewer.video.as_mut().filter(|leg| leg.is(mid)) else {
+        let Some(at) = peer.legs.iter().position(|leg| leg.mid == mid) else {
             return;
         };
-        let (Some(source), Some(current)) = (leg.source, leg.forwarder.current_layer()) else {
+        let leg = &mut peer.legs[at];
+        let at = LegRef {
+            peer: slot,
+            leg: at,
+        };
+        let (Some(stream_slot), Some(track), Some(current)) =
+            (leg.stream, leg.track(), leg.forwarder.current_layer())
+        else {
             return;
         };
         let Some(publication) = self.streams[stream_slot]
@@ -186,7 +192,7 @@ impl Worker {
         let feed = publication.feed;
         let Some(layer) = publication
             .tracks
-            .get_mut(source.track)
+            .get_mut(track)
             .and_then(|track| track.layers.get_mut(current))
         else {
             return;
@@ -200,7 +206,7 @@ impl Worker {
             layer.requests.want();
         }
         if is_replayed {
-            self.begin_replay(now, slot);
+            self.begin_replay(now, at);
         }
         if feed != Feed::Source {
             self.ask_keyframes(now, stream_slot);
@@ -212,30 +218,37 @@ impl Worker {
         let Some(peer) = self.peer_mut(slot) else {
             return;
         };
-        peer.viewer.estimate_bps = Some(bps);
-        let stream = peer.stream;
-        self.select_layer(now, slot);
-        self.ask_keyframes(now, stream);
+        peer.estimate_bps = Some(bps);
+        if peer.role == Role::Participant {
+            self.on_participant_estimate(now, slot);
+            return;
+        }
+        let Some(stream) = peer.views else { return };
+        if let Some(leg) = peer.leg_of_kind(false) {
+            self.select_layer(now, LegRef { peer: slot, leg });
+            self.ask_keyframes(now, stream);
+        }
     }
 
-    /// Chooses the layer that a viewer should have.
-    pub(super) fn select_layer(&mut self, now: Instant, slot: usize) {
-        let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else {
+    /// Chooses the layer that a leg should have.
+    pub(super) fn select_layer(&mut self, now: Instant, at: LegRef) {
+        let Some(peer) = self.peers.get_mut(at.peer).and_then(Option::as_mut) else {
             return;
         };
-        let Some(publication) = self.streams[peer.stream]
+        if peer.role == Role::Participant {
+            // Its pictures share one estimate: they are chosen together.
+            return;
+        }
+        let Some(leg) = peer.legs.get_mut(at.leg) else {
+            return;
+        };
+        let (Some(stream), Some(track)) = (leg.stream, leg.track()) else {
+            return;
+        };
+        let Some(track) = self.streams[stream]
             .as_mut()
             .and_then(|stream| stream.publication.as_mut())
-        else {
-            return;
-        };
-        let viewer = &mut peer.viewer;
-        let Some(leg) = viewer.video.as_mut() else {
-            return;
-        };
-        let Some(track) = leg
-            .source
-            .and_then(|source| publication.tracks.get_mut(source.track))
+            .and_then(|publication| publication.tracks.get_mut(track))
         else {
             return;
         };
@@ -248,9 +261,9 @@ impl Worker {
             .forwarder
             .current_layer()
             .map(|current| leg.forwarder.wanted_layer().unwrap_or(current));
-        if let Some(layer) = viewer
+        if let Some(layer) = leg
             .selector
-            .choose(now, &views, current, viewer.estimate_bps)
+            .choose(now, &views, current, peer.estimate_bps)
         {
             leg.forwarder.choose_layer(layer);
             if let Some(wanted) = leg.forwarder.wanted_layer() {
@@ -259,8 +272,8 @@ impl Worker {
         }
         let best = views.iter().map(|view| view.bps).max().unwrap_or(0);
         let desired = best + best / 2;
-        if viewer.estimate_bps.is_some() && desired.abs_diff(viewer.desired_bps) > desired / 10 {
-            viewer.desired_bps = desired;
+        if peer.estimate_bps.is_some() && desired.abs_diff(peer.desired_bps) > desired / 10 {
+            peer.desired_bps = desired;
             peer.rtc.set_desired_bitrate(desired);
         }
     }
@@ -274,7 +287,7 @@ impl Worker {
         ntp_us: u64,
         timestamp: u32,
     ) {
-        let Some(stream) = self.peer_mut(slot).map(|peer| peer.stream) else {
+        let Some(stream) = self.peer_mut(slot).and_then(|peer| peer.stream_of(mid)) else {
             return;
         };
         if let Some(publication) = self

@@ -1,0 +1,361 @@
+//! Participants: their connections, and what they publish.
+
+use std::time::{Duration, Instant};
+
+use super::Worker;
+use super::command::ESTIMATE_START_BPS;
+use crate::api::{Command, Event, Refusal, Reply, Role};
+use crate::conference::{AUDIO_SLOTS_MAX, PUBLICATIONS_MAX, VIDEO_SLOTS_MAX};
+use crate::id::{PeerId, RoomId, StreamId};
+use crate::peer::{Published, Sections};
+use crate::rtc::{Mid, RtcPeer, Stats, count_sections};
+use crate::seat::Seat;
+use crate::stream::Feed;
+
+/// Sections of a participant's offer: its own, every slot, and some that were stopped.
+const SECTIONS_MAX: usize = AUDIO_SLOTS_MAX + VIDEO_SLOTS_MAX + 4 * PUBLICATIONS_MAX;
+
+/// A connected participant without a datagram for this long is unreachable. Browsers check consent every 2.5 s or so.
+const UNREACHABLE_AFTER: Duration = Duration::from_secs(6);
+
+impl Worker {
+    pub(super) fn on_conference_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Join {
+                request,
+                peer,
+                room,
+                offer,
+            } => {
+                let result = self.join(now, peer, room, &offer);
+                self.reply(request, result.map(Reply::Sdp));
+            }
+            Command::Reoffer {
+                request,
+                peer,
+                offer,
+            } => {
+                let result = self.reoffer(now, peer, &offer);
+                self.reply(request, result.map(Reply::Sdp));
+            }
+            Command::AddSlots {
+                request,
+                peer,
+                audio,
+                video,
+            } => {
+                let result = self.add_slots(now, peer, audio, video);
+                self.reply(request, result);
+            }
+            Command::Publish {
+                peer,
+                stream,
+                audio,
+                video,
+            } => self.publish(now, peer, stream, audio.as_deref(), video.as_deref()),
+            Command::Unpublish { peer, stream } => {
+                if let (Some(slot), Some(stream)) = (self.slot_of(peer), self.stream_slot(stream)) {
+                    self.unpublish(slot, stream);
+                }
+            }
+            Command::Mute {
+                peer,
+                stream,
+                audio,
+                video,
+            } => self.mute(now, peer, stream, (audio, video)),
+            Command::SetRoom {
+                room,
+                streams,
+                loudest_max,
+                reports,
+            } => self.set_room(now, room, streams, loudest_max, reports),
+            Command::Watch { peer, wants } => {
+                if let Some(slot) = self.slot_of(peer) {
+                    self.watch(now, slot, wants);
+                }
+            }
+            Command::Silence { peer, streams } => {
+                if let Some(slot) = self.slot_of(peer)
+                    && let Some(seat) = self.seat_mut(slot)
+                {
+                    seat.silenced = streams;
+                    seat.silenced.truncate(SILENCED_MAX);
+                    self.assign_audio(now, slot);
+                    self.tell_slots(slot);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn seat_mut(&mut self, slot: usize) -> Option<&mut Seat> {
+        self.peer_mut(slot)?.seat.as_deref_mut()
+    }
+
+    fn check_participant_offer(sdp: &str) -> Result<(), Refusal> {
+        match count_sections(sdp) {
+            0 => Err(Refusal::Malformed("it has no m= line".into())),
+            1..=SECTIONS_MAX => Ok(()),
+            many => Err(Refusal::NotAcceptable(format!(
+                "it has {many} media sections; a participant has at most {SECTIONS_MAX}"
+            ))),
+        }
+    }
+
+    fn join(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        room: RoomId,
+        offer: &str,
+    ) -> Result<String, Refusal> {
+        Self::check_participant_offer(offer)?;
+        let slot = self.add_peer(now, id, Role::Participant, Some(ESTIMATE_START_BPS))?;
+        let answer = self.negotiate(now, slot, |rtc| rtc.accept_offer(offer))?;
+        let room = self.enter_room(now, room, slot);
+        if let Some(peer) = self.peer_mut(slot) {
+            peer.make_legs();
+            peer.seat = Some(Box::new(Seat {
+                room,
+                ..Seat::default()
+            }));
+        }
+        Ok(answer)
+    }
+
+    /// The slot of a participant, for its later commands.
+    fn participant(&mut self, id: PeerId) -> Result<usize, Refusal> {
+        let slot = self.slot_of(id).ok_or(Refusal::UnknownPeer)?;
+        self.seat_mut(slot)
+            .map(|_| slot)
+            .ok_or(Refusal::UnknownPeer)
+    }
+
+    /// Runs a later negotiation. A refusal leaves the participant as it was; a panic ends it.
+    fn renegotiate<R>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        f: impl FnOnce(&mut RtcPeer) -> Result<R, Refusal>,
+    ) -> Result<R, Refusal> {
+        let peer = self.peer_mut(slot).ok_or(Refusal::UnknownPeer)?;
+        match peer.guarded(|rtc| Ok(f(rtc))) {
+            Ok(result) => {
+                self.drain(now, slot);
+                result
+            }
+            Err(reason) => {
+                self.remove_peer(slot, reason);
+                Err(Refusal::UnknownPeer)
+            }
+        }
+    }
+
+    fn reoffer(&mut self, now: Instant, id: PeerId, offer: &str) -> Result<String, Refusal> {
+        let slot = self.participant(id)?;
+        Self::check_participant_offer(offer)?;
+        let (answer, before, after) = self.renegotiate(now, slot, |rtc| {
+            let before = rtc.credentials();
+            let answer = rtc.accept_offer(offer)?;
+            Ok((answer, before, rtc.credentials()))
+        })?;
+        if before != after {
+            let (ufrag, pwd) = after;
+            self.demux.insert(slot, ufrag, pwd);
+        }
+        self.on_new_slots(now, slot);
+        Ok(answer)
+    }
+
+    fn add_slots(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        audio: usize,
+        video: usize,
+    ) -> Result<Reply, Refusal> {
+        let slot = self.participant(id)?;
+        let peer = self.peer_mut(slot).ok_or(Refusal::UnknownPeer)?;
+        if peer.rtc.awaits_answer() {
+            return Err(Refusal::NotAcceptable(
+                "an earlier offer waits for its answer".into(),
+            ));
+        }
+        let have = peer.count_legs();
+        let audio = audio.min(AUDIO_SLOTS_MAX).saturating_sub(have.0);
+        let video = video.min(VIDEO_SLOTS_MAX).saturating_sub(have.1);
+        if audio + video == 0 {
+            return Ok(Reply::Done);
+        }
+        self.renegotiate(now, slot, |rtc| rtc.make_offer(audio, video))
+            .map(Reply::Sdp)
+    }
+
+    /// The answer to [`Self::add_slots`].
+    pub(super) fn take_participant_answer(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        answer: &str,
+    ) -> Result<(), Refusal> {
+        Self::check_participant_offer(answer)?;
+        self.renegotiate(now, slot, |rtc| rtc.accept_answer(answer))?;
+        self.on_new_slots(now, slot);
+        Ok(())
+    }
+
+    fn on_new_slots(&mut self, now: Instant, slot: usize) {
+        let Some(peer) = self.peer_mut(slot) else {
+            return;
+        };
+        peer.make_legs();
+        if let Some(seat) = peer.seat.as_mut() {
+            seat.asked = (0, 0);
+        }
+        if peer.is_connected {
+            self.start_participant(now, slot);
+        }
+    }
+
+    /// A participant is connected, or has more slots: show it what it wants.
+    pub(super) fn start_participant(&mut self, now: Instant, slot: usize) {
+        self.assign_audio(now, slot);
+        self.assign_video(now, slot);
+        self.tell_slots(slot);
+    }
+
+    fn publish(
+        &mut self,
+        now: Instant,
+        id: PeerId,
+        stream: StreamId,
+        audio: Option<&str>,
+        video: Option<&str>,
+    ) {
+        let Ok(slot) = self.participant(id) else {
+            return;
+        };
+        let Some(stream_slot) = self.ensure_stream(stream) else {
+            tracing::warn!(peer = %id, %stream, "no room for another stream");
+            return;
+        };
+        let sections = Sections::Named {
+            audio: audio.map(Mid::from),
+            video: video.map(Mid::from),
+        };
+        let Some(peer) = self.peer_mut(slot) else {
+            return;
+        };
+        let known = peer
+            .publishes
+            .iter()
+            .find(|published| published.stream == stream_slot)
+            .map(|published| published.sections);
+        if known == Some(sections) {
+            return;
+        }
+        if known.is_some() {
+            self.unpublish(slot, stream_slot);
+        }
+        let Some(peer) = self.peer_mut(slot) else {
+            return;
+        };
+        if peer.publishes.len() >= PUBLICATIONS_MAX || peer.overlaps(sections) {
+            tracing::debug!(peer = %id, %stream, "too many streams, or a section of another one");
+            return;
+        }
+        self.begin_publication(now, stream_slot, id, Feed::Peer(slot), &[]);
+        if let Some(peer) = self.peer_mut(slot) {
+            peer.publishes.push(Published {
+                stream: stream_slot,
+                sections,
+            });
+        }
+    }
+
+    fn unpublish(&mut self, slot: usize, stream_slot: usize) {
+        let Some(peer) = self.peer_mut(slot) else {
+            return;
+        };
+        let before = peer.publishes.len();
+        peer.publishes
+            .retain(|published| published.stream != stream_slot);
+        if peer.publishes.len() < before {
+            self.end_publication(stream_slot, Feed::Peer(slot));
+        }
+    }
+
+    fn mute(&mut self, now: Instant, id: PeerId, stream: StreamId, muted: (bool, bool)) {
+        let (Some(slot), Some(stream_slot)) = (self.slot_of(id), self.stream_slot(stream)) else {
+            return;
+        };
+        let Some(publication) = self
+            .stream_mut(stream_slot)
+            .and_then(|stream| stream.publication.as_mut())
+            .filter(|publication| publication.feed == Feed::Peer(slot))
+        else {
+            return;
+        };
+        let before = std::mem::replace(&mut publication.muted, muted);
+        if before.1 && !muted.1 {
+            // What was dropped meanwhile was a reference of what comes.
+            self.rebind_legs(stream_slot, true);
+            self.want_keyframes_for_waiting(now, stream_slot);
+        }
+    }
+
+    /// What a tick does for a participant.
+    pub(super) fn tick_participant(&mut self, now: Instant, slot: usize) {
+        let Some(peer) = self.peer_mut(slot) else {
+            return;
+        };
+        if !peer.is_connected {
+            return;
+        }
+        let is_silent = now.saturating_duration_since(peer.last_seen) > UNREACHABLE_AFTER;
+        let id = peer.id;
+        if let Some(seat) = peer.seat.as_mut()
+            && is_silent
+            && !std::mem::replace(&mut seat.is_unreachable, true)
+        {
+            self.emit(Event::Reachable {
+                peer: id,
+                reachable: false,
+            });
+        }
+        self.end_holds(now, slot);
+        self.allocate(now, slot);
+        if self.seat_mut(slot).is_some_and(|seat| seat.is_stale) {
+            self.tell_slots(slot);
+        }
+    }
+
+    /// How a connection did lately.
+    pub(super) fn on_stats(&mut self, now: Instant, slot: usize, stats: Stats) {
+        let Some(peer) = self.peer_mut(slot) else {
+            return;
+        };
+        let id = peer.id;
+        let paused = peer.legs.iter().filter(|leg| leg.is_paused).count();
+        let Some(seat) = peer.seat.as_mut() else {
+            return;
+        };
+        let quality = seat.meter.update(
+            now,
+            stats.loss,
+            stats.round_trip,
+            seat.desired_bps,
+            seat.budget_bps,
+            paused,
+        );
+        if let Some(quality) = quality
+            && seat.quality.replace(quality) != Some(quality)
+        {
+            self.emit(Event::Quality { peer: id, quality });
+        }
+    }
+}
+
+/// People whom one participant does not want to hear.
+const SILENCED_MAX: usize = 256;
