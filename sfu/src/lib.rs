@@ -19,6 +19,11 @@ mod packet;
 mod peer;
 mod relay;
 mod rtc;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "rooms will be made of it in the worker")
+)]
+mod speaker;
 mod stream;
 mod worker;
 
