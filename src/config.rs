@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod parse;
 mod resolve;
+mod secret;
 mod spaces;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ mod tests;
 pub use cli::{Cli, Command, KeyCommand, Settings};
 pub use error::ConfigError;
 pub use resolve::{Environment, load};
+pub use secret::Secret;
 
 /// The file that is read when none is named, if it exists.
 pub const DEFAULT_FILE: &str = "proscenium.toml";
@@ -30,6 +32,9 @@ pub const DEFAULT_DATA_DIR: &str = "proscenium-data";
 
 /// The most media threads: what an 8-bit worker number and a block of consecutive ports leave sensible.
 pub const MEDIA_THREADS_MAX: usize = 64;
+
+/// The most voices that a conference forwards at once: as many slots for sound as a participant has.
+pub const LOUDEST_MAX: usize = 16;
 
 /// Everything that the server can be told, checked and complete.
 #[derive(Debug, Clone)]
@@ -58,6 +63,10 @@ pub struct Config {
     pub log_filter: String,
     /// How many of everything.
     pub limits: Limits,
+    /// How many of the loudest are heard in a conference at once, from 1 to [`LOUDEST_MAX`]; music comes on top.
+    pub loudest: usize,
+    /// What an operator presents to have tokens made over HTTP; `None`: the one that the store keeps.
+    pub secret: Option<Secret>,
     /// Whether a built-in performer plays in the space `demo`.
     pub demo: bool,
     /// How long good-byes may take when the server is told to stop.
@@ -76,8 +85,12 @@ pub struct Limits {
     pub publishers_max: usize,
     /// Viewers of all spaces together. 5000 of them hold 1.5 GB at 300 KB each, and take 12.5 Gbit/s at 2.5 Mbit/s.
     pub viewers_max: usize,
-    /// Open HTTP connections. Each viewer's page holds one (its event stream) and uses a second now and then: twice
-    /// the viewers, and 16 KB each: 160 MB.
+    /// People in all conferences together. 1000 of them that each watch 2 Mbit/s take 2 Gbit/s of the line.
+    pub participants_max: usize,
+    /// People in the conference of one space. Everybody hears of everybody: 200 of them tell 40,000 times who came.
+    pub space_participants_max: usize,
+    /// Open HTTP connections. Each page holds one (its events or its WebSocket) and uses a second now and then: twice
+    /// the viewers and participants, and 16 KB each: 200 MB.
     pub connections_max: usize,
 }
 
@@ -86,7 +99,9 @@ impl Default for Limits {
         Self {
             publishers_max: 256,
             viewers_max: 5000,
-            connections_max: 10_000,
+            participants_max: 1000,
+            space_participants_max: 200,
+            connections_max: 12_000,
         }
     }
 }
@@ -138,6 +153,8 @@ impl Default for Config {
             log_json: false,
             log_filter: "info".to_owned(),
             limits: Limits::default(),
+            loudest: 8,
+            secret: None,
             demo: false,
             drain_max: Duration::from_secs(5),
             file: None,

@@ -17,3 +17,4 @@ pub mod probe;
 pub mod run;
 pub mod shutdown;
 pub mod store;
+pub mod tokens;

@@ -1,11 +1,12 @@
-//! Spaces, names and the bodies of WHIP and WHEP, as text in and text out.
+//! Spaces, names, the bodies of WHIP and WHEP, and the signalling of conferences, as text in and text out.
 //!
-//! This crate opens no socket, reads no clock, keeps no session and knows no HTTP library: it checks and writes what travels in
-//! requests and answers. It does not negotiate media either; [`sdp`] only looks at an offer closely enough to refuse nonsense
+//! This crate opens no socket, reads no clock, draws no random number and knows no HTTP library: it checks and writes what travels in
+//! requests, answers and messages. It does not negotiate media either; [`sdp`] only looks at an offer closely enough to refuse nonsense
 //! early and to say in words what was wrong with it.
 
 #![warn(missing_docs)]
 
+pub mod conference;
 pub mod etag;
 pub mod link;
 pub mod media_type;

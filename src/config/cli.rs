@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::parse;
+use super::{Secret, parse};
 
 const HELP_TAIL: &str = "\
 Every flag can also be given in the environment (--rtc-port as PROSCENIUM_RTC_PORT) and in proscenium.toml
@@ -145,7 +145,20 @@ pub struct Settings {
     /// Most viewers at once, at 300 KB of memory each [default: 5000]
     #[arg(long, value_name = "N", value_parser = parse::viewers_max)]
     pub viewers_max: Option<usize>,
-    /// Most HTTP connections at once; a viewer's page needs one or two [default: twice the viewers]
+    /// Most people in all conferences together [default: 1000]
+    #[arg(long, value_name = "N", value_parser = parse::participants_max)]
+    pub participants_max: Option<usize>,
+    /// Most people in the conference of one space [default: 200]
+    #[arg(long, value_name = "N", value_parser = parse::participants_max)]
+    pub space_participants_max: Option<usize>,
+    /// How many of the loudest are heard at once in a conference, 1 to 16; music always is [default: 8]
+    #[arg(long, value_name = "N", value_parser = parse::loudest)]
+    pub loudest: Option<usize>,
+    /// What an operator presents to have tokens made over HTTP (visible in the process list: better in the environment or
+    /// the file) [default: made at the first start; `proscenium secret` prints it]
+    #[arg(long, value_name = "SECRET", value_parser = parse::secret)]
+    pub secret: Option<Secret>,
+    /// Most HTTP connections at once; a page needs one or two [default: twice the viewers and participants]
     #[arg(long, value_name = "N", value_parser = parse::connections_max)]
     pub connections_max: Option<usize>,
     /// Most seconds for good-byes when told to stop, 0 to 60 [default: 5]
@@ -170,6 +183,12 @@ impl Settings {
             log_level: self.log_level.or(weaker.log_level),
             publishers_max: self.publishers_max.or(weaker.publishers_max),
             viewers_max: self.viewers_max.or(weaker.viewers_max),
+            participants_max: self.participants_max.or(weaker.participants_max),
+            space_participants_max: self
+                .space_participants_max
+                .or(weaker.space_participants_max),
+            loudest: self.loudest.or(weaker.loudest),
+            secret: self.secret.or(weaker.secret),
             connections_max: self.connections_max.or(weaker.connections_max),
             drain_seconds: self.drain_seconds.or(weaker.drain_seconds),
         }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use tracing_subscriber::EnvFilter;
 
-use super::MEDIA_THREADS_MAX;
+use super::{LOUDEST_MAX, MEDIA_THREADS_MAX, Secret};
 
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     if let Some(port) = text.strip_prefix("localhost:") {
@@ -59,6 +59,18 @@ pub(super) fn publishers_max(text: &str) -> Result<usize, String> {
 
 pub(super) fn viewers_max(text: &str) -> Result<usize, String> {
     number(text, 1..=1_000_000, "a number of viewers")
+}
+
+pub(super) fn participants_max(text: &str) -> Result<usize, String> {
+    number(text, 1..=100_000, "a number of participants")
+}
+
+pub(super) fn loudest(text: &str) -> Result<usize, String> {
+    number(text, 1..=LOUDEST_MAX, "a number of voices")
+}
+
+pub(super) fn secret(text: &str) -> Result<Secret, String> {
+    Secret::new(text.to_owned()).map_err(str::to_owned)
 }
 
 pub(super) fn connections_max(text: &str) -> Result<usize, String> {

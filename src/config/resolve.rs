@@ -18,6 +18,9 @@ pub type Environment = BTreeMap<String, String>;
 
 const PREFIX: &str = "PROSCENIUM_";
 
+/// The setting whose value no message repeats.
+const SECRET: &str = "secret";
+
 /// The configuration for `serve`, or for `demo`, from what was given in all places.
 ///
 /// An empty variable counts as not set. An unknown `PROSCENIUM_*` variable is only warned about, because container
@@ -96,6 +99,10 @@ fn complete(
         Ipv4Addr::UNSPECIFIED
     };
     let viewers_max = said.viewers_max.unwrap_or(defaults.limits.viewers_max);
+    let participants_max = said
+        .participants_max
+        .unwrap_or(defaults.limits.participants_max);
+    let pages = viewers_max.saturating_add(participants_max);
     let log_filter = said
         .log_level
         .or_else(|| rust_log.cloned())
@@ -117,10 +124,16 @@ fn complete(
                 .publishers_max
                 .unwrap_or(defaults.limits.publishers_max),
             viewers_max,
+            participants_max,
+            space_participants_max: said
+                .space_participants_max
+                .unwrap_or(defaults.limits.space_participants_max),
             connections_max: said
                 .connections_max
-                .unwrap_or(viewers_max.saturating_mul(2).max(1000)),
+                .unwrap_or(pages.saturating_mul(2).max(1000)),
         },
+        loudest: said.loudest.unwrap_or(defaults.loudest),
+        secret: said.secret,
         demo,
         drain_max: said
             .drain_seconds
@@ -213,6 +226,7 @@ pub(super) fn one(name: &str, values: &[String]) -> Result<Settings, BadValue> {
         .and_then(|matches| Settings::from_arg_matches(&matches))
         .map_err(|error| {
             let value = match error.get(ContextKind::InvalidValue) {
+                _ if name == SECRET => "(secret)".to_owned(),
                 Some(ContextValue::String(value)) => value.clone(),
                 _ => values.join(","),
             };

@@ -102,6 +102,10 @@ fn every_setting_has_the_same_name_and_meaning_in_all_three_places() {
         ("publishers-max", "7"),
         ("viewers-max", "70"),
         ("connections-max", "700"),
+        ("participants-max", "60"),
+        ("space-participants-max", "6"),
+        ("loudest", "16"),
+        ("secret", "chosen-by-the-operator"),
         ("drain-seconds", "9"),
     ];
     for (name, value) in cases {
@@ -166,6 +170,10 @@ fn a_bad_value_is_named_with_its_place_and_with_what_would_do() {
         ("log-level", "sfu=loud", &["info,sfu=debug"]),
         ("viewers-max", "-1", &["from 1 to"]),
         ("connections-max", "3", &["from 16 to"]),
+        ("participants-max", "0", &["from 1 to"]),
+        ("space-participants-max", "all", &["from 1 to"]),
+        ("loudest", "17", &["from 1 to 16"]),
+        ("loudest", "0", &["from 1 to 16"]),
         ("drain-seconds", "61", &["from 0 to 60"]),
     ];
     for (name, value, advice) in cases {
@@ -187,6 +195,30 @@ fn a_bad_value_is_named_with_its_place_and_with_what_would_do() {
             &["proscenium.toml, line 2", &key, value, advice[0]],
         );
     }
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_is_refused_without_being_repeated() {
+    let long = "s".repeat(257);
+    let cases: &[(&str, &str)] = &[
+        ("fifteen-letters", "at least 16"),
+        (&long, "at most 256"),
+        ("has spaces in the middle", "letters, digits"),
+        ("schlüssel-der-bühne", "letters, digits"),
+    ];
+    for (secret, advice) in cases {
+        let variables = [("PROSCENIUM_SECRET", *secret)];
+        let file = format!("secret = \"{secret}\"");
+        for (variables, file) in [(variables.as_slice(), ""), (&[], file.as_str())] {
+            check_refused(&[], variables, file, &["(secret)", advice]);
+            let error = try_load("serve", &[], variables, file).unwrap_err();
+            assert!(!error.contains(secret), "{error}");
+        }
+    }
+    let config = serve(&[], &[], "secret = \"sixteen-or-more.~\"");
+    let secret = config.secret.as_ref().map(Secret::reveal);
+    assert_eq!(secret, Some("sixteen-or-more.~"));
+    assert!(!format!("{config:?}").contains("sixteen"));
 }
 
 #[test]
@@ -403,23 +435,16 @@ fn rust_log_counts_when_no_log_level_is_given() {
 }
 
 #[test]
-fn there_is_room_for_two_connections_a_viewer_unless_said_otherwise() {
-    assert_eq!(
-        serve(&["--viewers-max=800"], &[], "")
-            .limits
-            .connections_max,
-        1600
-    );
-    assert_eq!(
-        serve(&["--viewers-max=1"], &[], "").limits.connections_max,
-        1000
-    );
-    assert_eq!(
-        serve(&["--connections-max=20"], &[], "")
-            .limits
-            .connections_max,
-        20
-    );
+fn there_is_room_for_two_connections_a_page_unless_said_otherwise() {
+    let check = |flags: &[&str], expected: usize| {
+        let config = serve(flags, &[], "");
+        assert_eq!(config.limits.connections_max, expected, "{flags:?}");
+    };
+    check(&[], Limits::default().connections_max);
+    check(&["--viewers-max=800"], 3600);
+    check(&["--viewers-max=800", "--participants-max=200"], 2000);
+    check(&["--viewers-max=1", "--participants-max=1"], 1000);
+    check(&["--connections-max=20"], 20);
 }
 
 #[test]

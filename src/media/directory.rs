@@ -1,5 +1,8 @@
 //! Who is live where, and which sessions exist. Far from the packet path: threads tell it by events.
 
+mod sessions;
+mod streams;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,9 +11,6 @@ use std::time::{Duration, Instant, SystemTime};
 use sfu::{Event, PeerId, Role, StreamId, TrackInfo, WorkerId};
 use tokio::sync::broadcast;
 use uuid::Uuid;
-
-use super::handle::{Refused, TakeOver};
-use crate::clock;
 
 /// How long viewers are kept after a publisher left, before they are told good-bye.
 pub(super) const LINGER: Duration = Duration::from_secs(60);
@@ -204,157 +204,6 @@ impl Directory {
         let _ = self.changes.send(space.clone());
     }
 
-    /// Takes the stream for a new publisher, if `right` allows.
-    pub(super) fn reserve(
-        &self,
-        key: &StreamKey,
-        right: &TakeOver,
-        loads: &[usize],
-    ) -> Result<Reserved, Refused> {
-        let mut inner = self.lock();
-        if !inner.streams.contains_key(key) && inner.streams.len() >= self.limits.streams_max {
-            return Err(Refused::Full("there are as many streams as there may be"));
-        }
-        // A take-over needs no further place.
-        let is_new = inner
-            .streams
-            .get(key)
-            .is_none_or(|entry| entry.publication.is_none());
-        if is_new && inner.publishers() >= self.limits.publishers_max {
-            return Err(Refused::Full(
-                "there are as many publishers as there may be",
-            ));
-        }
-        let peer = PeerId(inner.fresh());
-        let stream = inner.stream_id(key);
-        let entry = inner.streams.get_mut(key).expect("made by stream_id");
-        let worker = match &entry.publication {
-            Some(current) if !current.may_be_taken(right) => return Err(Refused::Taken),
-            Some(current) => current.worker,
-            None => least_loaded(loads, None),
-        };
-        let owner = match right {
-            TakeOver::SameOwner(owner) => Some(*owner),
-            TakeOver::Always | TakeOver::OnlyIfSilent => None,
-        };
-        entry.displaced = entry.publication.replace(Publication {
-            peer,
-            worker,
-            owner,
-            since: None,
-            tracks: Vec::new(),
-            is_silent: false,
-        });
-        Ok(Reserved {
-            peer,
-            stream,
-            worker,
-        })
-    }
-
-    /// Gives a reserved stream back: its publisher was refused. Whoever had it, and is still there, has it again.
-    pub(super) fn give_back(&self, key: &StreamKey, peer: PeerId) {
-        let mut inner = self.lock();
-        if let Some(entry) = inner.streams.get_mut(key)
-            && entry
-                .publication
-                .as_ref()
-                .is_some_and(|current| current.peer == peer)
-        {
-            entry.publication = entry.displaced.take();
-        }
-        inner.collect(key);
-    }
-
-    /// Where a viewer of `key` goes: peer, stream, worker, the stream's origin and tracks.
-    pub(super) fn seat_viewer(
-        &self,
-        key: &StreamKey,
-        loads: &[usize],
-    ) -> Result<(PeerId, StreamId, WorkerId, WorkerId, Vec<TrackInfo>), Refused> {
-        let mut inner = self.lock();
-        let peer = PeerId(inner.fresh());
-        let entry = inner.streams.get(key).ok_or(Refused::NothingLive)?;
-        let live = entry.live().ok_or(Refused::NothingLive)?;
-        if inner.viewers() >= self.limits.viewers_max {
-            return Err(Refused::Full("there are as many viewers as there may be"));
-        }
-        let worker = least_loaded(loads, Some(live.worker));
-        Ok((peer, entry.id, worker, live.worker, live.tracks.clone()))
-    }
-
-    /// Enters an accepted session.
-    pub(super) fn enter(
-        &self,
-        key: &StreamKey,
-        role: Role,
-        peer: PeerId,
-        worker: WorkerId,
-    ) -> (Uuid, String) {
-        let resource = Uuid::new_v4();
-        let etag = fresh_etag();
-        let mut inner = self.lock();
-        if let Some(at) = inner.departed.iter().position(|gone| *gone == peer) {
-            inner.departed.remove(at);
-            return (resource, etag);
-        }
-        inner.sessions.insert(
-            resource,
-            SessionRecord {
-                key: key.clone(),
-                role,
-                etag: etag.clone(),
-                peer,
-                worker,
-            },
-        );
-        inner.resources.insert(peer, resource);
-        if role == Role::Viewer {
-            inner.stream_id(key);
-            if let Some(entry) = inner.streams.get_mut(key) {
-                entry.viewers += 1;
-            }
-        }
-        drop(inner);
-        self.changed(&key.space);
-        (resource, etag)
-    }
-
-    /// A new entity tag after an ICE restart.
-    pub(super) fn renew_etag(&self, resource: Uuid) -> Option<String> {
-        let mut inner = self.lock();
-        let session = inner.sessions.get_mut(&resource)?;
-        session.etag = fresh_etag();
-        Some(session.etag.clone())
-    }
-
-    /// Whether `peer` is still the publisher of its stream.
-    pub(super) fn is_publisher(&self, key: &StreamKey, peer: PeerId) -> bool {
-        self.lock()
-            .streams
-            .get(key)
-            .and_then(|entry| entry.publication.as_ref())
-            .is_some_and(|publication| publication.peer == peer)
-    }
-
-    /// The stream that `peer` publishes under `key`, while it does.
-    pub(super) fn published_by(&self, key: &StreamKey, peer: PeerId) -> Option<StreamId> {
-        let inner = self.lock();
-        let entry = inner.streams.get(key)?;
-        let publication = entry.publication.as_ref()?;
-        (publication.peer == peer).then_some(entry.id)
-    }
-
-    /// Every session: its peer and worker.
-    pub(super) fn sessions(&self) -> Vec<(PeerId, WorkerId)> {
-        let inner = self.lock();
-        inner
-            .sessions
-            .values()
-            .map(|session| (session.peer, session.worker))
-            .collect()
-    }
-
     /// Takes note of what a worker said.
     pub(super) fn apply(&self, event: Event) -> Option<Consequence> {
         match event {
@@ -385,118 +234,6 @@ impl Directory {
             | Event::Quality { .. }
             | Event::Reachable { .. } => None,
         }
-    }
-
-    fn with_publication<R>(
-        &self,
-        stream: StreamId,
-        peer: PeerId,
-        f: impl FnOnce(&mut Publication) -> R,
-    ) -> Option<(StreamKey, R)> {
-        let mut inner = self.lock();
-        let key = inner.keys.get(&stream)?.clone();
-        let entry = inner.streams.get_mut(&key)?;
-        let publication = entry
-            .publication
-            .as_mut()
-            .filter(|publication| publication.peer == peer)?;
-        let result = f(publication);
-        entry.idle_since = None;
-        Some((key, result))
-    }
-
-    fn on_live(
-        &self,
-        stream: StreamId,
-        peer: PeerId,
-        tracks: Vec<TrackInfo>,
-    ) -> Option<Consequence> {
-        let (key, (worker, is_first)) = self.with_publication(stream, peer, |publication| {
-            publication.tracks = tracks;
-            let is_first = publication.since.is_none();
-            publication.since.get_or_insert_with(clock::wall);
-            (publication.worker, is_first)
-        })?;
-        if is_first {
-            tracing::info!(space = %key.space, stream = %key.stream, %peer, "live");
-        }
-        self.changed(&key.space);
-        Some(Consequence::Origin(stream, Some(worker)))
-    }
-
-    fn on_ended(&self, stream: StreamId, peer: PeerId) -> Option<Consequence> {
-        let mut inner = self.lock();
-        let key = inner.keys.get(&stream)?.clone();
-        let entry = inner.streams.get_mut(&key)?;
-        entry.displaced.take_if(|displaced| displaced.peer == peer);
-        entry
-            .publication
-            .as_ref()
-            .filter(|publication| publication.peer == peer)?;
-        entry.publication = None;
-        entry.idle_since = Some(clock::now());
-        inner.collect(&key);
-        drop(inner);
-        tracing::info!(space = %key.space, stream = %key.stream, %peer, "ended");
-        self.changed(&key.space);
-        Some(Consequence::Origin(stream, None))
-    }
-
-    fn leave(&self, peer: PeerId) {
-        let mut inner = self.lock();
-        let Some(session) = inner
-            .resources
-            .remove(&peer)
-            .and_then(|resource| inner.sessions.remove(&resource))
-        else {
-            if inner.departed.len() >= DEPARTED_MAX {
-                inner.departed.pop_front();
-            }
-            inner.departed.push_back(peer);
-            return;
-        };
-        if session.role == Role::Viewer
-            && let Some(entry) = inner.streams.get_mut(&session.key)
-        {
-            entry.viewers = entry.viewers.saturating_sub(1);
-        }
-        inner.collect(&session.key);
-        drop(inner);
-        self.changed(&session.key.space);
-    }
-
-    /// Streams whose viewers waited long enough.
-    pub(super) fn expire(&self, now: Instant) -> Vec<Consequence> {
-        let mut inner = self.lock();
-        let mut forgotten = Vec::new();
-        for entry in inner.streams.values_mut() {
-            let is_over = entry
-                .idle_since
-                .is_some_and(|since| now.saturating_duration_since(since) > LINGER);
-            if entry.publication.is_none() && is_over {
-                entry.idle_since = Some(now);
-                forgotten.push(Consequence::Forget(entry.id));
-            }
-        }
-        forgotten
-    }
-}
-
-impl Publication {
-    fn may_be_taken(&self, right: &TakeOver) -> bool {
-        match right {
-            TakeOver::Always => true,
-            TakeOver::SameOwner(owner) => self.owner.as_ref() == Some(owner) || self.is_silent,
-            TakeOver::OnlyIfSilent => self.is_silent,
-        }
-    }
-}
-
-impl StreamEntry {
-    fn live(&self) -> Option<&Publication> {
-        self.publication
-            .as_ref()
-            .filter(|publication| publication.since.is_some())
     }
 }
 
@@ -559,8 +296,4 @@ fn least_loaded(loads: &[usize], preferred: Option<WorkerId>) -> WorkerId {
     }
     let at = loads.iter().position(|load| *load == least).unwrap_or(0);
     WorkerId(u8::try_from(at).unwrap_or(0))
-}
-
-fn fresh_etag() -> String {
-    Uuid::new_v4().simple().to_string()
 }

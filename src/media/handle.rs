@@ -1,14 +1,18 @@
 //! The shell's way to the media threads.
 
+mod outcome;
+mod sessions;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sfu::{Codec, Command, Event, PeerId, Refusal, Reply, RequestId, Role, StreamId, WorkerId};
+use sfu::{Codec, Command, Event, PeerId, Reply, RequestId, StreamId, WorkerId};
 use tokio::sync::oneshot;
-use uuid::Uuid;
+
+pub use outcome::{Accepted, Refused, Restarted, TakeOver};
 
 use super::counters::{Counters, METRICS};
 use super::directory::{Consequence, Directory, Limits, StreamKey};
@@ -21,78 +25,6 @@ const ANSWER_MAX: Duration = Duration::from_secs(8);
 
 /// How often the directory looks for streams whose viewers waited long enough.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
-
-/// Under which right a stream that has a publisher is taken over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TakeOver {
-    /// The space has a key, and it was presented.
-    Always,
-    /// An open space; SHA-256 of the bearer. The same bearer takes over; another one only what is silent.
-    SameOwner([u8; 32]),
-    /// An open space and no bearer: only a publisher that has not sent for two seconds.
-    OnlyIfSilent,
-}
-
-/// A session that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accepted {
-    /// Names the session's HTTP resource; cannot be guessed.
-    pub resource: Uuid,
-    /// The SDP answer, or for [`Handle::offer`] the offer.
-    pub sdp: String,
-    /// The ICE session's entity tag, without quotes.
-    pub etag: String,
-}
-
-/// What an ICE restart gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restarted {
-    /// Our new user fragment.
-    pub ufrag: String,
-    /// Our new password.
-    pub pwd: String,
-    /// Our candidates, `candidate:...`.
-    pub candidates: Vec<String>,
-    /// The new entity tag, without quotes.
-    pub etag: String,
-}
-
-/// Why something was refused. Nothing is left behind by it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Nobody publishes this stream now.
-    #[error("nothing is live here yet; try again in a few seconds")]
-    NothingLive,
-    /// Somebody else publishes it.
-    #[error("somebody else is live here; stop that one first, or choose another stream name")]
-    Taken,
-    /// No media section can be used.
-    #[error("no media section can be accepted: {0}")]
-    NotAcceptable(String),
-    /// The body is not the SDP it should be.
-    #[error("the SDP cannot be parsed: {0}")]
-    Malformed(String),
-    /// There is no such session, or it ended.
-    #[error("there is no such session, or it has ended")]
-    UnknownResource,
-    /// A limit is reached.
-    #[error("the venue is full: {0}")]
-    Full(&'static str),
-    /// The server is shutting down.
-    #[error("the venue is closing")]
-    Stopping,
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Malformed(why) => Self::Malformed(why),
-            Refusal::NotAcceptable(why) => Self::NotAcceptable(why),
-            Refusal::UnknownPeer => Self::UnknownResource,
-            Refusal::Full(what) => Self::Full(what),
-        }
-    }
-}
 
 struct Shared {
     links: Vec<Link>,
@@ -167,179 +99,6 @@ impl Handle {
 
     fn is_stopping(&self) -> bool {
         self.0.is_stopping.load(Ordering::Relaxed)
-    }
-
-    /// A WHIP session.
-    ///
-    /// # Errors
-    /// `Taken`, `Malformed`, `NotAcceptable`, `Full` or `Stopping`.
-    pub async fn publish(
-        &self,
-        key: StreamKey,
-        offer: String,
-        right: TakeOver,
-    ) -> Result<Accepted, Refused> {
-        let reserved = self.reserve(&key, &right)?;
-        let (peer, stream, worker) = (reserved.peer, reserved.stream, reserved.worker);
-        let result = self
-            .ask(worker, |request| Command::Accept {
-                request,
-                peer,
-                stream,
-                role: Role::Publisher,
-                offer,
-                tracks: Vec::new(),
-                origin: None,
-            })
-            .await;
-        match result {
-            Ok(Reply::Sdp(sdp)) => Ok(self.accepted(&key, Role::Publisher, peer, worker, sdp)),
-            Ok(_) => Err(Refused::UnknownResource),
-            Err(refused) => {
-                self.0.directory.give_back(&key, peer);
-                Err(refused)
-            }
-        }
-    }
-
-    /// A WHEP session.
-    ///
-    /// # Errors
-    /// `NothingLive`, `Malformed`, `NotAcceptable`, `Full` or `Stopping`.
-    pub async fn view(&self, key: &StreamKey, offer: String) -> Result<Accepted, Refused> {
-        let (peer, stream, worker, origin, tracks) = self.seat_viewer(key)?;
-        let command = |request| Command::Accept {
-            request,
-            peer,
-            stream,
-            role: Role::Viewer,
-            offer,
-            tracks,
-            origin: Some(origin),
-        };
-        match self.ask(worker, command).await? {
-            Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, peer, worker, sdp)),
-            _ => Err(Refused::UnknownResource),
-        }
-    }
-
-    /// A WHEP counter-offer: a session that waits for its [`Self::answer`] for 30 s.
-    ///
-    /// # Errors
-    /// `NothingLive`, `Full` or `Stopping`.
-    pub async fn offer(&self, key: &StreamKey) -> Result<Accepted, Refused> {
-        let (peer, stream, worker, origin, tracks) = self.seat_viewer(key)?;
-        let command = |request| Command::Offer {
-            request,
-            peer,
-            stream,
-            tracks,
-            origin: Some(origin),
-        };
-        match self.ask(worker, command).await? {
-            Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, peer, worker, sdp)),
-            _ => Err(Refused::UnknownResource),
-        }
-    }
-
-    /// The SDP answer to [`Self::offer`].
-    ///
-    /// # Errors
-    /// `UnknownResource`, `Malformed` or `NotAcceptable`; the last two end the session.
-    pub async fn answer(&self, resource: Uuid, answer: String) -> Result<(), Refused> {
-        let (peer, worker) = self.session(resource)?;
-        self.ask(worker, |request| Command::Answer {
-            request,
-            peer,
-            answer,
-        })
-        .await
-        .map(drop)
-    }
-
-    /// Trickled candidates, `candidate:...`; those of no use are ignored.
-    ///
-    /// # Errors
-    /// `UnknownResource`.
-    pub async fn add_candidates(
-        &self,
-        resource: Uuid,
-        candidates: Vec<String>,
-    ) -> Result<(), Refused> {
-        let (peer, worker) = self.session(resource)?;
-        self.ask(worker, |request| Command::AddCandidates {
-            request,
-            peer,
-            candidates,
-        })
-        .await
-        .map(drop)
-    }
-
-    /// An ICE restart by the client.
-    ///
-    /// # Errors
-    /// `UnknownResource` or `NotAcceptable`; the session goes on as it was.
-    pub async fn restart_ice(
-        &self,
-        resource: Uuid,
-        ufrag: String,
-        pwd: String,
-        candidates: Vec<String>,
-    ) -> Result<Restarted, Refused> {
-        let (peer, worker) = self.session(resource)?;
-        let command = |request| Command::RestartIce {
-            request,
-            peer,
-            ufrag,
-            pwd,
-            candidates,
-        };
-        match self.ask(worker, command).await? {
-            Reply::Restarted {
-                ufrag,
-                pwd,
-                candidates,
-            } => Ok(Restarted {
-                ufrag,
-                pwd,
-                candidates,
-                etag: self
-                    .0
-                    .directory
-                    .renew_etag(resource)
-                    .ok_or(Refused::UnknownResource)?,
-            }),
-            _ => Err(Refused::UnknownResource),
-        }
-    }
-
-    /// Ends a session.
-    ///
-    /// # Errors
-    /// `UnknownResource`.
-    #[expect(
-        clippy::unused_async,
-        reason = "one of a family, and free to wait some day"
-    )]
-    pub async fn close(&self, resource: Uuid) -> Result<(), Refused> {
-        let directory = &self.0.directory;
-        let record = directory
-            .session(resource)
-            .ok_or(Refused::UnknownResource)?;
-        let (peer, worker) = (record.peer, record.worker);
-        directory.apply(Event::Closed {
-            peer,
-            reason: sfu::CloseReason::Asked,
-        });
-        self.tell(worker, Command::Close { peer });
-        // The stream is free before the thread says so: whoever ended a session may begin the next one at once.
-        if let Some(stream) = directory.published_by(&record.key, peer)
-            && let Some(consequence) = directory.apply(Event::Ended { stream, peer })
-        {
-            self.carry_out(&consequence);
-        }
-        Ok(())
     }
 
     /// Takes a free stream for a source without WebRTC.
@@ -418,41 +177,6 @@ impl Handle {
             return Err(Refused::Stopping);
         }
         self.0.directory.reserve(key, right, &self.loads())
-    }
-
-    fn seat_viewer(
-        &self,
-        key: &StreamKey,
-    ) -> Result<(PeerId, StreamId, WorkerId, WorkerId, Vec<sfu::TrackInfo>), Refused> {
-        if self.is_stopping() {
-            return Err(Refused::Stopping);
-        }
-        self.0.directory.seat_viewer(key, &self.loads())
-    }
-
-    fn accepted(
-        &self,
-        key: &StreamKey,
-        role: Role,
-        peer: PeerId,
-        worker: WorkerId,
-        sdp: String,
-    ) -> Accepted {
-        let (resource, etag) = self.0.directory.enter(key, role, peer, worker);
-        tracing::info!(space = %key.space, stream = %key.stream, %peer, ?role, "accepted");
-        Accepted {
-            resource,
-            sdp,
-            etag,
-        }
-    }
-
-    fn session(&self, resource: Uuid) -> Result<(PeerId, WorkerId), Refused> {
-        self.0
-            .directory
-            .session(resource)
-            .map(|session| (session.peer, session.worker))
-            .ok_or(Refused::UnknownResource)
     }
 
     /// Sessions per worker.

@@ -1,0 +1,14 @@
+//! One space's conference: who is there, what each one publishes and watches, and every message between clients and server.
+//!
+//! A [`Conference`] is told what happens ([`Input`]) and says what to do ([`Output`]). It forwards no packet, reads no SDP, checks no
+//! token and knows no socket: media is ordered from elsewhere ([`Order`], [`News`]), and so are tokens.
+
+mod conference;
+mod io;
+pub mod protocol;
+
+pub use conference::Conference;
+pub use io::{
+    Config, ConnectionId, Denied, FeedId, Grant, IceServer, Input, News, Order, Output,
+    ParticipantRole, Priority, Quality, Refusal, SessionId, SlotNews, SlotState, Want,
+};

@@ -1,0 +1,181 @@
+//! Who publishes what: reserving, giving back, going live, ending.
+
+use std::time::Instant;
+
+use sfu::{PeerId, StreamId, TrackInfo};
+
+use super::{
+    Consequence, Directory, LINGER, Publication, Reserved, StreamEntry, StreamKey, least_loaded,
+};
+use crate::clock;
+use crate::media::handle::{Refused, TakeOver};
+
+impl Directory {
+    /// Takes the stream for a new publisher, if `right` allows.
+    pub(in crate::media) fn reserve(
+        &self,
+        key: &StreamKey,
+        right: &TakeOver,
+        loads: &[usize],
+    ) -> Result<Reserved, Refused> {
+        let mut inner = self.lock();
+        if !inner.streams.contains_key(key) && inner.streams.len() >= self.limits.streams_max {
+            return Err(Refused::Full("there are as many streams as there may be"));
+        }
+        // A take-over needs no further place.
+        let is_new = inner
+            .streams
+            .get(key)
+            .is_none_or(|entry| entry.publication.is_none());
+        if is_new && inner.publishers() >= self.limits.publishers_max {
+            return Err(Refused::Full(
+                "there are as many publishers as there may be",
+            ));
+        }
+        let peer = PeerId(inner.fresh());
+        let stream = inner.stream_id(key);
+        let entry = inner.streams.get_mut(key).expect("made by stream_id");
+        let worker = match &entry.publication {
+            Some(current) if !current.may_be_taken(right) => return Err(Refused::Taken),
+            Some(current) => current.worker,
+            None => least_loaded(loads, None),
+        };
+        let owner = match right {
+            TakeOver::SameOwner(owner) => Some(*owner),
+            TakeOver::Always | TakeOver::OnlyIfSilent => None,
+        };
+        entry.displaced = entry.publication.replace(Publication {
+            peer,
+            worker,
+            owner,
+            since: None,
+            tracks: Vec::new(),
+            is_silent: false,
+        });
+        Ok(Reserved {
+            peer,
+            stream,
+            worker,
+        })
+    }
+
+    /// Gives a reserved stream back: its publisher was refused. Whoever had it, and is still there, has it again.
+    pub(in crate::media) fn give_back(&self, key: &StreamKey, peer: PeerId) {
+        let mut inner = self.lock();
+        if let Some(entry) = inner.streams.get_mut(key)
+            && entry
+                .publication
+                .as_ref()
+                .is_some_and(|current| current.peer == peer)
+        {
+            entry.publication = entry.displaced.take();
+        }
+        inner.collect(key);
+    }
+
+    /// Whether `peer` is still the publisher of its stream.
+    pub(in crate::media) fn is_publisher(&self, key: &StreamKey, peer: PeerId) -> bool {
+        self.lock()
+            .streams
+            .get(key)
+            .and_then(|entry| entry.publication.as_ref())
+            .is_some_and(|publication| publication.peer == peer)
+    }
+
+    /// The stream that `peer` publishes under `key`, while it does.
+    pub(in crate::media) fn published_by(&self, key: &StreamKey, peer: PeerId) -> Option<StreamId> {
+        let inner = self.lock();
+        let entry = inner.streams.get(key)?;
+        let publication = entry.publication.as_ref()?;
+        (publication.peer == peer).then_some(entry.id)
+    }
+
+    pub(super) fn with_publication<R>(
+        &self,
+        stream: StreamId,
+        peer: PeerId,
+        f: impl FnOnce(&mut Publication) -> R,
+    ) -> Option<(StreamKey, R)> {
+        let mut inner = self.lock();
+        let key = inner.keys.get(&stream)?.clone();
+        let entry = inner.streams.get_mut(&key)?;
+        let publication = entry
+            .publication
+            .as_mut()
+            .filter(|publication| publication.peer == peer)?;
+        let result = f(publication);
+        entry.idle_since = None;
+        Some((key, result))
+    }
+
+    pub(super) fn on_live(
+        &self,
+        stream: StreamId,
+        peer: PeerId,
+        tracks: Vec<TrackInfo>,
+    ) -> Option<Consequence> {
+        let (key, (worker, is_first)) = self.with_publication(stream, peer, |publication| {
+            publication.tracks = tracks;
+            let is_first = publication.since.is_none();
+            publication.since.get_or_insert_with(clock::wall);
+            (publication.worker, is_first)
+        })?;
+        if is_first {
+            tracing::info!(space = %key.space, stream = %key.stream, %peer, "live");
+        }
+        self.changed(&key.space);
+        Some(Consequence::Origin(stream, Some(worker)))
+    }
+
+    pub(super) fn on_ended(&self, stream: StreamId, peer: PeerId) -> Option<Consequence> {
+        let mut inner = self.lock();
+        let key = inner.keys.get(&stream)?.clone();
+        let entry = inner.streams.get_mut(&key)?;
+        entry.displaced.take_if(|displaced| displaced.peer == peer);
+        entry
+            .publication
+            .as_ref()
+            .filter(|publication| publication.peer == peer)?;
+        entry.publication = None;
+        entry.idle_since = Some(clock::now());
+        inner.collect(&key);
+        drop(inner);
+        tracing::info!(space = %key.space, stream = %key.stream, %peer, "ended");
+        self.changed(&key.space);
+        Some(Consequence::Origin(stream, None))
+    }
+
+    /// Streams whose viewers waited long enough.
+    pub(in crate::media) fn expire(&self, now: Instant) -> Vec<Consequence> {
+        let mut inner = self.lock();
+        let mut forgotten = Vec::new();
+        for entry in inner.streams.values_mut() {
+            let is_over = entry
+                .idle_since
+                .is_some_and(|since| now.saturating_duration_since(since) > LINGER);
+            if entry.publication.is_none() && is_over {
+                entry.idle_since = Some(now);
+                forgotten.push(Consequence::Forget(entry.id));
+            }
+        }
+        forgotten
+    }
+}
+
+impl Publication {
+    fn may_be_taken(&self, right: &TakeOver) -> bool {
+        match right {
+            TakeOver::Always => true,
+            TakeOver::SameOwner(owner) => self.owner.as_ref() == Some(owner) || self.is_silent,
+            TakeOver::OnlyIfSilent => self.is_silent,
+        }
+    }
+}
+
+impl StreamEntry {
+    pub(super) fn live(&self) -> Option<&Publication> {
+        self.publication
+            .as_ref()
+            .filter(|publication| publication.since.is_some())
+    }
+}

@@ -1,0 +1,217 @@
+//! WHIP and WHEP sessions: one stream each, behind one HTTP resource.
+
+use sfu::{Command, Event, PeerId, Reply, Role, StreamId, WorkerId};
+use uuid::Uuid;
+
+use super::{Accepted, Handle, Refused, Restarted, TakeOver};
+use crate::media::directory::StreamKey;
+
+impl Handle {
+    /// A WHIP session.
+    ///
+    /// # Errors
+    /// `Taken`, `Malformed`, `NotAcceptable`, `Full` or `Stopping`.
+    pub async fn publish(
+        &self,
+        key: StreamKey,
+        offer: String,
+        right: TakeOver,
+    ) -> Result<Accepted, Refused> {
+        let reserved = self.reserve(&key, &right)?;
+        let (peer, stream, worker) = (reserved.peer, reserved.stream, reserved.worker);
+        let result = self
+            .ask(worker, |request| Command::Accept {
+                request,
+                peer,
+                stream,
+                role: Role::Publisher,
+                offer,
+                tracks: Vec::new(),
+                origin: None,
+            })
+            .await;
+        match result {
+            Ok(Reply::Sdp(sdp)) => Ok(self.accepted(&key, Role::Publisher, peer, worker, sdp)),
+            Ok(_) => Err(Refused::UnknownResource),
+            Err(refused) => {
+                self.0.directory.give_back(&key, peer);
+                Err(refused)
+            }
+        }
+    }
+
+    /// A WHEP session.
+    ///
+    /// # Errors
+    /// `NothingLive`, `Malformed`, `NotAcceptable`, `Full` or `Stopping`.
+    pub async fn view(&self, key: &StreamKey, offer: String) -> Result<Accepted, Refused> {
+        let (peer, stream, worker, origin, tracks) = self.seat_viewer(key)?;
+        let command = |request| Command::Accept {
+            request,
+            peer,
+            stream,
+            role: Role::Viewer,
+            offer,
+            tracks,
+            origin: Some(origin),
+        };
+        match self.ask(worker, command).await? {
+            Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, peer, worker, sdp)),
+            _ => Err(Refused::UnknownResource),
+        }
+    }
+
+    /// A WHEP counter-offer: a session that waits for its [`Self::answer`] for 30 s.
+    ///
+    /// # Errors
+    /// `NothingLive`, `Full` or `Stopping`.
+    pub async fn offer(&self, key: &StreamKey) -> Result<Accepted, Refused> {
+        let (peer, stream, worker, origin, tracks) = self.seat_viewer(key)?;
+        let command = |request| Command::Offer {
+            request,
+            peer,
+            stream,
+            tracks,
+            origin: Some(origin),
+        };
+        match self.ask(worker, command).await? {
+            Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, peer, worker, sdp)),
+            _ => Err(Refused::UnknownResource),
+        }
+    }
+
+    /// The SDP answer to [`Self::offer`].
+    ///
+    /// # Errors
+    /// `UnknownResource`, `Malformed` or `NotAcceptable`; the last two end the session.
+    pub async fn answer(&self, resource: Uuid, answer: String) -> Result<(), Refused> {
+        let (peer, worker) = self.session(resource)?;
+        self.ask(worker, |request| Command::Answer {
+            request,
+            peer,
+            answer,
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Trickled candidates, `candidate:...`; those of no use are ignored.
+    ///
+    /// # Errors
+    /// `UnknownResource`.
+    pub async fn add_candidates(
+        &self,
+        resource: Uuid,
+        candidates: Vec<String>,
+    ) -> Result<(), Refused> {
+        let (peer, worker) = self.session(resource)?;
+        self.ask(worker, |request| Command::AddCandidates {
+            request,
+            peer,
+            candidates,
+        })
+        .await
+        .map(drop)
+    }
+
+    /// An ICE restart by the client.
+    ///
+    /// # Errors
+    /// `UnknownResource` or `NotAcceptable`; the session goes on as it was.
+    pub async fn restart_ice(
+        &self,
+        resource: Uuid,
+        ufrag: String,
+        pwd: String,
+        candidates: Vec<String>,
+    ) -> Result<Restarted, Refused> {
+        let (peer, worker) = self.session(resource)?;
+        let command = |request| Command::RestartIce {
+            request,
+            peer,
+            ufrag,
+            pwd,
+            candidates,
+        };
+        match self.ask(worker, command).await? {
+            Reply::Restarted {
+                ufrag,
+                pwd,
+                candidates,
+            } => Ok(Restarted {
+                ufrag,
+                pwd,
+                candidates,
+                etag: self
+                    .0
+                    .directory
+                    .renew_etag(resource)
+                    .ok_or(Refused::UnknownResource)?,
+            }),
+            _ => Err(Refused::UnknownResource),
+        }
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// `UnknownResource`.
+    #[expect(
+        clippy::unused_async,
+        reason = "one of a family, and free to wait some day"
+    )]
+    pub async fn close(&self, resource: Uuid) -> Result<(), Refused> {
+        let directory = &self.0.directory;
+        let record = directory
+            .session(resource)
+            .ok_or(Refused::UnknownResource)?;
+        let (peer, worker) = (record.peer, record.worker);
+        directory.apply(Event::Closed {
+            peer,
+            reason: sfu::CloseReason::Asked,
+        });
+        self.tell(worker, Command::Close { peer });
+        // The stream is free before the thread says so: whoever ended a session may begin the next one at once.
+        if let Some(stream) = directory.published_by(&record.key, peer)
+            && let Some(consequence) = directory.apply(Event::Ended { stream, peer })
+        {
+            self.carry_out(&consequence);
+        }
+        Ok(())
+    }
+
+    fn seat_viewer(
+        &self,
+        key: &StreamKey,
+    ) -> Result<(PeerId, StreamId, WorkerId, WorkerId, Vec<sfu::TrackInfo>), Refused> {
+        if self.is_stopping() {
+            return Err(Refused::Stopping);
+        }
+        self.0.directory.seat_viewer(key, &self.loads())
+    }
+
+    fn accepted(
+        &self,
+        key: &StreamKey,
+        role: Role,
+        peer: PeerId,
+        worker: WorkerId,
+        sdp: String,
+    ) -> Accepted {
+        let (resource, etag) = self.0.directory.enter(key, role, peer, worker);
+        tracing::info!(space = %key.space, stream = %key.stream, %peer, ?role, "accepted");
+        Accepted {
+            resource,
+            sdp,
+            etag,
+        }
+    }
+
+    fn session(&self, resource: Uuid) -> Result<(PeerId, WorkerId), Refused> {
+        self.0
+            .directory
+            .session(resource)
+            .map(|session| (session.peer, session.worker))
+            .ok_or(Refused::UnknownResource)
+    }
+}

@@ -1,0 +1,39 @@
+//! What a participant gets for what it presents.
+
+use signaling::conference::{Denied, Grant, ParticipantRole};
+
+use super::Tokens;
+use crate::auth::{Access, Keys};
+
+/// What `token` gives in `space`: a token of the venue its role, a key of the space the role of a performer, and nothing
+/// at all that of a participant if the space has no key. An empty text counts as nothing.
+///
+/// # Errors
+/// [`Denied::Missing`] when the space has a key and nothing was presented; otherwise as [`Tokens::verify`].
+pub fn grant(
+    tokens: &Tokens,
+    keys: &Keys,
+    space: &str,
+    token: Option<&str>,
+) -> Result<Grant, Denied> {
+    let of_role = |role| Grant {
+        role,
+        name: None,
+        subject: None,
+    };
+    let Some(token) = token.filter(|token| !token.is_empty()) else {
+        return match keys.is_locked(space) {
+            true => Err(Denied::Missing),
+            false => Ok(of_role(ParticipantRole::Participant)),
+        };
+    };
+    if keys.check(space, Some(token)) == Access::Granted {
+        return Ok(of_role(ParticipantRole::Performer));
+    }
+    let claims = tokens.verify(space, token)?;
+    Ok(Grant {
+        role: claims.role,
+        name: claims.name,
+        subject: claims.subject,
+    })
+}
