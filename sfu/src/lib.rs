@@ -7,7 +7,6 @@
 //! Packet path budget: one SRTP open per packet received; per viewer one header rewrite, one SRTP seal and one buffer.
 //! The payload is shared by all viewers, the recent group of pictures and the relays to other workers.
 
-mod allocate;
 mod api;
 mod codec;
 mod conference;
@@ -17,11 +16,11 @@ mod forward;
 pub mod fuzzing;
 mod id;
 mod packet;
-mod quality;
 mod peer;
 mod relay;
 mod rtc;
 mod seat;
+mod share;
 mod speaker;
 mod stream;
 mod worker;

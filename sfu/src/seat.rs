@@ -1,9 +1,8 @@
 //! A participant's place in its conference: what it wants to see, what it does not want to hear, what it was told.
 
-use crate::allocate::{Allocator, Rung};
 use crate::conference::{Quality, Slot, Want};
 use crate::id::StreamId;
-use crate::quality::QualityMeter;
+use crate::share::{Allocator, Rung};
 
 /// One participant's wishes, and the state of serving them.
 #[derive(Default)]
@@ -21,7 +20,6 @@ pub(crate) struct Seat {
     pub(crate) asked: (usize, usize),
     pub(crate) is_unreachable: bool,
     pub(crate) allocator: Allocator,
-    pub(crate) meter: QualityMeter,
     pub(crate) quality: Option<Quality>,
     /// What the pictures would take in full, what they may take, and what they were given, in bits per second.
     pub(crate) desired_bps: u64,

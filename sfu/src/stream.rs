@@ -5,13 +5,13 @@ mod clock_map;
 use std::time::{Duration, Instant};
 
 use self::clock_map::ClockMap;
-use crate::allocate::ladder::LayerRate;
 use crate::api::{Codec, CodecKind, TrackInfo};
 use crate::forward::{GopCache, KeyframeRequests, LayerView, RateMeter};
 use crate::id::{PeerId, StreamId, WorkerId};
 use crate::packet::MediaPacket;
 use crate::peer::LegRef;
 use crate::rtc::{Mid, Rid};
+use crate::share::LayerRate;
 
 /// Tracks of one publication: one of sound, one of pictures, and room for a second camera angle.
 pub(crate) const TRACKS_MAX: usize = 4;
@@ -195,24 +195,10 @@ impl Track {
             if at > 0 && !layer.is_available(now) {
                 continue;
             }
-            let active = layer.rate.is_active(now);
-            let before = rates.len();
-            rates.extend(layer.rate.by_layer().map(|(spatial, temporal, bps)| LayerRate {
+            rates.push(LayerRate {
                 layer: at,
-                spatial,
-                temporal,
-                bps,
-                active,
-            }));
-            if rates.len() == before {
-                rates.push(LayerRate {
-                    layer: at,
-                    spatial: u8::MAX,
-                    temporal: u8::MAX,
-                    bps: layer.rate.bps(),
-                    active,
-                });
-            }
+                bps: layer.rate.bps(),
+            });
         }
         rates
     }

@@ -21,6 +21,9 @@ pub(super) const RESEND_AGE_MAX: Duration = Duration::from_secs(3);
 /// loss of retransmissions, stay below it.
 pub(super) const RESEND_SHARE_MAX: f32 = 0.4;
 
+/// How often a participant's connection is judged.
+pub(super) const STATS_INTERVAL: Duration = Duration::from_secs(2);
+
 /// The server's DTLS identity. One is enough for a process; making one takes a fraction of a millisecond.
 #[derive(Debug, Clone)]
 pub struct Certificate(pub(super) DtlsCert);
@@ -86,6 +89,7 @@ pub(super) fn build(
     certificate: &Certificate,
     credentials: IceCreds,
     estimate_bps: Option<u64>,
+    stats_interval: Option<Duration>,
 ) -> Rtc {
     let mut config = RtcConfig::new()
         .set_crypto_provider(provider())
@@ -95,6 +99,7 @@ pub(super) fn build(
         .set_rtp_mode(true)
         .set_send_buffer_video(RESEND_PACKETS_MAX)
         .set_send_buffer_audio(1)
+        .set_stats_interval(stats_interval)
         .enable_bwe(estimate_bps.map(Bitrate::from));
     *config.codec_config() = codecs();
     config.build(now)

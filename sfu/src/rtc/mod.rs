@@ -105,7 +105,14 @@ impl RtcPeer {
         estimate_bps: Option<u64>,
         is_one_stream: bool,
     ) -> Self {
-        let mut rtc = config::build(now, certificate, IceCreds::new(), estimate_bps);
+        let stats_interval = (!is_one_stream).then_some(config::STATS_INTERVAL);
+        let mut rtc = config::build(
+            now,
+            certificate,
+            IceCreds::new(),
+            estimate_bps,
+            stats_interval,
+        );
         let mut kept = Vec::with_capacity(candidates.len());
         for &(transport, address) in candidates {
             let built = match transport {

@@ -103,7 +103,7 @@ impl Worker {
                     timestamp,
                 } => self.on_sender_report(now, slot, (mid, rid), ntp_us, timestamp),
                 PeerOutput::Closed => end = end.or(Some(CloseReason::Remote)),
-                PeerOutput::Stats(stats) => self.on_stats(now, slot, stats),
+                PeerOutput::Stats(stats) => self.on_stats(slot, stats),
                 // Before the connection checks may stop and begin again, until the time is up. A participant's network may
                 // change; it has the same time.
                 PeerOutput::Disconnected => {

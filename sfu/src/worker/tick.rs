@@ -261,10 +261,7 @@ impl Worker {
             .forwarder
             .current_layer()
             .map(|current| leg.forwarder.wanted_layer().unwrap_or(current));
-        if let Some(layer) = leg
-            .selector
-            .choose(now, &views, current, peer.estimate_bps)
-        {
+        if let Some(layer) = leg.selector.choose(now, &views, current, peer.estimate_bps) {
             leg.forwarder.choose_layer(layer);
             if let Some(wanted) = leg.forwarder.wanted_layer() {
                 track.layers[wanted].requests.want();

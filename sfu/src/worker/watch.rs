@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::command::ESTIMATE_START_BPS;
-use crate::allocate::{Request, ladder};
 use crate::api::{Event, Output, Role};
 use crate::conference::{Slot, SlotState, VIDEO_SLOTS_MAX, Want};
 use crate::peer::{Leg, LegRef, Peer};
 use crate::relay::Relay;
+use crate::share::{Request, build};
 use crate::stream::{Feed, LAYERS_MAX, Stream, Track};
 
 /// A slot that changes hands is silent this long, so that nobody is shown under another's name: the map travels another
@@ -172,7 +172,7 @@ impl Worker {
             };
             let layer_max = leg.want.map_or(0, |want| want.layer_max);
             let from = seat.rungs.len();
-            ladder::build(&track.layer_rates(now, layer_max), &mut seat.rungs);
+            build(&track.layer_rates(now, layer_max), &mut seat.rungs);
             asked.push((at, from..seat.rungs.len()));
         }
         let requests: Vec<Request<'_>> = asked
@@ -211,7 +211,6 @@ impl Worker {
             }
             let Some(rung) = rung else { continue };
             leg.forwarder.choose_layer(usize::from(rung.layer));
-            leg.forwarder.limit(rung.spatial, rung.temporal);
             if leg.forwarder.wanted_layer().is_some() {
                 started.push(at);
             }
@@ -224,7 +223,13 @@ impl Worker {
         }
         peer.seat = Some(seat);
         for at in started {
-            self.want_layer(now, LegRef { peer: slot, leg: at });
+            self.want_layer(
+                now,
+                LegRef {
+                    peer: slot,
+                    leg: at,
+                },
+            );
         }
     }
 
@@ -352,8 +357,8 @@ impl Worker {
         let peer = publication.publisher;
         if let Some(track) = publication.video_mut() {
             for (at, layer) in track.layers.iter_mut().enumerate() {
-                let resumes = kept & (1 << at) != 0
-                    && before.is_some_and(|before| before & (1 << at) == 0);
+                let resumes =
+                    kept & (1 << at) != 0 && before.is_some_and(|before| before & (1 << at) == 0);
                 if resumes {
                     layer.requests.want();
                 }
