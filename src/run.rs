@@ -137,6 +137,7 @@ fn media_config(config: &Config) -> MediaConfig {
         loopback_only: false,
         publishers_max: config.limits.publishers_max,
         viewers_max: config.limits.viewers_max,
+        participants_max: config.limits.participants_max,
     }
 }
 

@@ -61,7 +61,7 @@ const fn gauge(
 }
 
 /// How many numbers a thread keeps. A literal: `METRICS.len()` in a type sends the optimising compiler in a circle.
-const METRICS_COUNT: usize = 28;
+const METRICS_COUNT: usize = 29;
 
 /// What the numbers of [`Counters::values`] are, in its order.
 pub const METRICS: [Metric; METRICS_COUNT] = [
@@ -73,6 +73,11 @@ pub const METRICS: [Metric; METRICS_COUNT] = [
     gauge(
         "peers",
         Some(("role", "viewer")),
+        "WebRTC sessions now, by role.",
+    ),
+    gauge(
+        "peers",
+        Some(("role", "participant")),
         "WebRTC sessions now, by role.",
     ),
     counter("datagrams_received", "Datagrams received, of any kind."),
@@ -200,6 +205,7 @@ impl Counters {
         let numbers = [
             worker.publishers,
             worker.viewers,
+            worker.participants,
             worker.datagrams_in,
             worker.bytes_in,
             worker.datagrams_out,

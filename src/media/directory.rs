@@ -1,5 +1,6 @@
 //! Who is live where, and which sessions exist. Far from the packet path: threads tell it by events.
 
+mod rooms;
 mod sessions;
 mod streams;
 
@@ -11,6 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 use sfu::{Event, PeerId, Role, StreamId, TrackInfo, WorkerId};
 use tokio::sync::broadcast;
 use uuid::Uuid;
+
+pub(super) use rooms::FeedShape;
 
 /// How long viewers are kept after a publisher left, before they are told good-bye.
 pub(super) const LINGER: Duration = Duration::from_secs(60);
@@ -73,6 +76,8 @@ pub(super) struct Publication {
     since: Option<SystemTime>,
     tracks: Vec<TrackInfo>,
     is_silent: bool,
+    /// A participant's stream that was given a name.
+    is_feed: bool,
 }
 
 #[derive(Debug)]
@@ -94,6 +99,7 @@ struct Inner {
     resources: BTreeMap<PeerId, Uuid>,
     /// Peers that ended before their acceptance was entered: a take-over can be that quick.
     departed: VecDeque<PeerId>,
+    conferences: rooms::Rooms,
     next_id: u64,
 }
 
@@ -115,6 +121,8 @@ pub(super) struct Limits {
     /// Viewers, over all streams. Joins that are under way do not count: a storm can exceed it by as many as are
     /// being answered, and what each worker holds is bounded anyway.
     pub(super) viewers_max: usize,
+    /// Participants, over all conferences.
+    pub(super) participants_max: usize,
 }
 
 /// What must be told to the workers after an event.
@@ -122,6 +130,7 @@ pub(super) struct Limits {
 pub(super) enum Consequence {
     Origin(StreamId, Option<WorkerId>),
     Forget(StreamId),
+    Close(PeerId, WorkerId),
 }
 
 /// A reserved place for a new publisher.
@@ -205,34 +214,39 @@ impl Directory {
     }
 
     /// Takes note of what a worker said.
-    pub(super) fn apply(&self, event: Event) -> Option<Consequence> {
+    pub(super) fn apply(&self, event: Event) -> Vec<Consequence> {
+        self.post(&event);
         match event {
-            Event::Connected { .. } => None,
             Event::Closed { peer, reason } => {
                 tracing::debug!(%peer, ?reason, "session ended");
-                self.leave(peer);
-                None
+                self.unseat(peer).unwrap_or_else(|| {
+                    self.leave(peer);
+                    Vec::new()
+                })
             }
             Event::Live {
                 stream,
                 peer,
                 tracks,
-            } => self.on_live(stream, peer, tracks),
+            } => Vec::from_iter(self.on_live(stream, peer, tracks)),
             Event::Silent {
                 stream,
                 peer,
                 silent,
             } => {
+                self.feed_is_silent(stream, silent);
                 self.with_publication(stream, peer, |publication| publication.is_silent = silent);
-                None
+                Vec::new()
             }
-            Event::Ended { stream, peer } => self.on_ended(stream, peer),
-            Event::Slots { .. }
+            Event::Ended { stream, .. } if self.is_feed(stream) => self.end_feed(stream),
+            Event::Ended { stream, peer } => Vec::from_iter(self.on_ended(stream, peer)),
+            Event::Connected { .. }
+            | Event::Slots { .. }
             | Event::SlotsWanted { .. }
             | Event::Speakers { .. }
             | Event::Layers { .. }
             | Event::Quality { .. }
-            | Event::Reachable { .. } => None,
+            | Event::Reachable { .. } => Vec::new(),
         }
     }
 }

@@ -21,6 +21,7 @@ fn directory() -> Directory {
         streams_max: 8,
         publishers_max: 2,
         viewers_max: 2,
+        participants_max: 2,
     })
 }
 

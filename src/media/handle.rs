@@ -1,5 +1,6 @@
 //! The shell's way to the media threads.
 
+mod conference;
 mod outcome;
 mod sessions;
 
@@ -9,9 +10,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sfu::{Codec, Command, Event, PeerId, Reply, RequestId, StreamId, WorkerId};
+use sfu::{Codec, Command, Event, PeerId, Refusal, Reply, RequestId, StreamId, WorkerId};
 use tokio::sync::oneshot;
 
+pub use conference::{Feed, Wish};
 pub use outcome::{Accepted, Refused, Restarted, TakeOver};
 
 use super::counters::{Counters, METRICS};
@@ -129,7 +131,7 @@ impl Handle {
         for at in 0..self.0.links.len() {
             self.tell(worker_id(at), Command::Close { peer });
         }
-        if let Some(consequence) = self.0.directory.apply(Event::Ended { stream, peer }) {
+        for consequence in self.0.directory.apply(Event::Ended { stream, peer }) {
             self.carry_out(&consequence);
         }
     }
@@ -140,8 +142,12 @@ impl Handle {
         for (peer, worker) in self.0.directory.sessions() {
             self.tell(worker, Command::Close { peer });
         }
+        for (peer, _) in self.0.directory.participants() {
+            self.close_peer(peer);
+        }
         let waited = tokio::time::timeout(deadline, async {
-            while !self.0.directory.sessions().is_empty() {
+            let directory = &self.0.directory;
+            while !directory.sessions().is_empty() || !directory.participants().is_empty() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
@@ -181,15 +187,14 @@ impl Handle {
 
     /// Sessions per worker.
     fn loads(&self) -> Vec<usize> {
-        let publishers = index_of("peers", "publisher");
-        let viewers = index_of("peers", "viewer");
+        let roles = ["publisher", "viewer", "participant"].map(|role| index_of("peers", role));
         self.0
             .counters
             .iter()
             .zip(&self.0.under_way)
             .map(|(counters, under_way)| {
                 let values = counters.values();
-                let sessions = usize::try_from(values[publishers] + values[viewers]);
+                let sessions = usize::try_from(roles.iter().map(|at| values[*at]).sum::<u64>());
                 sessions
                     .unwrap_or(usize::MAX)
                     .saturating_add(under_way.load(Ordering::Relaxed))
@@ -202,37 +207,49 @@ impl Handle {
         worker: WorkerId,
         command: impl FnOnce(RequestId) -> Command,
     ) -> Result<Reply, Refused> {
+        self.begin(worker, command)?.reply().await
+    }
+
+    /// Puts a question into a worker's queue.
+    fn begin(
+        &self,
+        worker: WorkerId,
+        command: impl FnOnce(RequestId) -> Command,
+    ) -> Result<Waiting, Refused> {
         let request = RequestId(self.0.next_request.fetch_add(1, Ordering::Relaxed));
         let (answer, answered) = oneshot::channel();
-        let _under_way = UnderWay::enter(&self.0.under_way[usize::from(worker.0)]);
+        let under_way = UnderWay::enter(self, worker);
         let message = Message::Command(command(request), Some((request, answer)));
-        self.0.links[usize::from(worker.0)]
-            .send(message)
-            .map_err(|busy| match busy {
-                Busy::Full => Refused::Full("its media thread has too much to do"),
-                Busy::Gone => Refused::Stopping,
-            })?;
-        match tokio::time::timeout(ANSWER_MAX, answered).await {
-            Ok(Ok(result)) => result.map_err(Refused::from),
-            Ok(Err(_)) => Err(Refused::Stopping),
-            Err(_) => Err(Refused::Full("its media thread did not answer in time")),
-        }
+        self.send(worker, message)?;
+        Ok(Waiting {
+            answered,
+            _under_way: under_way,
+        })
+    }
+
+    fn send(&self, worker: WorkerId, message: Message) -> Result<(), Refused> {
+        let sent = self.0.links[usize::from(worker.0)].send(message);
+        sent.map_err(|busy| match busy {
+            Busy::Full => Refused::Full("its media thread has too much to do"),
+            Busy::Gone => Refused::Stopping,
+        })
     }
 
     fn tell(&self, worker: WorkerId, command: Command) {
-        if self.0.links[usize::from(worker.0)]
-            .send(Message::Command(command, None))
-            .is_err()
-        {
+        if self.send(worker, Message::Command(command, None)).is_err() {
             tracing::warn!(%worker, "a media thread takes no more commands");
         }
     }
 
     fn carry_out(&self, consequence: &Consequence) {
+        if let Consequence::Close(peer, worker) = *consequence {
+            return self.tell(worker, Command::Close { peer });
+        }
         for at in 0..self.0.links.len() {
             let command = match *consequence {
                 Consequence::Origin(stream, origin) => Command::SetOrigin { stream, origin },
                 Consequence::Forget(stream) => Command::Forget { stream },
+                Consequence::Close(..) => return,
             };
             self.tell(worker_id(at), command);
         }
@@ -242,7 +259,7 @@ impl Handle {
         loop {
             match events.recv_timeout(EXPIRE_EVERY) {
                 Ok(event) => {
-                    if let Some(consequence) = self.0.directory.apply(event) {
+                    for consequence in self.0.directory.apply(event) {
                         self.carry_out(&consequence);
                     }
                 }
@@ -257,19 +274,35 @@ impl Handle {
     }
 }
 
-/// Counts a question to a worker while it is open, also when the asking task is dropped.
-struct UnderWay<'a>(&'a AtomicUsize);
+/// A question that is on its way to a worker.
+struct Waiting {
+    answered: oneshot::Receiver<Result<Reply, Refusal>>,
+    _under_way: UnderWay,
+}
 
-impl<'a> UnderWay<'a> {
-    fn enter(counter: &'a AtomicUsize) -> Self {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Self(counter)
+impl Waiting {
+    async fn reply(self) -> Result<Reply, Refused> {
+        match tokio::time::timeout(ANSWER_MAX, self.answered).await {
+            Ok(Ok(result)) => result.map_err(Refused::from),
+            Ok(Err(_)) => Err(Refused::Stopping),
+            Err(_) => Err(Refused::Full("its media thread did not answer in time")),
+        }
     }
 }
 
-impl Drop for UnderWay<'_> {
+/// Counts a question to a worker while it is open, also when the asking task is dropped.
+struct UnderWay(Handle, WorkerId);
+
+impl UnderWay {
+    fn enter(handle: &Handle, worker: WorkerId) -> Self {
+        handle.0.under_way[usize::from(worker.0)].fetch_add(1, Ordering::Relaxed);
+        Self(handle.clone(), worker)
+    }
+}
+
+impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.under_way[usize::from(self.1.0)].fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -8,6 +8,7 @@ mod directory;
 #[cfg(test)]
 mod directory_tests;
 mod handle;
+mod mailbox;
 mod mesh;
 pub mod net;
 mod source;
@@ -17,7 +18,8 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use counters::{Counters, LATENCY_BOUNDS_US, METRICS, Metric, MetricKind};
 pub use directory::{Directory, SessionRecord, StreamKey, StreamSummary};
-pub use handle::{Accepted, Handle, Refused, Restarted, TakeOver};
+pub use handle::{Accepted, Feed, Handle, Refused, Restarted, TakeOver, Wish};
+pub use mailbox::Mailbox;
 pub use source::{Source, SourceClosed};
 
 use sfu::{Certificate, Transport, WorkerConfig, WorkerId};
@@ -43,6 +45,8 @@ pub struct MediaConfig {
     pub publishers_max: usize,
     /// Viewers at once, over all streams.
     pub viewers_max: usize,
+    /// Participants at once, over all conferences.
+    pub participants_max: usize,
 }
 
 /// Why the media side did not start.
@@ -80,7 +84,9 @@ pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
         sockets.push(net::bind(port, config.loopback_only)?);
     }
     let certificate = Certificate::generate();
-    let peers_max = (config.publishers_max + config.viewers_max).div_ceil(config.threads);
+    // Participants of one conference gather on one thread: each may have all of them.
+    let peers_max = (config.publishers_max + config.viewers_max).div_ceil(config.threads)
+        + config.participants_max;
     let mut announced = Vec::new();
     let mut seats = Vec::with_capacity(config.threads);
     for (index, (udp, tcp)) in sockets.into_iter().enumerate() {
@@ -101,7 +107,7 @@ pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
                 candidates,
                 certificate: certificate.clone(),
                 peers_max,
-                streams_max: peers_max + 64,
+                streams_max: peers_max + sfu::PUBLICATIONS_MAX * config.participants_max + 64,
             },
             udp,
             tcp,
@@ -113,6 +119,7 @@ pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
         streams_max: STREAMS_MAX,
         publishers_max: config.publishers_max,
         viewers_max: config.viewers_max,
+        participants_max: config.participants_max,
     };
     Handle::start(links, events, announced, limits).map_err(MediaError::Thread)
 }

@@ -19,6 +19,7 @@ use crate::offers;
 /// Places on the stage and in the house of a test server.
 pub(crate) const PUBLISHERS_MAX: usize = 32;
 pub(crate) const VIEWERS_MAX: usize = 32;
+pub(crate) const PARTICIPANTS_MAX: usize = 6;
 pub(crate) const SDP: &str = "application/sdp";
 pub(crate) const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
 
@@ -59,6 +60,7 @@ impl Server {
             loopback_only: true,
             publishers_max: PUBLISHERS_MAX,
             viewers_max: VIEWERS_MAX,
+            participants_max: PARTICIPANTS_MAX,
         })
         .unwrap();
         let (shutdown, close) = (Shutdown::default(), Shutdown::default());

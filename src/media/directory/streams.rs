@@ -51,6 +51,7 @@ impl Directory {
             since: None,
             tracks: Vec::new(),
             is_silent: false,
+            is_feed: false,
         });
         Ok(Reserved {
             peer,
@@ -114,12 +115,17 @@ impl Directory {
         peer: PeerId,
         tracks: Vec<TrackInfo>,
     ) -> Option<Consequence> {
-        let (key, (worker, is_first)) = self.with_publication(stream, peer, |publication| {
+        let feed_worker = self.feed_is_live(stream, peer, &tracks);
+        let published = self.with_publication(stream, peer, |publication| {
             publication.tracks = tracks;
             let is_first = publication.since.is_none();
             publication.since.get_or_insert_with(clock::wall);
             (publication.worker, is_first)
-        })?;
+        });
+        let Some((key, (worker, is_first))) = published else {
+            // A participant's stream needs no name.
+            return Some(Consequence::Origin(stream, Some(feed_worker?)));
+        };
         if is_first {
             tracing::info!(space = %key.space, stream = %key.stream, %peer, "live");
         }
@@ -164,6 +170,10 @@ impl Directory {
 
 impl Publication {
     fn may_be_taken(&self, right: &TakeOver) -> bool {
+        // Only its own participant or a moderator takes the name from it.
+        if self.is_feed {
+            return false;
+        }
         match right {
             TakeOver::Always => true,
             TakeOver::SameOwner(owner) => self.owner.as_ref() == Some(owner) || self.is_silent,

@@ -172,10 +172,10 @@ impl Handle {
         });
         self.tell(worker, Command::Close { peer });
         // The stream is free before the thread says so: whoever ended a session may begin the next one at once.
-        if let Some(stream) = directory.published_by(&record.key, peer)
-            && let Some(consequence) = directory.apply(Event::Ended { stream, peer })
-        {
-            self.carry_out(&consequence);
+        if let Some(stream) = directory.published_by(&record.key, peer) {
+            for consequence in directory.apply(Event::Ended { stream, peer }) {
+                self.carry_out(&consequence);
+            }
         }
         Ok(())
     }

@@ -1,0 +1,527 @@
+//! Conferences: which worker has which participant, and which stream is whose.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use sfu::{Event, PUBLICATIONS_MAX, PeerId, RoomId, RoomStream, StreamId, TrackInfo, WorkerId};
+
+use super::{Consequence, Directory, Inner, Publication, StreamKey};
+use crate::clock;
+use crate::media::handle::Refused;
+use crate::media::mailbox::Mailbox;
+
+/// How many sessions more than the idlest worker a worker may have and still get the participants of a room that it serves: two
+/// threads pass each packet between them, which small conferences need not pay for.
+const TOGETHER_MAX: usize = 16;
+
+#[derive(Debug, Default)]
+pub(super) struct Rooms {
+    rooms: BTreeMap<RoomId, Room>,
+    participants: BTreeMap<PeerId, Participant>,
+    feeds: BTreeMap<StreamId, Feed>,
+}
+
+#[derive(Debug)]
+struct Room {
+    mailbox: Arc<Mailbox>,
+    loudest_max: usize,
+    /// The workers that know the room.
+    told: BTreeSet<WorkerId>,
+    /// The workers know less than this.
+    is_dirty: bool,
+}
+
+#[derive(Debug)]
+struct Participant {
+    room: RoomId,
+    worker: WorkerId,
+    /// Its worker was told to close it and has not said that it did.
+    is_leaving: bool,
+}
+
+/// A participant's stream.
+#[derive(Debug)]
+struct Feed {
+    room: RoomId,
+    peer: PeerId,
+    worker: WorkerId,
+    has_audio: bool,
+    is_music: bool,
+    live: Option<(SystemTime, Vec<TrackInfo>)>,
+    is_silent: bool,
+}
+
+/// What is to be told to one worker about a room.
+pub(in crate::media) struct RoomState {
+    pub(in crate::media) worker: WorkerId,
+    pub(in crate::media) streams: Vec<RoomStream>,
+    pub(in crate::media) loudest_max: usize,
+    pub(in crate::media) reports: bool,
+}
+
+/// What a participant's stream consists of.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::media) struct FeedShape {
+    pub(in crate::media) has_audio: bool,
+    pub(in crate::media) is_music: bool,
+}
+
+impl Directory {
+    pub(in crate::media) fn open_room(&self, loudest_max: usize) -> (RoomId, Arc<Mailbox>) {
+        let mut inner = self.lock();
+        let room = RoomId(inner.fresh());
+        let mailbox = Arc::new(Mailbox::default());
+        let state = Room {
+            mailbox: mailbox.clone(),
+            loudest_max,
+            told: BTreeSet::new(),
+            is_dirty: false,
+        };
+        inner.conferences.rooms.insert(room, state);
+        (room, mailbox)
+    }
+
+    /// Forgets a room. Whoever is still in it must be made to leave before.
+    pub(in crate::media) fn end_room(&self, room: RoomId) -> BTreeSet<WorkerId> {
+        let ended = self.lock().conferences.rooms.remove(&room);
+        ended.map(|room| room.told).unwrap_or_default()
+    }
+
+    /// Whoever is in a room and was not told to leave.
+    pub(in crate::media) fn room_members(&self, room: RoomId) -> Vec<PeerId> {
+        let inner = self.lock();
+        let members = inner.conferences.participants.iter();
+        members
+            .filter(|(_, member)| member.room == room && !member.is_leaving)
+            .map(|(peer, _)| *peer)
+            .collect()
+    }
+
+    /// A place for a new participant.
+    pub(in crate::media) fn seat_participant(
+        &self,
+        room: RoomId,
+        loads: &[usize],
+    ) -> Result<(PeerId, WorkerId), Refused> {
+        let mut inner = self.lock();
+        if inner.conferences.present() >= self.limits.participants_max {
+            return Err(Refused::Full(
+                "there are as many participants as there may be",
+            ));
+        }
+        let peer = PeerId(inner.fresh());
+        let conferences = &mut inner.conferences;
+        let worker = place(loads, &conferences.workers(room));
+        let state = conferences
+            .rooms
+            .get_mut(&room)
+            .ok_or(Refused::UnknownResource)?;
+        state.is_dirty = true;
+        let participant = Participant {
+            room,
+            worker,
+            is_leaving: false,
+        };
+        conferences.participants.insert(peer, participant);
+        Ok((peer, worker))
+    }
+
+    /// The worker of a participant who is there.
+    pub(in crate::media) fn participant(&self, peer: PeerId) -> Result<WorkerId, Refused> {
+        let inner = self.lock();
+        let present = inner.conferences.participants.get(&peer);
+        present
+            .filter(|participant| !participant.is_leaving)
+            .map(|participant| participant.worker)
+            .ok_or(Refused::UnknownResource)
+    }
+
+    /// Ends what a participant publishes; its worker still has to say that it is gone. `None` for whoever is not there.
+    pub(in crate::media) fn begin_leaving(
+        &self,
+        peer: PeerId,
+    ) -> Option<(WorkerId, Vec<Consequence>)> {
+        let mut inner = self.lock();
+        let participant = inner.conferences.participants.get_mut(&peer)?;
+        if std::mem::replace(&mut participant.is_leaving, true) {
+            return None;
+        }
+        let worker = participant.worker;
+        let (consequences, changed) = inner.end_feeds(peer);
+        drop(inner);
+        changed.iter().for_each(|space| self.changed(space));
+        Some((worker, consequences))
+    }
+
+    /// Forgets a participant: it was refused, or its worker says that it is gone. `None` for who is no participant.
+    pub(in crate::media) fn unseat(&self, peer: PeerId) -> Option<Vec<Consequence>> {
+        let mut inner = self.lock();
+        let gone = inner.conferences.participants.remove(&peer)?;
+        let (consequences, changed) = inner.end_feeds(peer);
+        if let Some(room) = inner.conferences.rooms.get_mut(&gone.room) {
+            room.is_dirty = true;
+        }
+        drop(inner);
+        changed.iter().for_each(|space| self.changed(space));
+        Some(consequences)
+    }
+
+    /// Every participant's peer and worker.
+    pub(in crate::media) fn participants(&self) -> Vec<(PeerId, WorkerId)> {
+        let inner = self.lock();
+        let participants = inner.conferences.participants.iter();
+        participants
+            .map(|(peer, participant)| (*peer, participant.worker))
+            .collect()
+    }
+
+    pub(in crate::media) fn fresh_stream(&self) -> StreamId {
+        StreamId(self.lock().fresh())
+    }
+
+    /// Enters a participant's stream, or what changed of it. Returns the worker.
+    pub(in crate::media) fn enter_feed(
+        &self,
+        peer: PeerId,
+        stream: StreamId,
+        shape: FeedShape,
+    ) -> Result<WorkerId, Refused> {
+        let mut inner = self.lock();
+        let conferences = &mut inner.conferences;
+        let participant = conferences.participants.get(&peer);
+        let participant = participant
+            .filter(|participant| !participant.is_leaving)
+            .ok_or(Refused::UnknownResource)?;
+        let (room, worker) = (participant.room, participant.worker);
+        match conferences.feeds.get_mut(&stream) {
+            Some(feed) if feed.peer == peer => {
+                (feed.has_audio, feed.is_music) = (shape.has_audio, shape.is_music);
+            }
+            Some(_) => return Err(Refused::Taken),
+            None => {
+                let own = |feed: &&Feed| feed.peer == peer;
+                if conferences.feeds.values().filter(own).count() >= PUBLICATIONS_MAX {
+                    return Err(Refused::Full("nobody publishes more than four streams"));
+                }
+                let feed = Feed {
+                    room,
+                    peer,
+                    worker,
+                    has_audio: shape.has_audio,
+                    is_music: shape.is_music,
+                    live: None,
+                    is_silent: false,
+                };
+                conferences.feeds.insert(stream, feed);
+            }
+        }
+        conferences.soil(room);
+        Ok(worker)
+    }
+
+    /// Ends a participant's stream.
+    pub(in crate::media) fn end_feed(&self, stream: StreamId) -> Vec<Consequence> {
+        let mut inner = self.lock();
+        let (consequences, changed) = inner.end_feed(stream);
+        drop(inner);
+        changed.iter().for_each(|space| self.changed(space));
+        consequences
+    }
+
+    /// Makes a participant's stream the stream `key` of its space, or with `None` takes the name away.
+    ///
+    /// # Errors
+    /// `UnknownResource` when the stream is over, `Taken`, or `Full`.
+    pub(in crate::media) fn name_feed(
+        &self,
+        stream: StreamId,
+        key: Option<StreamKey>,
+    ) -> Result<Vec<Consequence>, Refused> {
+        let mut inner = self.lock();
+        if !inner.conferences.feeds.contains_key(&stream) {
+            return Err(Refused::UnknownResource);
+        }
+        if key.is_some() && inner.keys.get(&stream) == key.as_ref() {
+            return Ok(Vec::new());
+        }
+        if let Some(key) = &key {
+            inner.check_name(key, &self.limits)?;
+        }
+        let (mut consequences, freed) = inner.free_name(stream);
+        if let Some(key) = &key {
+            consequences.extend(inner.give_name(stream, key));
+        }
+        drop(inner);
+        for space in freed.iter().chain(key.as_ref().map(|key| &key.space)) {
+            self.changed(space);
+        }
+        Ok(consequences)
+    }
+
+    /// The worker of a participant's stream.
+    pub(in crate::media) fn feed_origin(&self, stream: StreamId) -> Option<WorkerId> {
+        let inner = self.lock();
+        inner.conferences.feeds.get(&stream).map(|feed| feed.worker)
+    }
+
+    /// What the workers must be told of a room; empty when they know. They are then taken to know.
+    pub(in crate::media) fn settle(&self, room: RoomId) -> Vec<RoomState> {
+        let mut inner = self.lock();
+        let conferences = &mut inner.conferences;
+        let present: BTreeSet<_> = conferences.workers(room).into_keys().collect();
+        let streams: Vec<_> = (conferences.feeds.iter())
+            .filter(|(_, feed)| feed.room == room && feed.has_audio)
+            .map(|(stream, feed)| RoomStream {
+                stream: *stream,
+                peer: feed.peer,
+                origin: feed.worker,
+                is_music: feed.is_music,
+            })
+            .collect();
+        let Some(state) = conferences.rooms.get_mut(&room) else {
+            return Vec::new();
+        };
+        if !std::mem::take(&mut state.is_dirty) {
+            return Vec::new();
+        }
+        let loudest_max = state.loudest_max;
+        let told = std::mem::replace(&mut state.told, present.clone());
+        let reporter = present.first().copied();
+        (told.union(&present))
+            .map(|worker| RoomState {
+                worker: *worker,
+                // A worker without participants forgets the room.
+                streams: match present.contains(worker) {
+                    true => streams.clone(),
+                    false => Vec::new(),
+                },
+                loudest_max,
+                reports: reporter == Some(*worker),
+            })
+            .collect()
+    }
+
+    /// The workers do not know after all.
+    pub(in crate::media) fn unsettle(&self, room: RoomId) {
+        self.lock().conferences.soil(room);
+    }
+
+    /// Puts an event into the mailbox of the conference that it concerns, if it does.
+    pub(super) fn post(&self, event: &Event) {
+        let room = |peer: &PeerId| {
+            let inner = self.lock();
+            let room = inner.conferences.participants.get(peer)?.room;
+            Some(inner.conferences.rooms.get(&room)?.mailbox.clone())
+        };
+        let mailbox = match event {
+            Event::Connected { peer }
+            | Event::Closed { peer, .. }
+            | Event::Slots { peer, .. }
+            | Event::SlotsWanted { peer, .. }
+            | Event::Layers { peer, .. }
+            | Event::Quality { peer, .. }
+            | Event::Reachable { peer, .. } => room(peer),
+            Event::Speakers { room, .. } => {
+                let inner = self.lock();
+                let room = inner.conferences.rooms.get(room);
+                room.map(|room| room.mailbox.clone())
+            }
+            Event::Live { .. } | Event::Silent { .. } | Event::Ended { .. } => None,
+        };
+        if let Some(mailbox) = mailbox {
+            mailbox.put(event.clone());
+        }
+    }
+
+    /// A participant's stream goes live, or its tracks changed. Returns its worker.
+    pub(super) fn feed_is_live(
+        &self,
+        stream: StreamId,
+        peer: PeerId,
+        tracks: &[TrackInfo],
+    ) -> Option<WorkerId> {
+        let mut inner = self.lock();
+        let feed = inner.conferences.feeds.get_mut(&stream);
+        let feed = feed.filter(|feed| feed.peer == peer)?;
+        let since = feed
+            .live
+            .take()
+            .map_or_else(clock::wall, |(since, _)| since);
+        feed.live = Some((since, tracks.to_vec()));
+        Some(feed.worker)
+    }
+
+    pub(super) fn feed_is_silent(&self, stream: StreamId, silent: bool) {
+        if let Some(feed) = self.lock().conferences.feeds.get_mut(&stream) {
+            feed.is_silent = silent;
+        }
+    }
+
+    /// Whether a stream is a participant's.
+    pub(super) fn is_feed(&self, stream: StreamId) -> bool {
+        self.lock().conferences.feeds.contains_key(&stream)
+    }
+}
+
+impl Rooms {
+    /// Participants who were not told to leave.
+    fn present(&self) -> usize {
+        let present = |participant: &&Participant| !participant.is_leaving;
+        self.participants.values().filter(present).count()
+    }
+
+    /// The workers of a room and how many of its participants each one has.
+    fn workers(&self, room: RoomId) -> BTreeMap<WorkerId, usize> {
+        let mut workers = BTreeMap::new();
+        let in_room = |participant: &&Participant| participant.room == room;
+        for participant in self.participants.values().filter(in_room) {
+            *workers.entry(participant.worker).or_default() += 1;
+        }
+        workers
+    }
+
+    fn soil(&mut self, room: RoomId) {
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.is_dirty = true;
+        }
+    }
+}
+
+/// Consequences, and the space in which something changed.
+type Ended = (Vec<Consequence>, Option<Arc<str>>);
+
+impl Inner {
+    fn end_feeds(&mut self, peer: PeerId) -> (Vec<Consequence>, Vec<Arc<str>>) {
+        let own: Vec<_> = (self.conferences.feeds.iter())
+            .filter(|(_, feed)| feed.peer == peer)
+            .map(|(stream, _)| *stream)
+            .collect();
+        let (mut consequences, mut changed) = (Vec::new(), Vec::new());
+        for stream in own {
+            let ended = self.end_feed(stream);
+            consequences.extend(ended.0);
+            changed.extend(ended.1);
+        }
+        (consequences, changed)
+    }
+
+    fn end_feed(&mut self, stream: StreamId) -> Ended {
+        let (mut consequences, changed) = self.free_name(stream);
+        if let Some(feed) = self.conferences.feeds.remove(&stream) {
+            self.conferences.soil(feed.room);
+            consequences.push(Consequence::Origin(stream, None));
+        }
+        (consequences, changed)
+    }
+
+    fn check_name(&self, key: &StreamKey, limits: &super::Limits) -> Result<(), Refused> {
+        match self.streams.get(key) {
+            Some(entry) if entry.publication.is_some() => return Err(Refused::Taken),
+            None if self.streams.len() >= limits.streams_max => {
+                return Err(Refused::Full("there are as many streams as there may be"));
+            }
+            _ => {}
+        }
+        if self.publishers() >= limits.publishers_max {
+            return Err(Refused::Full(
+                "there are as many publishers as there may be",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The name is free. Viewers who wait for another publisher of that name are sent away: they come back to this one.
+    fn give_name(&mut self, stream: StreamId, key: &StreamKey) -> Vec<Consequence> {
+        let waiting = self.viewers_of(key);
+        let old = self.stream_id(key);
+        self.keys.remove(&old);
+        self.keys.insert(stream, key.clone());
+        let feed = self.conferences.feeds.get(&stream);
+        let entry = self.streams.get_mut(key).expect("made by stream_id");
+        entry.id = stream;
+        entry.idle_since = None;
+        entry.publication = feed.map(|feed| Publication {
+            peer: feed.peer,
+            worker: feed.worker,
+            owner: None,
+            since: feed.live.as_ref().map(|(since, _)| *since),
+            tracks: feed
+                .live
+                .as_ref()
+                .map(|(_, tracks)| tracks.clone())
+                .unwrap_or_default(),
+            is_silent: feed.is_silent,
+            is_feed: true,
+        });
+        waiting
+    }
+
+    /// Takes a stream's name away. Its viewers are sent away: the stream may go on in the conference without them.
+    fn free_name(&mut self, stream: StreamId) -> Ended {
+        let Some(key) = self.keys.get(&stream).cloned() else {
+            return (Vec::new(), None);
+        };
+        let viewers = self.viewers_of(&key);
+        let id = StreamId(self.fresh());
+        self.keys.remove(&stream);
+        self.keys.insert(id, key.clone());
+        if let Some(entry) = self.streams.get_mut(&key) {
+            entry.id = id;
+            entry.publication = None;
+            entry.idle_since = Some(clock::now());
+        }
+        self.collect(&key);
+        (viewers, Some(key.space))
+    }
+
+    fn viewers_of(&self, key: &StreamKey) -> Vec<Consequence> {
+        let sessions = self.sessions.values();
+        sessions
+            .filter(|session| session.role == sfu::Role::Viewer && session.key == *key)
+            .map(|session| Consequence::Close(session.peer, session.worker))
+            .collect()
+    }
+}
+
+/// Where a participant goes: to the idlest of the workers that the room has already, unless it has far more to do than others.
+fn place(loads: &[usize], room: &BTreeMap<WorkerId, usize>) -> WorkerId {
+    let least = loads.iter().copied().min().unwrap_or(0);
+    let load = |worker: &WorkerId| loads.get(usize::from(worker.0)).copied();
+    let idlest = room.keys().min_by_key(|worker| load(worker));
+    match idlest {
+        Some(worker)
+            if load(worker).is_some_and(|load| load <= least + least / 10 + TOGETHER_MAX) =>
+        {
+            *worker
+        }
+        _ => super::least_loaded(loads, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_conference_stays_on_one_thread_and_a_large_one_spreads() {
+        let check = |loads: &[usize], room: &[(u8, usize)], expected: u8| {
+            let room = (room.iter())
+                .map(|(worker, count)| (WorkerId(*worker), *count))
+                .collect();
+            assert_eq!(
+                place(loads, &room),
+                WorkerId(expected),
+                "{loads:?} {room:?}"
+            );
+        };
+        check(&[0, 0], &[], 0);
+        check(&[5, 3, 4], &[], 1);
+        check(&[0, 10], &[(1, 10)], 1);
+        check(&[0, 16], &[(1, 16)], 1);
+        check(&[0, 17], &[(1, 17)], 0);
+        check(&[10, 12, 0], &[(0, 10), (1, 10)], 0);
+        check(&[100, 126, 100], &[(1, 3)], 1);
+        check(&[100, 127, 99], &[(1, 3)], 2);
+    }
+}
