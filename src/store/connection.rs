@@ -27,6 +27,7 @@ pub(super) fn open(data_dir: &Path) -> Result<(Connection, PathBuf), StoreError>
     make_directory(data_dir)?;
     let path = data_dir.join(FILE_NAME);
     let wrong = |error| StoreError::from_sqlite(&path, error);
+    keep_private(&path);
     let mut connection = Connection::open(&path).map_err(wrong)?;
     connection.busy_timeout(BUSY_MAX).map_err(wrong)?;
     let finding: String = connection
@@ -48,3 +49,26 @@ pub(super) fn open(data_dir: &Path) -> Result<(Connection, PathBuf), StoreError>
     schema::migrate(&mut connection, &path)?;
     Ok((connection, path))
 }
+
+/// The database holds the venue's secrets: others on this machine must not read it, even when the directory lets them
+/// in. SQLite gives its side files the same mode. A group that was let in on purpose stays.
+#[cfg(unix)]
+fn keep_private(path: &Path) {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let mut options = std::fs::OpenOptions::new();
+    // Made here with the right mode, or there already. Whatever is wrong SQLite finds in a moment and says better.
+    let _ = options.write(true).create_new(true).mode(0o600).open(path);
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return;
+    };
+    let mode = metadata.permissions().mode();
+    if metadata.is_file() && mode & 0o007 != 0 {
+        let private = std::fs::Permissions::from_mode(mode & 0o770);
+        if let Err(error) = std::fs::set_permissions(path, private) {
+            tracing::warn!(path = %path.display(), %error, "others can read the database, and this cannot be changed; use chmod o-rwx");
+        }
+    }
+}
+
+#[cfg(not(unix))]
+fn keep_private(_: &Path) {}

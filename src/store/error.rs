@@ -32,7 +32,7 @@ pub enum StoreError {
     /// The file is no database, or one with broken pages.
     #[error(
         "database {path} is damaged ({reason}); restore it from a backup, or move it away to start with an empty one \
-         (keys must then be added again)",
+         (keys must then be added again, and tokens made again)",
         path = path.display()
     )]
     Damaged {

@@ -8,6 +8,7 @@ mod error;
 mod keys;
 mod lock;
 mod schema;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -15,7 +16,7 @@ mod writer;
 pub use error::StoreError;
 pub use keys::{KEYS_MAX, KeyRecord};
 pub use lock::ServerLock;
-pub use writer::{QUEUE_MAX, Store};
+pub use writer::{OperatorSecret, QUEUE_MAX, Store};
 
 /// The database's name in the data directory.
 pub const FILE_NAME: &str = "proscenium.db";

@@ -10,7 +10,8 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x5052_5343;
 
 /// One step each; the schema's number is how many were taken. Published steps are never edited, only followed by more.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE space_key (
         id      INTEGER PRIMARY KEY,
         space   TEXT    NOT NULL,
@@ -19,7 +20,15 @@ const MIGRATIONS: &[&str] = &["
         created INTEGER NOT NULL -- seconds since 1970
     ) STRICT;
     CREATE INDEX space_key_by_space ON space_key (space);
-"];
+",
+    "
+    CREATE TABLE venue_secret (
+        name    TEXT    PRIMARY KEY,
+        value   BLOB    NOT NULL CHECK (length(value) BETWEEN 16 AND 256),
+        created INTEGER NOT NULL -- seconds since 1970
+    ) STRICT;
+",
+];
 
 /// Brings the database to today's schema, in one transaction; a new file gets everything.
 ///

@@ -159,6 +159,89 @@ fn a_database_of_a_later_release_or_of_another_program_is_left_alone() {
 }
 
 #[test]
+fn the_venues_secrets_are_made_once_and_outlive_the_process() {
+    let directory = tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let key = store.token_key().unwrap();
+    let made = store.operator_secret().unwrap();
+    assert!(made.is_new && made.secret.len() == 32 && key != [0; 32]);
+    assert!(!format!("{made:?}").contains(&made.secret));
+    // Another process finds them while the first one runs, and so does the next.
+    let kept = OperatorSecret {
+        is_new: false,
+        ..made
+    };
+    let other = Store::open(directory.path()).unwrap();
+    assert_eq!(other.operator_secret().unwrap(), kept);
+    drop((store, other));
+    let next = Store::open(directory.path()).unwrap();
+    assert_eq!(next.token_key().unwrap(), key);
+    assert_eq!(next.operator_secret().unwrap(), kept);
+    let elsewhere = tempdir().unwrap();
+    let elsewhere = Store::open(elsewhere.path()).unwrap();
+    assert_ne!(elsewhere.token_key().unwrap(), key);
+}
+
+#[test]
+fn a_database_of_the_first_release_gets_what_is_new_and_keeps_its_keys() {
+    let directory = tempdir().unwrap();
+    Store::open(directory.path())
+        .unwrap()
+        .add_key(&space("stage"), "the-old-key")
+        .unwrap();
+    let database = Connection::open(directory.path().join(FILE_NAME)).unwrap();
+    let back = "DROP TABLE venue_secret; DELETE FROM schema_version WHERE version > 1";
+    database.execute_batch(back).unwrap();
+    drop(database);
+    let store = Store::open(directory.path()).unwrap();
+    assert!(store.operator_secret().unwrap().is_new);
+    let keys = Keys::new(&[], Some(store.keys())).unwrap();
+    assert_eq!(keys.check("stage", Some("the-old-key")), Access::Granted);
+}
+
+#[test]
+fn secrets_that_are_none_are_called_damage() {
+    let directory = tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let database = Connection::open(directory.path().join(FILE_NAME)).unwrap();
+    for (name, value) in [("token_key", vec![7; 31]), ("operator", vec![0xff; 32])] {
+        let insert = "INSERT INTO venue_secret VALUES (?1, ?2, 0)";
+        database.execute(insert, (name, value)).unwrap();
+    }
+    let errors = [
+        store.token_key().unwrap_err().to_string(),
+        store.operator_secret().unwrap_err().to_string(),
+    ];
+    for error in errors {
+        assert!(error.contains("proscenium.db is damaged"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn others_on_the_machine_cannot_read_the_database() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let directory = tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    store.token_key().unwrap();
+    let modes = || -> Vec<u32> {
+        let entries = fs::read_dir(directory.path()).unwrap();
+        let mode = |entry: fs::DirEntry| entry.metadata().unwrap().permissions().mode() & 0o777;
+        entries.map(|entry| mode(entry.unwrap())).collect()
+    };
+    assert!(modes().iter().all(|mode| *mode == 0o600), "{:?}", modes());
+    drop(store);
+    let file = directory.path().join(FILE_NAME);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+    drop(Store::open(directory.path()).unwrap());
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o660
+    );
+}
+
+#[test]
 fn only_one_server_has_a_data_directory() {
     let directory = tempdir().unwrap();
     let first = ServerLock::take(directory.path()).unwrap();

@@ -12,9 +12,11 @@ use signaling::SpaceName;
 use tokio::sync::watch;
 
 use super::keys::{self, KEYS_MAX, KeyRecord, NotAdded};
+use super::secrets::{self, Secret};
 use super::{StoreError, connection};
-use crate::auth::{HashedKey, KEYS_PER_SPACE_MAX, KeyTable, fresh_salt};
+use crate::auth::{HashedKey, KEYS_PER_SPACE_MAX, KeyTable, fresh_key, fresh_salt};
 use crate::clock;
+use crate::tokens::KEY_LEN;
 
 /// Requests that may wait for the thread. One takes some 5 ms (a commit to disk), so that the last of them waits for
 /// a second or so; beyond, the newest is refused ([`StoreError::Busy`]) and counted.
@@ -38,6 +40,20 @@ enum Request {
     ListKeys {
         reply: Reply<Vec<KeyRecord>>,
     },
+    Secret {
+        secret: Secret,
+        fresh: Vec<u8>,
+        reply: Reply<(Vec<u8>, bool)>,
+    },
+}
+
+/// The operator's secret as the store keeps it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OperatorSecret {
+    /// What the operator presents.
+    pub secret: String,
+    /// Whether it was made just now: nobody has seen it yet.
+    pub is_new: bool,
 }
 
 /// The open store. A clone is the same one; the database is closed with the last.
@@ -52,6 +68,7 @@ pub struct Store {
 struct Inner {
     /// `None` only while dropping.
     requests: Option<SyncSender<Request>>,
+    path: PathBuf,
     thread: Mutex<Option<JoinHandle<()>>>,
     keys: watch::Receiver<Arc<KeyTable>>,
     refused: AtomicU64,
@@ -71,7 +88,7 @@ impl Store {
         let (requests, queue) = sync_channel(QUEUE_MAX);
         let writer = Writer {
             connection,
-            path,
+            path: path.clone(),
             publish,
             seen,
         };
@@ -81,6 +98,7 @@ impl Store {
             .map_err(|error| StoreError::System(error.to_string()))?;
         let inner = Inner {
             requests: Some(requests),
+            path,
             thread: Mutex::new(Some(thread)),
             keys,
             refused: AtomicU64::new(0),
@@ -123,6 +141,45 @@ impl Store {
         self.ask(|reply| Request::ListKeys { reply })
     }
 
+    /// The key that signs this venue's tokens; made if there is none yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when what is kept is no key, [`StoreError::Busy`], or what the disk says.
+    pub fn token_key(&self) -> Result<[u8; KEY_LEN], StoreError> {
+        let mut fresh = [0; KEY_LEN];
+        getrandom::fill(&mut fresh).map_err(|error| StoreError::System(error.to_string()))?;
+        let (key, _) = self.secret(Secret::TokenKey, fresh.to_vec())?;
+        key.try_into()
+            .map_err(|_| self.damaged("the key of tokens has a wrong length"))
+    }
+
+    /// The operator's secret; made if there is none yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] when what is kept is no text, [`StoreError::Busy`], or what the disk says.
+    pub fn operator_secret(&self) -> Result<OperatorSecret, StoreError> {
+        let fresh = fresh_key().map_err(|error| StoreError::System(error.to_string()))?;
+        let (secret, is_new) = self.secret(Secret::Operator, fresh.into_bytes())?;
+        let secret = String::from_utf8(secret)
+            .map_err(|_| self.damaged("the operator's secret is no text"))?;
+        Ok(OperatorSecret { secret, is_new })
+    }
+
+    fn secret(&self, secret: Secret, fresh: Vec<u8>) -> Result<(Vec<u8>, bool), StoreError> {
+        self.ask(|reply| Request::Secret {
+            secret,
+            fresh,
+            reply,
+        })
+    }
+
+    fn damaged(&self, reason: &str) -> StoreError {
+        StoreError::Damaged {
+            path: self.inner.path.clone(),
+            reason: reason.to_owned(),
+        }
+    }
+
     /// How many requests were refused because [`QUEUE_MAX`] were waiting.
     #[must_use]
     pub fn refused(&self) -> u64 {
@@ -142,6 +199,12 @@ impl Store {
                 TrySendError::Disconnected(_) => StoreError::Stopped,
             })?;
         answer.recv().map_err(|_| StoreError::Stopped)?
+    }
+}
+
+impl std::fmt::Debug for OperatorSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OperatorSecret {{ is_new: {} }}", self.is_new)
     }
 }
 
@@ -199,6 +262,15 @@ impl Writer {
             }
             Request::ListKeys { reply } => {
                 let _ = reply.send(keys::list(&self.connection).map_err(|error| self.wrong(error)));
+            }
+            Request::Secret {
+                secret,
+                fresh,
+                reply,
+            } => {
+                let now = clock::unix_seconds();
+                let kept = secrets::kept_or(&mut self.connection, secret, &fresh, now);
+                let _ = reply.send(kept.map_err(|error| self.wrong(error)));
             }
         }
     }
