@@ -17,4 +17,5 @@ pub mod probe;
 pub mod run;
 pub mod shutdown;
 pub mod store;
+pub mod token_command;
 pub mod tokens;

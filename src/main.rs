@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser as _;
 use proscenium::config::{self, Cli, Command, Environment, KeyCommand, Settings};
+use proscenium::token_command::{self, Holder};
 use proscenium::{key_command, probe, run};
 
 fn main() -> ExitCode {
@@ -30,6 +31,20 @@ fn carry_out(command: Command) -> Result<()> {
                 ..Settings::default()
             };
             probe::ask(config::load(settings, &environment, false)?.listen)?;
+        }
+        Command::Token {
+            space,
+            role,
+            name,
+            expires,
+            place,
+        } => {
+            let config = config::load(place.into(), &environment, false)?;
+            token_command::make(&config, Holder { space, role, name }, expires, out)?;
+        }
+        Command::Secret { place } => {
+            let config = config::load(place.into(), &environment, false)?;
+            token_command::secret(&config, out)?;
         }
         Command::Key { command } => match command {
             KeyCommand::Add { space, key, place } => {

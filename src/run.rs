@@ -12,8 +12,9 @@ use crate::http::listener::{self, Admission, ListenError};
 use crate::http::{App, AssetError, Readiness};
 use crate::media::{self, Handle, MediaConfig, MediaError, StreamKey};
 use crate::shutdown::{Completion, Shutdown};
-use crate::store::{ServerLock, Store, StoreError};
-use crate::{auth, bridge, http, logging, open_files, shutdown};
+use crate::store::{OperatorSecret, ServerLock, Store, StoreError};
+use crate::tokens::Tokens;
+use crate::{auth, bridge, http, logging, open_files, shutdown, token_command};
 
 /// The space in which the built-in performer plays.
 const DEMO_SPACE: &str = "demo";
@@ -92,6 +93,8 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     let _lock = ServerLock::take(&config.data_dir)?;
     let store = Store::open(&config.data_dir)?;
     let keys = auth::Keys::new(&config.spaces, Some(store.keys()))?;
+    let secret = token_command::operator_secret(&config, &store)?;
+    let tokens = Tokens::new(&store.token_key()?, &secret.secret);
     let listener = listener::bind(config.listen).await?;
     let address = listener.local_addr()?;
     let media = media::spawn(&media_config(&config))?;
@@ -102,6 +105,7 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     let app = App {
         media: media.clone(),
         keys,
+        tokens,
         config: Arc::clone(&config),
         readiness: Arc::clone(&readiness),
         shutdown: shutdown.clone(),
@@ -113,6 +117,7 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     start_bridges(&config, &media, &shutdown, &completion);
     readiness.set_started();
     tell(&config, address, &media);
+    tell_secret(&secret);
     if config.demo {
         tokio::select! {
             () = wait_for_demo(&media) => announce_demo(address),
@@ -244,6 +249,19 @@ fn tell(config: &Config, address: SocketAddr, media: &Handle) {
         file = config.file.as_ref().map(|path| path.display().to_string()),
         "ready: candidates carry these addresses, over UDP and TCP"
     );
+}
+
+/// A secret that was made just now is shown this once.
+fn tell_secret(made: &OperatorSecret) {
+    if made.is_new {
+        let mut stdout = std::io::stdout().lock();
+        let secret = &made.secret;
+        let _ = writeln!(
+            stdout,
+            "operator secret, made now: {secret} (`proscenium secret` prints it again)"
+        )
+        .and_then(|()| stdout.flush());
+    }
 }
 
 async fn wait_for_demo(media: &Handle) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use sha2::{Digest as _, Sha256};
+use signaling::SpaceName;
 use signaling::conference::Denied;
 use subtle::ConstantTimeEq as _;
 
@@ -115,6 +116,12 @@ impl Tokens {
         let hash: [u8; 32] = Sha256::digest(bearer).into();
         hash.ct_eq(&self.inner.operator).into()
     }
+}
+
+/// Where the holder of a token goes. The part after `#` never leaves the browser: it is in no log of a server.
+#[must_use]
+pub fn entrance(space: &SpaceName, token: &str) -> String {
+    format!("/{}/meet#token={token}", space.as_str())
 }
 
 impl fmt::Debug for Tokens {

@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use signaling::conference::ParticipantRole;
 
 use super::{Secret, parse};
+use crate::tokens::Scope;
 
 const HELP_TAIL: &str = "\
 Every flag can also be given in the environment (--rtc-port as PROSCENIUM_RTC_PORT) and in proscenium.toml
@@ -34,6 +37,30 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Make a token that lets its holder into a conference, and print it with the address to give away
+    Token {
+        /// The space, as in its URL, or `*` for every space
+        #[arg(value_parser = parse::scope)]
+        space: Scope,
+        /// What the holder may do
+        #[arg(long, value_name = "ROLE", default_value = "participant", value_parser = parse::role)]
+        role: ParticipantRole,
+        /// The name that the holder has and cannot change [default: the holder chooses]
+        #[arg(long, value_name = "NAME", value_parser = parse::name)]
+        name: Option<String>,
+        /// How long it is good: 30m, 8h, 7d; it cannot be taken back
+        #[arg(long, value_name = "TIME", default_value = "8h", value_parser = parse::lifetime)]
+        expires: Duration,
+        /// Where the key that signs it is kept.
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print the operator's secret, with which `POST /api/token` makes tokens; it is made if there is none yet
+    Secret {
+        /// Where it is kept.
+        #[command(flatten)]
+        place: Place,
     },
     /// Ask the server on this machine whether it is well: exit status 0 if so (for containers)
     Health {
@@ -76,7 +103,7 @@ pub enum KeyCommand {
     },
 }
 
-/// Where the keys are kept: the two settings that matter to `key`.
+/// Where keys and secrets are kept: the two settings that matter to `key`, `token` and `secret`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Place {
     /// The server's data directory [default: ./proscenium-data]

@@ -3,10 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use signaling::NameError;
+use signaling::conference::ParticipantRole;
 use tracing_subscriber::EnvFilter;
 
 use super::{LOUDEST_MAX, MEDIA_THREADS_MAX, Secret};
+use crate::tokens::{self, Scope};
 
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     if let Some(port) = text.strip_prefix("localhost:") {
@@ -71,6 +75,29 @@ pub(super) fn loudest(text: &str) -> Result<usize, String> {
 
 pub(super) fn secret(text: &str) -> Result<Secret, String> {
     Secret::new(text.to_owned()).map_err(str::to_owned)
+}
+
+pub(super) fn scope(text: &str) -> Result<Scope, String> {
+    text.parse().map_err(|error: NameError| error.to_string())
+}
+
+pub(super) fn role(text: &str) -> Result<ParticipantRole, String> {
+    match text {
+        "viewer" => Ok(ParticipantRole::Viewer),
+        "participant" => Ok(ParticipantRole::Participant),
+        "performer" => Ok(ParticipantRole::Performer),
+        "moderator" => Ok(ParticipantRole::Moderator),
+        _ => Err("no role; give viewer, participant, performer or moderator".to_owned()),
+    }
+}
+
+pub(super) fn name(text: &str) -> Result<String, String> {
+    tokens::check_name(text).map_err(|error| format!("the name {error}"))?;
+    Ok(text.to_owned())
+}
+
+pub(super) fn lifetime(text: &str) -> Result<Duration, String> {
+    tokens::parse_lifetime(text).map_err(str::to_owned)
 }
 
 pub(super) fn connections_max(text: &str) -> Result<usize, String> {

@@ -84,7 +84,8 @@ impl From<StreamSummary> for StreamReport {
     }
 }
 
-fn rfc3339(time: std::time::SystemTime) -> Option<String> {
+/// RFC 3339 in UTC, whole seconds.
+pub(crate) fn rfc3339(time: std::time::SystemTime) -> Option<String> {
     let seconds = Timestamp::try_from(time).ok()?.as_second();
     Some(Timestamp::from_second(seconds).ok()?.to_string())
 }

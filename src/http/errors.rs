@@ -219,7 +219,7 @@ fn readable(why: &str) -> String {
 }
 
 /// A foreign text as an error message may repeat it.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     const QUOTE_MAX: usize = 160;
     let mut short: String = text
         .chars()

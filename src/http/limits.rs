@@ -1,4 +1,4 @@
-//! How often one client may ask: `POST`, `PATCH` and `DELETE` of WHIP and WHEP are counted per address.
+//! How often one client may ask: `POST`, `PATCH` and `DELETE` that change something are counted per address.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;

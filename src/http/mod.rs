@@ -14,24 +14,29 @@ use crate::auth::Keys;
 use crate::config::Config;
 use crate::media;
 use crate::shutdown::Shutdown;
+use crate::tokens::Tokens;
 
 mod api;
 mod assets;
+mod bearer;
 mod body;
 mod cors;
 mod csp;
 mod errors;
 mod events;
 mod health;
+mod json;
 mod limits;
 mod links;
 pub mod listener;
 mod metrics;
 mod offer;
+mod openvidu;
 mod pages;
 mod place;
 mod resource;
 mod sessions;
+mod token;
 mod whep;
 mod whip;
 
@@ -45,6 +50,8 @@ pub struct App {
     pub media: media::Handle,
     /// Who may publish.
     pub keys: Keys,
+    /// Who may be what in a conference, and who is an operator.
+    pub tokens: Tokens,
     /// What the operator said.
     pub config: Arc<Config>,
     /// What `/readyz` says.
@@ -62,6 +69,7 @@ pub(crate) struct Shared {
     pub(crate) ice_servers: links::IceServers,
     pub(crate) rate: limits::RateLimit,
     pub(crate) sessions: sessions::Sessions,
+    pub(crate) openvidu: openvidu::Made,
     pub(crate) metrics: metrics::Metrics,
 }
 
@@ -86,12 +94,15 @@ pub fn router(app: App) -> Result<Router, AssetError> {
         ice_servers: links::IceServers::new(&app.config.ice_servers),
         rate: limits::RateLimit::default(),
         sessions: sessions::Sessions::default(),
+        openvidu: openvidu::Made::default(),
         metrics: metrics::Metrics::new(&app),
         app,
     }));
     let open = Router::new()
         .merge(whip::routes())
         .merge(whep::routes())
+        .merge(token::routes())
+        .merge(openvidu::routes())
         .layer(middleware::from_fn_with_state(
             state.clone(),
             limits::rate_limit,

@@ -3,12 +3,13 @@
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use signaling::media_type::SDP;
 
 use super::AppState;
+use super::bearer::{bearer, not_the_key};
 use super::cors::preflight;
 use super::errors::{self, Problem};
 use super::offer::{self, ACCEPT_POST, Sdp, Telling};
@@ -62,7 +63,7 @@ async fn publish(
         Access::Granted => TakeOver::Always,
         Access::Open { owner: Some(owner) } => TakeOver::SameOwner(owner),
         Access::Open { owner: None } => TakeOver::OnlyIfSilent,
-        Access::Denied => return Err(unauthorized(&key.space, bearer.is_some())),
+        Access::Denied => return Err(not_the_key(&key.space, bearer.is_some())),
     };
     let offer = Sdp::read_offer(&headers, body).await?;
     let summary = offer.summary();
@@ -87,74 +88,4 @@ async fn publish(
     };
     let (_, response) = offer::tell(&state, begun, telling)?;
     Ok(response)
-}
-
-/// The token of `Authorization: Bearer TOKEN` (RFC 6750 section 2.1). Other schemes count as no token.
-///
-/// # Errors
-/// 400 for a header that is no text.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Ok(None);
-    };
-    let value = value.to_str().map_err(|_| {
-        let detail = "the Authorization header has characters outside ASCII; send Bearer and the key of the space";
-        Problem::new(StatusCode::BAD_REQUEST, detail)
-    })?;
-    let Some((scheme, token)) = value.trim().split_once(' ') else {
-        return Ok(None);
-    };
-    let token = token.trim();
-    Ok((scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token))
-}
-
-fn unauthorized(space: &str, presented: bool) -> Problem {
-    let detail = if presented {
-        format!("this is not the key of space {space}; ask whoever runs the server for it")
-    } else {
-        format!("space {space} has a key; send it as Authorization: Bearer KEY")
-    };
-    // RFC 6750 section 3: no error code when nothing was presented.
-    let challenge = match presented {
-        true => format!("Bearer realm=\"{space}\", error=\"invalid_token\""),
-        false => format!("Bearer realm=\"{space}\""),
-    };
-    let challenge =
-        HeaderValue::try_from(challenge).expect("names are printable ASCII without quotes");
-    Problem::new(StatusCode::UNAUTHORIZED, detail).with(header::WWW_AUTHENTICATE, challenge)
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::response::IntoResponse;
-
-    use super::*;
-
-    #[test]
-    fn a_bearer_token_is_found_whatever_the_case_of_its_scheme() {
-        let check = |value: &str, expected: Option<&str>| {
-            let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value.parse().unwrap())]);
-            assert_eq!(bearer(&headers).unwrap(), expected, "{value}");
-        };
-        check("Bearer abc", Some("abc"));
-        check("bearer  abc ", Some("abc"));
-        check("BEARER abc", Some("abc"));
-        check("Bearer", None);
-        check("Bearer ", None);
-        check("Basic abc", None);
-        check("abc", None);
-        assert_eq!(bearer(&HeaderMap::new()).unwrap(), None);
-    }
-
-    #[test]
-    fn the_challenge_says_whether_a_key_was_presented() {
-        for (presented, expected) in [
-            (false, "Bearer realm=\"stage\""),
-            (true, "Bearer realm=\"stage\", error=\"invalid_token\""),
-        ] {
-            let response = unauthorized("stage", presented).into_response();
-            assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
-            assert_eq!(response.headers()[header::WWW_AUTHENTICATE], expected);
-        }
-    }
 }

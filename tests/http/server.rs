@@ -10,6 +10,7 @@ use proscenium::http::listener::{self, Admission};
 use proscenium::http::{self, App, Readiness};
 use proscenium::media::{self, Handle, MediaConfig, Source, StreamKey};
 use proscenium::shutdown::Shutdown;
+use proscenium::tokens::{KEY_LEN, Tokens};
 use sfu::{Codec, CodecKind};
 use tokio::net::TcpListener;
 
@@ -20,6 +21,7 @@ use crate::offers;
 pub(crate) const PUBLISHERS_MAX: usize = 32;
 pub(crate) const VIEWERS_MAX: usize = 32;
 pub(crate) const PARTICIPANTS_MAX: usize = 6;
+pub(crate) const OPERATOR_SECRET: &str = "the-secret-of-the-operator";
 pub(crate) const SDP: &str = "application/sdp";
 pub(crate) const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
 
@@ -69,6 +71,7 @@ impl Server {
         let app = App {
             media: media.clone(),
             keys: Keys::new(&config.spaces, None).unwrap(),
+            tokens: Tokens::new(&[7; KEY_LEN], OPERATOR_SECRET),
             config: Arc::clone(&config),
             readiness: Arc::clone(&readiness),
             shutdown: shutdown.clone(),
