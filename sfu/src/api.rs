@@ -498,7 +498,7 @@ pub enum Event {
         /// How good.
         quality: Quality,
     },
-    /// Nothing was heard of a participant for two seconds, or it is back. After
+    /// Nothing was heard of a participant for six seconds, or it is back. After
     /// [`SILENCE_MAX`](crate::SILENCE_MAX) it is closed.
     Reachable {
         /// Who.

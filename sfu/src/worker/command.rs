@@ -30,9 +30,7 @@ impl Worker {
                 let result = match role {
                     Role::Publisher => self.accept_publisher(now, peer, stream, &offer),
                     Role::Viewer => self.accept_viewer(now, peer, stream, &offer, &tracks, origin),
-                    Role::Participant => Err(Refusal::NotAcceptable(
-                        "a participant joins a conference; use Command::Join".into(),
-                    )),
+                    Role::Participant => Err(not_a_stream()),
                 };
                 self.reply(request, result.map(Reply::Sdp));
             }
@@ -470,4 +468,8 @@ impl Worker {
             None => {}
         }
     }
+}
+
+fn not_a_stream() -> Refusal {
+    Refusal::NotAcceptable("a participant joins a conference, not a stream".into())
 }

@@ -8,6 +8,7 @@ use crate::api::{Event, Output, Role};
 use crate::conference::{Slot, SlotState, VIDEO_SLOTS_MAX, Want};
 use crate::peer::{Leg, LegRef, Peer};
 use crate::relay::Relay;
+use crate::seat::Seat;
 use crate::share::{Request, build};
 use crate::stream::{Feed, LAYERS_MAX, Stream, Track};
 
@@ -165,7 +166,7 @@ impl Worker {
         let sound = sound_bps(peer, &self.streams, now);
         seat.budget_bps = (estimate * USABLE_PERCENT / 100).saturating_sub(sound);
         seat.rungs.clear();
-        let mut asked: Vec<(usize, std::ops::Range<usize>)> = Vec::with_capacity(seat.wants.len());
+        let mut asked: Vec<Asked> = Vec::with_capacity(seat.wants.len());
         for (at, leg) in legs_by_importance(peer, &seat.wants) {
             let Some(track) = track_of(leg, &self.streams) else {
                 continue;
@@ -195,26 +196,7 @@ impl Worker {
         drop(requests);
         seat.desired_bps = desired;
         seat.given_bps = sound;
-        let mut started = Vec::new();
-        for ((at, range), choice) in asked.into_iter().zip(&choices) {
-            let rungs = &seat.rungs[range];
-            let rung = choice.and_then(|choice| rungs.get(choice)).copied();
-            seat.given_bps += rung.map_or(0, |rung| rung.bps);
-            let leg = &mut peer.legs[at];
-            let is_paused = rung.is_none() && !rungs.is_empty();
-            if is_paused != leg.is_paused {
-                seat.is_stale = true;
-                leg.is_paused = is_paused;
-                if let Some(source) = leg.source.filter(|_| is_paused) {
-                    leg.forwarder.reset(source.codec.kind.clock_rate());
-                }
-            }
-            let Some(rung) = rung else { continue };
-            leg.forwarder.choose_layer(usize::from(rung.layer));
-            if leg.forwarder.wanted_layer().is_some() {
-                started.push(at);
-            }
-        }
+        let started = apply(peer, &mut seat, asked, &choices);
         seat.choices = choices;
         let total = desired + sound;
         if total.abs_diff(peer.desired_bps) > total / 10 {
@@ -398,6 +380,39 @@ impl crate::stream::Watched {
         }
         kept
     }
+}
+
+/// A picture's leg, and where its ladder is in `Seat::rungs`.
+type Asked = (usize, std::ops::Range<usize>);
+
+/// Gives each leg its rung. Returns the legs that wait for a keyframe now.
+fn apply(
+    peer: &mut Peer,
+    seat: &mut Seat,
+    asked: Vec<Asked>,
+    choices: &[Option<usize>],
+) -> Vec<usize> {
+    let mut started = Vec::new();
+    for ((at, range), choice) in asked.into_iter().zip(choices) {
+        let rungs = &seat.rungs[range];
+        let rung = choice.and_then(|choice| rungs.get(choice)).copied();
+        seat.given_bps += rung.map_or(0, |rung| rung.bps);
+        let leg = &mut peer.legs[at];
+        let is_paused = rung.is_none() && !rungs.is_empty();
+        if is_paused != leg.is_paused {
+            seat.is_stale = true;
+            leg.is_paused = is_paused;
+            if let Some(source) = leg.source.filter(|_| is_paused) {
+                leg.forwarder.reset(source.codec.kind.clock_rate());
+            }
+        }
+        let Some(rung) = rung else { continue };
+        leg.forwarder.choose_layer(usize::from(rung.layer));
+        if leg.forwarder.wanted_layer().is_some() {
+            started.push(at);
+        }
+    }
+    started
 }
 
 /// The layers that one leg watches, a bit each. A viewer may come to want any.
