@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod bridge;
 pub mod clock;
+pub mod conference;
 pub mod config;
 pub mod http;
 pub mod key_command;

@@ -81,14 +81,18 @@ impl Mailbox {
     /// Everything that came since the last call, oldest first; waits until there is something. For one reader. Cancel safe.
     pub async fn take(&self) -> Vec<Event> {
         loop {
-            let mut mail = self.lock();
-            if !mail.events.is_empty() {
-                mail.latest.clear();
-                return std::mem::take(&mut mail.events).into_values().collect();
+            let events = self.try_take();
+            if !events.is_empty() {
+                return events;
             }
-            drop(mail);
             self.filled.notified().await;
         }
+    }
+
+    fn try_take(&self) -> Vec<Event> {
+        let mut mail = self.lock();
+        mail.latest.clear();
+        std::mem::take(&mut mail.events).into_values().collect()
     }
 
     /// Events that were replaced before they were read.

@@ -1,0 +1,356 @@
+//! One conference's side of the media: its room, and which peer and stream belong to which session and feed.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use sfu::{Event, PeerId, RoomId, StreamId};
+use signaling::conference::{FeedId, News, Order, SessionId, SlotNews, Want};
+
+use super::translate;
+use crate::media::{self, Handle, Mailbox, Refused, StreamKey, Wish};
+
+/// News that media threads have yet to make.
+pub(super) type Later = Pin<Box<dyn Future<Output = News> + Send>>;
+
+/// What came of an order.
+pub(super) enum Outcome {
+    /// Nothing is to be said about it.
+    Done,
+    /// Said at once.
+    Now(News),
+    /// Said later.
+    Later(Later),
+}
+
+/// A feed that is published.
+struct Published {
+    stream: StreamId,
+    session: SessionId,
+}
+
+pub(super) struct RoomMedia {
+    handle: Handle,
+    space: Arc<str>,
+    room: RoomId,
+    mailbox: Arc<Mailbox>,
+    peers: BTreeMap<SessionId, PeerId>,
+    sessions: BTreeMap<PeerId, SessionId>,
+    feeds: BTreeMap<FeedId, Published>,
+    streams: BTreeMap<StreamId, FeedId>,
+}
+
+impl RoomMedia {
+    pub(super) fn new(handle: Handle, space: Arc<str>, loudest: usize) -> Self {
+        let (room, mailbox) = handle.new_room(loudest);
+        Self {
+            handle,
+            space,
+            room,
+            mailbox,
+            peers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            feeds: BTreeMap::new(),
+            streams: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
+        self.mailbox.clone()
+    }
+
+    /// Tells the media threads what changed of the room. `false`: to be repeated.
+    pub(super) fn settle(&self) -> bool {
+        self.handle.settle(self.room)
+    }
+
+    pub(super) fn order(&mut self, order: Order) -> Outcome {
+        match order {
+            Order::Open { session, offer } => self.open(session, offer),
+            Order::Reoffer { session, id, offer } => {
+                let answer = self.ask(session, |handle, peer| handle.reoffer(peer, offer));
+                later(answer, move |result| News::Answered {
+                    session,
+                    id,
+                    result: result.map_err(translate::refusal),
+                })
+            }
+            Order::AddSlots {
+                session,
+                audio,
+                video,
+            } => {
+                let offer = self.ask(session, |handle, peer| handle.add_slots(peer, audio, video));
+                later(offer, move |result| News::Offered {
+                    session,
+                    result: result.map_err(translate::refusal),
+                })
+            }
+            Order::Answer { session, answer } => {
+                let taken = self.ask(session, |handle, peer| handle.answer_peer(peer, answer));
+                later(taken, move |result| News::AnswerTaken {
+                    session,
+                    result: result.map_err(translate::refusal),
+                })
+            }
+            Order::Candidates {
+                session,
+                candidates,
+            } => self.tell(session, |handle, peer| {
+                handle.candidates_of(peer, candidates)
+            }),
+            Order::Publish {
+                session,
+                feed,
+                audio,
+                video,
+                is_music,
+            } => {
+                let stream = self.stream_for(session, feed);
+                let shape = media::Feed {
+                    audio,
+                    video,
+                    is_music,
+                };
+                self.tell(session, |handle, peer| {
+                    handle.publish_feed(peer, stream, shape)
+                })
+            }
+            Order::Unpublish { session, feed } => match self.forget_feed(feed) {
+                Some(stream) => {
+                    self.tell(session, |handle, peer| handle.unpublish_feed(peer, stream))
+                }
+                None => Outcome::Done,
+            },
+            Order::Mute {
+                session,
+                feed,
+                audio,
+                video,
+            } => match self.stream(feed) {
+                Some(stream) => self.tell(session, |handle, peer| {
+                    handle.mute_feed(peer, stream, audio, video)
+                }),
+                None => Outcome::Done,
+            },
+            Order::Watch { session, wants } => {
+                let wishes: Vec<_> = wants.iter().filter_map(|want| self.wish(want)).collect();
+                self.tell(session, |handle, peer| handle.watch(peer, &wishes))
+            }
+            Order::Silence { session, feeds } => {
+                let streams = feeds.iter().filter_map(|feed| self.stream(*feed)).collect();
+                self.tell(session, |handle, peer| handle.silence(peer, streams))
+            }
+            Order::Close { session } => {
+                if let Some(peer) = self.forget(session) {
+                    self.handle.close_peer(peer);
+                }
+                Outcome::Done
+            }
+            Order::Name { feed, stream } => Outcome::Now(self.name(feed, stream)),
+        }
+    }
+
+    /// What an event of a media thread means to the conference. `None` when it concerns what the conference has closed.
+    pub(super) fn news(&mut self, event: Event) -> Option<News> {
+        let session = |peer: PeerId| self.sessions.get(&peer).copied();
+        let feed = |stream: StreamId| self.streams.get(&stream).copied();
+        Some(match event {
+            Event::Connected { peer } => News::Connected {
+                session: session(peer)?,
+            },
+            Event::Closed { peer, reason } => {
+                let session = session(peer)?;
+                self.forget(session);
+                News::Ended {
+                    session,
+                    reason: translate::reason(&reason),
+                }
+            }
+            Event::Reachable { peer, reachable } => News::Reachable {
+                session: session(peer)?,
+                reachable,
+            },
+            Event::Slots { peer, slots } => News::Slots {
+                session: session(peer)?,
+                slots: slots
+                    .into_iter()
+                    .filter_map(|slot| {
+                        Some(SlotNews {
+                            mid: slot.mid,
+                            is_audio: slot.is_audio,
+                            feed: feed(slot.stream)?,
+                            state: translate::slot_state(slot.state),
+                        })
+                    })
+                    .collect(),
+            },
+            Event::SlotsWanted { peer, audio, video } => News::SlotsWanted {
+                session: session(peer)?,
+                audio,
+                video,
+            },
+            Event::Speakers {
+                active, dominant, ..
+            } => News::Speakers {
+                active: active
+                    .iter()
+                    .filter_map(|speaker| Some((feed(speaker.stream)?, speaker.level)))
+                    .collect(),
+                dominant: dominant.and_then(feed),
+            },
+            Event::Layers {
+                stream, watched, ..
+            } => News::Layers {
+                feed: feed(stream)?,
+                watched,
+            },
+            Event::Quality { peer, quality } => News::Quality {
+                session: session(peer)?,
+                quality: translate::quality(quality),
+            },
+            Event::Live { .. } | Event::Silent { .. } | Event::Ended { .. } => return None,
+        })
+    }
+
+    /// A refused session is over; to be told of every answer of a media thread before the conference is.
+    pub(super) fn take_note(&mut self, news: &News) {
+        if let News::Answered {
+            session,
+            id: 0,
+            result: Err(_),
+        } = news
+        {
+            self.forget(*session);
+        }
+    }
+
+    fn open(&mut self, session: SessionId, offer: String) -> Outcome {
+        let answered = move |result: Result<String, Refused>| News::Answered {
+            session,
+            id: 0,
+            result: result.map_err(translate::refusal),
+        };
+        match self.handle.join(self.room, offer) {
+            Ok((peer, answer)) => {
+                self.peers.insert(session, peer);
+                self.sessions.insert(peer, session);
+                Outcome::Later(Box::pin(async move { answered(answer.await) }))
+            }
+            Err(refused) => Outcome::Now(answered(Err(refused))),
+        }
+    }
+
+    fn name(&self, feed: FeedId, stream: Option<String>) -> News {
+        let key = stream.as_deref().map(|stream| StreamKey {
+            space: self.space.clone(),
+            stream: stream.into(),
+        });
+        let named = match self.stream(feed) {
+            Some(published) => self.handle.name_stream(published, key),
+            None => Err(Refused::UnknownResource),
+        };
+        News::Named {
+            feed,
+            result: named.map(|()| stream).map_err(translate::refusal),
+        }
+    }
+
+    /// The stream of a feed; a new one for a new feed.
+    fn stream_for(&mut self, session: SessionId, feed: FeedId) -> StreamId {
+        if let Some(published) = self.feeds.get(&feed)
+            && published.session == session
+        {
+            return published.stream;
+        }
+        self.forget_feed(feed);
+        let stream = self.handle.fresh_stream();
+        self.feeds.insert(feed, Published { stream, session });
+        self.streams.insert(stream, feed);
+        stream
+    }
+
+    fn stream(&self, feed: FeedId) -> Option<StreamId> {
+        self.feeds.get(&feed).map(|published| published.stream)
+    }
+
+    fn wish(&self, want: &Want) -> Option<Wish> {
+        Some(Wish {
+            stream: self.stream(want.feed)?,
+            layer_max: want.layer_max,
+            priority: translate::priority(want.priority),
+            is_detail: want.is_detail,
+        })
+    }
+
+    fn forget_feed(&mut self, feed: FeedId) -> Option<StreamId> {
+        let published = self.feeds.remove(&feed)?;
+        self.streams.remove(&published.stream);
+        Some(published.stream)
+    }
+
+    /// Forgets a session with its feeds.
+    fn forget(&mut self, session: SessionId) -> Option<PeerId> {
+        let peer = self.peers.remove(&session)?;
+        self.sessions.remove(&peer);
+        let own: Vec<_> = (self.feeds.iter())
+            .filter(|(_, published)| published.session == session)
+            .map(|(feed, _)| *feed)
+            .collect();
+        for feed in own {
+            self.forget_feed(feed);
+        }
+        Some(peer)
+    }
+
+    fn ask<F>(
+        &self,
+        session: SessionId,
+        question: impl FnOnce(&Handle, PeerId) -> Result<F, Refused>,
+    ) -> Result<F, Refused> {
+        let peer = self.peers.get(&session);
+        question(&self.handle, *peer.ok_or(Refused::UnknownResource)?)
+    }
+
+    /// An order that is not answered. One that the media thread cannot take ends its session: the client makes a new one, and nobody goes on
+    /// with half of what was said.
+    fn tell(
+        &mut self,
+        session: SessionId,
+        command: impl FnOnce(&Handle, PeerId) -> Result<(), Refused>,
+    ) -> Outcome {
+        match self.ask(session, command) {
+            // Its end is on the way, or was told already.
+            Ok(()) | Err(Refused::UnknownResource) => Outcome::Done,
+            Err(refused) => {
+                if let Some(peer) = self.forget(session) {
+                    self.handle.close_peer(peer);
+                }
+                Outcome::Now(News::Ended {
+                    session,
+                    reason: refused.to_string(),
+                })
+            }
+        }
+    }
+}
+
+impl Drop for RoomMedia {
+    /// Also when the conference's task is lost: nobody stays behind in a room without signalling.
+    fn drop(&mut self) {
+        self.handle.end_room(self.room);
+    }
+}
+
+fn later<T, F>(
+    asked: Result<F, Refused>,
+    news: impl FnOnce(Result<T, Refused>) -> News + Send + 'static,
+) -> Outcome
+where
+    F: Future<Output = Result<T, Refused>> + Send + 'static,
+{
+    match asked {
+        Ok(answer) => Outcome::Later(Box::pin(async { news(answer.await) })),
+        Err(refused) => Outcome::Now(news(Err(refused))),
+    }
+}
