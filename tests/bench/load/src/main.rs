@@ -1,8 +1,10 @@
 //! A load client: one publisher of synthetic packets and many viewers, in one process and one thread, for any server that
-//! speaks WHIP and WHEP or Janus's HTTP interface. It prints one line of JSON. It judges nothing; `tests/bench/janus` does.
+//! speaks WHIP and WHEP or Janus's HTTP interface; or a conference. It prints one line of JSON. It judges nothing; the scripts
+//! in `tests/bench` do.
 
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
+mod conference;
 mod fleet;
 mod http;
 mod janus;
@@ -25,6 +27,8 @@ use crate::fleet::Fleet;
 enum Dialect {
     Whip,
     Janus,
+    /// Everybody is a participant of one conference; `--viewers` of them, of whom `--publishers` send pictures.
+    Conference,
 }
 
 #[derive(Debug, Parser)]
@@ -58,6 +62,15 @@ struct Options {
     /// The publisher falls silent before the viewers come.
     #[arg(long)]
     idle: bool,
+    /// Participants who send pictures; conference only.
+    #[arg(long, default_value_t = 1)]
+    publishers: usize,
+    /// Participants who send sound; conference only.
+    #[arg(long, default_value_t = 0)]
+    speakers: usize,
+    /// Seconds within which everybody joins; conference only.
+    #[arg(long, default_value_t = 5.0)]
+    within: f64,
     /// Milliseconds that the publisher has sent for when the first viewer comes.
     #[arg(long, default_value_t = 1000)]
     before: u64,
@@ -71,6 +84,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(30);
 
 fn main() -> Result<()> {
     let options = Options::parse();
+    if options.dialect == Dialect::Conference {
+        println!("{}", conference::run(&options)?);
+        return Ok(());
+    }
     let mut fleet = Fleet::new(options.bind)?;
     let mut signalling = Signalling::new(&options)?;
 
@@ -135,6 +152,7 @@ impl Signalling {
         Ok(match options.dialect {
             Dialect::Whip => Self::Whip(whip::Whip::new(&options.url)?),
             Dialect::Janus => Self::Janus(janus::Janus::new(&options.url)?),
+            Dialect::Conference => bail!("a conference has no publisher and viewers"),
         })
     }
 
