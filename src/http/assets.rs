@@ -21,10 +21,11 @@ pub(crate) const FILE_MAX: u64 = 32 * 1024 * 1024;
 /// Files below this many bytes are not worth compressing: they fit into one packet.
 const GZIP_MIN: usize = 1024;
 /// What a web directory must have.
-const PAGES: [&str; 3] = [
+const PAGES: [&str; 4] = [
     super::pages::HOME,
     super::pages::SPACE,
     super::pages::PERFORM,
+    super::pages::MEET,
 ];
 
 #[derive(RustEmbed)]
@@ -344,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_three_pages_are_embedded_with_a_policy_and_tests_are_not() {
+    async fn the_pages_are_embedded_with_a_policy_and_tests_are_not() {
         let assets = Assets::open(None).unwrap();
         for page in PAGES {
             let page = assets.get(page).await.unwrap();

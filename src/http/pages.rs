@@ -1,4 +1,4 @@
-//! What a person sees: the home page, the page of a space, its stage door, their files, and refusals in words.
+//! What a person sees: the home page, the page of a space, its stage door and its meeting room, their files, and refusals in words.
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -14,6 +14,7 @@ use super::place::Space;
 pub(crate) const HOME: &str = "index.html";
 pub(crate) const SPACE: &str = "space.html";
 pub(crate) const PERFORM: &str = "perform.html";
+pub(crate) const MEET: &str = "meet.html";
 
 /// A refusal's page needs a style sheet and nothing else.
 const REFUSAL_CSP: &str =
@@ -26,6 +27,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/web/{*path}", get(file))
         .route("/{space}", get(space))
         .route("/{space}/perform", get(perform))
+        .route("/{space}/meet", get(meet))
         .method_not_allowed_fallback(errors::method_not_allowed)
 }
 
@@ -47,6 +49,14 @@ async fn perform(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     serve(&state, PERFORM, &headers).await
+}
+
+async fn meet(
+    State(state): State<AppState>,
+    _: Space,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    serve(&state, MEET, &headers).await
 }
 
 async fn file(

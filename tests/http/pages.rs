@@ -9,12 +9,13 @@ use crate::offers;
 use crate::server::Server;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn home_space_and_stage_door_are_pages_with_a_policy() {
+async fn home_space_stage_door_and_meeting_room_are_pages_with_a_policy() {
     let server = Server::start().await;
     for (path, marker) in [
         ("/", "/web/pages/home.js"),
         ("/residence", "/web/pages/space.js"),
         ("/residence/perform", "/web/pages/perform.js"),
+        ("/residence/meet", "/web/pages/meet.js"),
     ] {
         let answer = server.get(path).await;
         assert_eq!(answer.status, 200);

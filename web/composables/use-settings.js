@@ -1,5 +1,6 @@
 /** @module */
 import { reactive, watch } from 'vue';
+import { read, readObject, write } from '../lib/keep.js';
 import { PRESET_DEFAULT, presetOf } from '../lib/media.js';
 import { DEFAULT_STREAM, isName } from '../lib/names.js';
 
@@ -11,7 +12,7 @@ const CHOICES = 'proscenium.perform';
  * @param {string} space
  */
 export function useSettings(space) {
-  const kept = choices();
+  const kept = readObject(CHOICES);
   const settings = reactive({
     source: /** @type {'camera' | 'screen'} */ ('camera'),
     camera: typeof kept.camera === 'string' ? kept.camera : '',
@@ -27,32 +28,4 @@ export function useSettings(space) {
   });
   watch(() => settings.key, (key) => write('sessionStorage', `proscenium.key.${space}`, key));
   return settings;
-}
-
-/** @param {'localStorage' | 'sessionStorage'} where @param {string} name @returns {string} empty when nothing is kept, or nothing can be */
-function read(where, name) {
-  try {
-    return globalThis[where].getItem(name) ?? '';
-  } catch {
-    return ''; // Storage that is switched off throws at the first touch.
-  }
-}
-
-/** @param {'localStorage' | 'sessionStorage'} where @param {string} name @param {string} value empty to forget */
-function write(where, name, value) {
-  try {
-    if (value === '') globalThis[where].removeItem(name);
-    else globalThis[where].setItem(name, value);
-  } catch {
-    // Full or switched off: the choice lasts as long as the page.
-  }
-}
-
-/** What was chosen the last time. @returns {Record<string, any>} */
-function choices() {
-  try {
-    return Object(JSON.parse(read('localStorage', CHOICES) || '{}'));
-  } catch {
-    return {};
-  }
 }
