@@ -35,7 +35,7 @@ export function sections(sdp) {
     return {
       kind,
       port: Number.parseInt(port, 10),
-      mid: /^a=mid:(\S+)/m.exec(text)?.[1] ?? null,
+      mid: midOf(text),
       direction: /^a=(sendrecv|sendonly|recvonly|inactive)\s*$/m.exec(text)?.[1] ?? 'sendrecv',
       codecs: payloads.map((payload) => names.get(payload)).filter((name) => name !== undefined && !REPAIR.has(name)),
     };
@@ -57,14 +57,35 @@ export function carries(sdp, kind) {
  * and sends it only when the other side's does; no API sets either.
  * @param {string} sdp
  * @param {Record<string, number>} parameters for example `{ stereo: 1, maxaveragebitrate: 256000 }`
+ * @param {(mid: string | null) => boolean} [where] the sections meant, all unless said
  * @returns {string}
  */
-export function tuneOpus(sdp, parameters) {
+export function tuneOpus(sdp, parameters, where = () => true) {
   return split(sdp).map((text) => {
-    const payload = text.startsWith('m=audio') ? /^a=rtpmap:(\d+) opus\/48000/im.exec(text)?.[1] : undefined;
+    if (!text.startsWith('m=audio') || !where(midOf(text))) return text;
+    const payload = /^a=rtpmap:(\d+) opus\/48000/im.exec(text)?.[1];
     return payload === undefined ? text : withParameters(text, payload, parameters);
   }).join('');
 }
+
+/**
+ * Puts redundant audio (RFC 2198) first in these sections: what comes first in the other side's description is what a browser sends.
+ * @param {string} sdp
+ * @param {(mid: string | null) => boolean} where
+ * @returns {string} the same where redundancy is not negotiated
+ */
+export function preferRed(sdp, where) {
+  return split(sdp).map((text) => {
+    const red = text.startsWith('m=audio') && where(midOf(text)) ? /^a=rtpmap:(\d+) red\/48000/im.exec(text)?.[1] : undefined;
+    if (red === undefined) return text;
+    return text.replace(/^(m=audio \S+ \S+)((?: \d+)+)/, (_, head, payloads) => {
+      const others = payloads.trim().split(' ').filter((payload) => payload !== red);
+      return others.length === payloads.trim().split(' ').length ? `${head}${payloads}` : [head, red, ...others].join(' ');
+    });
+  }).join('');
+}
+
+const midOf = (/** @type {string} */ text) => /^a=mid:(\S+)/m.exec(text)?.[1] ?? null;
 
 /**
  * Lets Chromium begin a picture at this bit rate: by itself it begins at 300 kbit/s and shows a tiny picture for ten seconds. Others ignore it.
@@ -103,16 +124,38 @@ function withParameters(text, payload, parameters) {
  * @returns {C[]}
  */
 export function stageOrder(codecs) {
-  const rank = (/** @type {C} */ { mimeType, sdpFmtpLine = '' }) => {
-    const name = mimeType.split('/')[1].toUpperCase();
+  return ordered(codecs, ({ mimeType, sdpFmtpLine = '' }) => {
+    const name = nameOf(mimeType);
     if (REPAIR.has(name)) return 9;
     if (name === 'H264') {
       if (!sdpFmtpLine.includes('packetization-mode=1')) return 3;
       return /profile-level-id=42e0/i.test(sdpFmtpLine) ? 0 : 1;
     }
     return name === 'VP8' ? 4 : 5;
-  };
-  return codecs.map((codec, place) => ({ codec, place, rank: rank(codec) }))
+  });
+}
+
+/**
+ * Orders codecs as somebody prefers them; those that are not named follow in the browser's order, repair formats last.
+ * @template {{mimeType: string}} C
+ * @param {C[]} codecs
+ * @param {string[]} names for example `['VP8', 'H264']`
+ * @returns {C[]}
+ */
+export function preferredOrder(codecs, names) {
+  const wanted = names.map((name) => name.toUpperCase());
+  return ordered(codecs, ({ mimeType }) => {
+    const name = nameOf(mimeType);
+    if (REPAIR.has(name)) return wanted.length + 1;
+    return wanted.includes(name) ? wanted.indexOf(name) : wanted.length;
+  });
+}
+
+const nameOf = (/** @type {string} */ mimeType) => mimeType.split('/')[1].toUpperCase();
+
+/** Lowest rank first, equals in the order they have. */
+function ordered(codecs, rankOf) {
+  return codecs.map((codec, place) => ({ codec, place, rank: rankOf(codec) }))
     .sort((left, right) => left.rank - right.rank || left.place - right.place)
     .map(({ codec }) => codec);
 }

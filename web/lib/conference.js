@@ -1,0 +1,351 @@
+/**
+ * Taking part in a conference: everybody in a space sees and hears everybody else. Usable on any page, from any place:
+ *
+ * ```js
+ * import { Conference } from 'https://venue.example/web/lib/conference.js';
+ * const conference = new Conference('residence', { name: 'Ada', url: 'https://venue.example' });
+ * conference.addEventListener('track', ({ detail: { id, source, kind, track } }) => {
+ *   if (kind !== 'video') return; // Sound plays by itself.
+ *   const video = document.getElementById(`${source} ${id}`) ?? Object.assign(document.createElement('video'), { id: `${source} ${id}`, autoplay: true, muted: true, playsInline: true });
+ *   video.srcObject = track && new MediaStream([track]);
+ *   if (track) document.body.append(video);
+ *   else video.remove();
+ * });
+ * await conference.openCamera();
+ * await conference.join();
+ * ```
+ *
+ * It goes on by itself through lost networks and restarted servers until `leave`, or until the server refuses for good. PROTOCOL.md describes what it speaks.
+ * @module
+ */
+import { Backoff } from './backoff.js';
+import { Connection, ConferenceError } from './conference-connection.js';
+import { Feeds } from './conference-feeds.js';
+import { identityFor } from './conference-identity.js';
+import { VERSION } from './conference-messages.js';
+import { Peer } from './conference-peer.js';
+import { People, SlotMap } from './conference-people.js';
+import { Reader } from './conference-reader.js';
+import { Sound } from './conference-sound.js';
+import { readStats } from './conference-stats.js';
+import { WatchList } from './conference-watch.js';
+import { cameraConstraints, microphoneConstraints, presetOf, screenConstraints } from './media.js';
+import { networkChanges } from './network.js';
+
+export { ConferenceError };
+
+/**
+ * @typedef {import('./conference-messages.js').Source} Source
+ * @typedef {import('./conference-messages.js').Kind} Kind
+ * @typedef {{audio?: boolean, video?: boolean}} Muting
+ * @typedef {{audio?: MediaStreamTrack | null, video?: MediaStreamTrack | null}} Tracks
+ *
+ * @typedef {object} ConferenceOptions
+ * @property {string} name what others read
+ * @property {string | null} [token] an invitation, or the key of the space
+ * @property {string} [url] the venue, if it is not the one that this page comes from
+ * @property {string[]} [codecs] of pictures, best first
+ * @property {boolean} [red] speech is sent twice, against loss, where the browser can
+ * @property {boolean} [music] begin in music mode: two channels, nothing processed
+ * @property {boolean} [sound] false: the page plays what `sounds()` lists
+ * @property {string} [client] program and version, for the server's log
+ * @property {string | null} [data] text of at most 512 bytes that others read as `participant.data`
+ * @property {string} [identity] 16 to 64 of letters, digits, `-`, `_`; made and remembered for this tab unless given
+ */
+
+/**
+ * Events, each a `CustomEvent`:
+ * - `state` `{state, error, retryMs}`: `idle joining joined reconnecting refused removed replaced left`; `media` `{media}`: `none connecting connected interrupted`
+ * - `participants` `{joined, updated, left}`; `speakers` `{dominant, active}`; `quality`; `space`; `permissions`
+ * - `track` `{id, participant, source, kind, track, state}` for each picture or sound that comes or goes (`track` null); `tracks` `{changes}` once for all of them
+ * - `feed` `{source, feed, reason}`: what I publish changed: `own`, `ended`, `muted` or `revoked`; `muted` `{source, audio, video, by}`; `unpublished` `{source, by}`
+ * - `sound` `{blocked}`: the browser wants a click before it plays: call `unlockSound` from it
+ * - `error` `{code, message, request, id}`: the server refused a request
+ */
+export class Conference extends EventTarget {
+  people = new People();
+  role = 'participant';
+  permissions = { publish: true, screen: true, music: false, stream: false, moderate: false };
+  space = { name: '', locked: false, stage_only: false };
+  /** @type {Record<string, number>} */ limits = {};
+  /** @type {{dominant: string | null, active: {id: string, level: number}[]}} */ speakers = { dominant: null, active: [] };
+  #options;
+  #connection;
+  #feeds;
+  #watch;
+  #slots = new SlotMap();
+  #sound = new Sound();
+  #reader;
+  /** @type {Peer | null} */ #peer = null;
+  /** @type {import('./conference-identity.js').Identity | null} */ #identity = null;
+  #music;
+  #offers = 0;
+  #resume = '';
+  #isJoined = false;
+  #networkChanged = false;
+  /** @type {RTCIceServer[]} */ #iceServers = [];
+  /** @type {string[] | null} */ #silenced = null;
+  #stopListening = () => {};
+  #renewals = new Backoff();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #renewal;
+
+  /** @param {string} space @param {ConferenceOptions} options */
+  constructor(space, options) {
+    super();
+    this.#options = { token: null, codecs: ['VP8'], red: true, sound: true, client: 'proscenium-web', data: null, ...options };
+    this.#music = options.music === true;
+    const send = (/** @type {object} */ message) => this.#connection.send(message);
+    this.#connection = new Connection(addressOf(space, options.url), () => this.#compose(space));
+    this.#feeds = new Feeds({ send, music: this.#music, mayPublish: (source) => !this.#isJoined || (source === 'screen' ? this.permissions.screen : this.permissions.publish) });
+    this.#watch = new WatchList(send);
+    this.#reader = new Reader(this, { feeds: this.#feeds, assign: (slots) => this.#assign(slots), negotiate: (message) => this.#peer?.take(message), renew: () => this.#renew(), welcome: (message) => this.#welcome(message) });
+    this.#connection.addEventListener('message', (event) => this.#reader.read(/** @type {CustomEvent} */ (event).detail));
+    this.#connection.addEventListener('state', (event) => this.#turn(/** @type {CustomEvent} */ (event).detail));
+    this.#connection.addEventListener('lost', () => this.#peer?.abandon());
+    this.#feeds.addEventListener('feed', (event) => this.emit('feed', /** @type {CustomEvent} */ (event).detail));
+    this.#sound.addEventListener('blocked', (event) => this.emit('sound', /** @type {CustomEvent} */ (event).detail));
+  }
+
+  get state() { return this.#connection.state; }
+  /** Why it is refused, or waits. */
+  get error() { return this.#connection.error; }
+  /** Whether sounds and pictures flow: `none`, `connecting`, `connected` or `interrupted`. */
+  get media() { return this.#peer?.media ?? 'none'; }
+  /** @returns {import('./conference-messages.js').Participant | null} */
+  get self() { return this.people.self; }
+  /** Everybody by id, oneself included. */
+  get participants() { return this.people.all; }
+  /** @type {Map<string, string>} `good`, `fair`, `poor` or `lost`, by id */
+  get quality() { return this.people.quality; }
+  get isSoundBlocked() { return this.#sound.isBlocked; }
+  get isMusic() { return this.#music; }
+
+  /**
+   * @param {Tracks & {muted?: Muting}} [feed] what to publish from the first moment on
+   * @returns {Promise<void>} when the server has said welcome
+   * @throws {ConferenceError} when the server refuses for good
+   */
+  async join({ audio, video, muted } = {}) {
+    if (muted) this.mute(muted);
+    if (audio || video) this.publish('camera', { audio, video });
+    this.#stopListening();
+    this.#stopListening = networkChanges(() => this.#moved(), () => this.#peer?.close());
+    const joined = new Promise((resolve, reject) => {
+      const check = (/** @type {Event} */ event) => {
+        const { state, error } = /** @type {CustomEvent} */ (event).detail;
+        if (state === 'joining') return;
+        this.removeEventListener('state', check);
+        if (state === 'joined') resolve(undefined);
+        else reject(error ?? new ConferenceError({ code: state, message: `You are not in the conference: ${state}` }));
+      };
+      this.addEventListener('state', check);
+    });
+    this.#connection.start();
+    return joined;
+  }
+
+  /** Leaves for good; tracks of the page stay as they are. */
+  leave() {
+    this.#connection.stop();
+  }
+
+  /** Publishes tracks, in place of those before and without a pause; what is left out stays, null ends. @param {Source} source @param {Tracks} tracks @returns {Promise<void>} */
+  publish(source, tracks) { return this.#feeds.set(source, tracks); }
+  /** @param {Source} source */
+  unpublish(source) { return this.#feeds.set(source, { audio: null, video: null }); }
+  /** @param {MediaStreamTrack | null} audio */
+  setMicrophone(audio) { return this.publish('camera', { audio }); }
+  /** @param {MediaStreamTrack | null} video */
+  setCamera(video) { return this.publish('camera', { video }); }
+  /** @param {MediaStreamTrack | null} video @param {MediaStreamTrack | null} [audio] */
+  setScreen(video, audio = null) { return this.publish('screen', { video, audio: video && audio }); }
+  /** Sends nothing of it until it is unmuted; the track itself, and its light, stay the page's. @param {Muting} muted @param {Source} [source] @returns {Promise<void>} */
+  mute(muted, source = 'camera') { return this.#feeds.mute(source, muted); }
+  /** What I publish. @param {Source} source */
+  feedOf(source) { return this.#feeds.get(source); }
+
+  /**
+   * Asks for camera and microphone and publishes them.
+   * @param {{audio?: boolean | MediaTrackConstraints, video?: boolean | MediaTrackConstraints}} [wanted]
+   * @returns {Promise<MediaStream>}
+   */
+  async openCamera({ audio = true, video = true } = {}) {
+    const stream = await navigator.mediaDevices.getUserMedia({
+      audio: audio === true ? microphoneConstraints(this.#music) : audio,
+      video: video === true ? cameraConstraints(presetOf('720p')) : video,
+    });
+    await this.publish('camera', { audio: stream.getAudioTracks()[0] ?? null, video: stream.getVideoTracks()[0] ?? null });
+    return stream;
+  }
+
+  /** Asks for a screen and publishes it. @returns {Promise<MediaStream>} */
+  async shareScreen() {
+    const stream = await navigator.mediaDevices.getDisplayMedia(screenConstraints(presetOf('1080p')));
+    await this.setScreen(stream.getVideoTracks()[0] ?? null, stream.getAudioTracks()[0] ?? null);
+    return stream;
+  }
+
+  /** Two channels, 256 kbit/s, never faded out for being quiet. The microphone should be opened without processing: `microphoneConstraints(true)`. @param {boolean} on */
+  async music(on) {
+    this.#music = on;
+    this.#connection.send({ type: 'music', on });
+    await this.#feeds.setMusic(on);
+    await this.#peer?.setMusic(on);
+  }
+
+  /** What reaches me of somebody. @param {string} id @param {Source} source @param {Kind} kind */
+  trackOf(id, source, kind) { return this.#slots.get(id, source, kind); }
+  /** All sounds that reach me. @returns {{id: string, source: Source, mid: string, track: MediaStreamTrack}[]} */
+  sounds() { return this.#slots.list().filter(({ kind }) => kind === 'audio'); }
+  /** Which pictures I want, most important first; without it the server shows everybody who fits. @param {import('./conference-watch.js').Wish[]} wishes */
+  watch(wishes) { this.#watch.set(wishes, this.limits.video_slots); }
+  /** Whose sound I do not want. @param {string[]} ids */
+  silence(ids) {
+    this.#silenced = [...new Set(ids)];
+    return this.#connection.send({ type: 'silence', ids: this.#silenced });
+  }
+
+  /** @param {boolean} raised */
+  raiseHand(raised) { return this.#connection.send({ type: 'hand', raised }); }
+  /** @param {string} name */
+  rename(name) {
+    this.#options.name = name;
+    return this.#connection.send({ type: 'rename', name });
+  }
+
+  /** A moderator's request: PROTOCOL.md lists them. @param {string} action for example `mute` @param {object} [fields] for example `{ id, source: 'camera', audio: true }` */
+  moderate(action, fields = {}) { return this.#connection.send({ type: 'moderate', ...fields, action }); }
+
+  /** @param {string} deviceId of a loudspeaker; empty for the system's choice @returns {Promise<void>} */
+  setSpeaker(deviceId) { return this.#sound.setSpeaker(deviceId); }
+  /** @param {string} id @param {number} volume 0 to 1 */
+  setVolume(id, volume) { this.#sound.setVolume(id, volume); }
+  /** Call it from a click when `isSoundBlocked`. */
+  unlockSound() { return this.#sound.unlock(); }
+  /** What flows, from whom and to whom: see conference-stats.js. */
+  stats() { return readStats(this.#peer, this.#slots.list()); }
+
+  /** @param {string} type @param {object} [detail] */
+  emit(type, detail = {}) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+
+  /** The `join` of each attempt: with an offer, unless a connection goes on. */
+  async #compose(/** @type {string} */ space) {
+    const { name, token, client, data, identity } = this.#options;
+    this.#identity ??= identity ? { value: identity, release() {} } : await identityFor(space);
+    const join = { type: 'join', version: VERSION, name, identity: this.#identity.value, client, ...(token ? { token } : {}), ...(data ? { data } : {}), ...(this.#resume ? { resume: this.#resume } : {}) };
+    if (this.#peer?.isAnswered && this.#resume) return join;
+    const sdp = await this.#open().firstOffer(0);
+    return { ...join, sdp, feeds: this.#feeds.announced() };
+  }
+
+  /** A new connection for sounds and pictures, in place of the one before. */
+  #open() {
+    this.#peer?.close();
+    const peer = new Peer({ send: (message) => this.#connection.send(message), nextId: () => (this.#offers += 1), iceServers: this.#iceServers, codecs: this.#options.codecs, red: this.#options.red, music: this.#music });
+    this.#peer = peer;
+    this.#feeds.attach(peer);
+    peer.addEventListener('media', () => {
+      if (peer.media === 'connected') this.#renewals.reset();
+      this.emit('media', { media: peer.media });
+    });
+    peer.addEventListener('sections', () => {
+      this.#feeds.reconsider();
+      this.#assign(null);
+    });
+    peer.addEventListener('unheard', () => this.#connection.refresh());
+    peer.addEventListener('lost', (event) => {
+      const { error } = /** @type {CustomEvent} */ (event).detail;
+      clearTimeout(this.#renewal);
+      this.#renewal = setTimeout(() => this.#renew(), this.#renewals.next(error.cause?.retryAfterMs));
+    });
+    this.emit('media', { media: 'connecting' });
+    return peer;
+  }
+
+  /** The media is gone, the participant stays: a new connection under the same name. */
+  async #renew() {
+    clearTimeout(this.#renewal);
+    // Without a way to the server the next `join` brings the offer.
+    if (!this.#connection.isOpen) return this.#drop();
+    this.#assign([]);
+    const peer = this.#open();
+    const id = (this.#offers += 1);
+    try {
+      const sdp = await peer.firstOffer(id);
+      this.#connection.send({ type: 'offer', id, sdp, fresh: true });
+      this.#feeds.repeat([]);
+    } catch (error) {
+      // Somebody left meanwhile, or the next `join` carries an offer of its own.
+      if (peer === this.#peer && this.state !== 'left') this.emit('error', { code: 'negotiation', message: String(error), request: 'offer', id });
+    }
+  }
+
+  #drop() {
+    clearTimeout(this.#renewal);
+    this.#peer?.close();
+    this.#peer = null;
+    this.#assign([]);
+    this.emit('media', { media: 'none' });
+  }
+
+  #welcome(/** @type {any} */ message) {
+    const isKept = message.media === 'kept';
+    const isResumed = this.#peer?.isAnswered === true;
+    this.#resume = message.resume ?? '';
+    this.#isJoined = true;
+    this.#iceServers = message.ice_servers;
+    this.limits = message.limits;
+    this.#peer?.setIceServers(message.ice_servers);
+    if (isResumed && isKept) {
+      this.#peer?.resume({ iceRestart: this.#networkChanged });
+      this.#feeds.repeat(this.self?.feeds.map(({ source }) => source) ?? []);
+    } else if (isResumed) {
+      this.#renew();
+    }
+    this.#networkChanged = false;
+    this.#feeds.reconsider();
+    this.#watch.repeat();
+    if (this.#silenced) this.silence(this.#silenced);
+  }
+
+  #assign(/** @type {import('./conference-messages.js').Slot[] | null} */ slots) {
+    const changes = this.#slots.assign(slots, (mid) => this.#peer?.received(mid) ?? null);
+    if (this.#options.sound) {
+      const owners = new Map(this.sounds().map(({ mid, id }) => [mid, id]));
+      this.#sound.play((this.#peer?.slots() ?? []).filter(({ kind }) => kind === 'audio').map(({ mid, track }) => ({ mid, track, id: owners.get(mid) ?? null })));
+    }
+    if (changes.length === 0) return;
+    for (const change of changes) this.emit('track', { ...change, participant: this.people.all.get(change.id) ?? null });
+    this.emit('tracks', { changes });
+  }
+
+  #moved() {
+    this.#networkChanged = true;
+    this.#connection.refresh();
+  }
+
+  #turn(/** @type {{state: import('./conference-connection.js').State, error: ConferenceError | null, retryMs: number}} */ detail) {
+    if (['refused', 'removed', 'replaced', 'left'].includes(detail.state)) this.#end();
+    this.emit('state', detail);
+  }
+
+  /** Nothing of this conference goes on; another `join` begins anew. */
+  #end() {
+    this.#stopListening();
+    this.#watch.stop();
+    this.#drop();
+    this.#sound.stop();
+    this.#identity?.release();
+    this.#identity = null;
+    this.#resume = '';
+    this.#isJoined = false;
+  }
+}
+
+function addressOf(/** @type {string} */ space, /** @type {string | undefined} */ venue) {
+  const url = new URL(`/rtc/${encodeURIComponent(space)}`, venue ?? globalThis.location.href);
+  url.protocol = url.protocol.replace('http', 'ws');
+  return url.href;
+}
