@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod process;
+mod token_command;
 
 use std::fs;
 use std::net::{TcpListener, UdpSocket};

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
@@ -130,13 +131,24 @@ pub(crate) struct Server {
     lines: Receiver<String>,
     log: Option<JoinHandle<String>>,
     text: String,
-    directory: TempDir,
+    data_dir: String,
+    _directory: Option<TempDir>,
 }
 
 impl Server {
     /// Starts `serve` or `demo` on free ports and waits until it listens.
     pub(crate) fn start(command: &str, more: &[&str]) -> Self {
         let directory = data_dir();
+        let path = directory.path().to_owned();
+        Self::start_in(Some(directory), &path, command, more)
+    }
+
+    /// Starts `serve` on a directory that outlives it.
+    pub(crate) fn start_on(path: &Path) -> Self {
+        Self::start_in(None, path, "serve", &[])
+    }
+
+    fn start_in(directory: Option<TempDir>, path: &Path, command: &str, more: &[&str]) -> Self {
         let mut child = binary()
             .args([
                 command,
@@ -145,7 +157,7 @@ impl Server {
                 "--media-threads=2",
             ])
             .arg("--data-dir")
-            .arg(directory.path())
+            .arg(path)
             .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -175,7 +187,8 @@ impl Server {
             lines,
             log,
             text,
-            directory,
+            data_dir: path.to_str().unwrap().to_owned(),
+            _directory: directory,
         };
         let line = server.stdout_until("listening on http://");
         server.address = line
@@ -202,13 +215,22 @@ impl Server {
         }
     }
 
+    /// All that it printed; waits until it has ended.
+    pub(crate) fn stdout(&mut self) -> String {
+        while let Ok(line) = self.lines.recv_timeout(STEP_MAX) {
+            self.text.push_str(&line);
+            self.text.push('\n');
+        }
+        self.text.clone()
+    }
+
     /// Where it listens, `127.0.0.1:port`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     pub(crate) fn data_dir(&self) -> &str {
-        self.directory.path().to_str().unwrap()
+        &self.data_dir
     }
 
     pub(crate) fn id(&self) -> u32 {
