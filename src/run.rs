@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use crate::conference::{self, Conferences};
 use crate::config::Config;
 use crate::http::listener::{self, Admission, ListenError};
 use crate::http::{App, AssetError, Readiness};
@@ -75,6 +76,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
 /// Makes room for as many open files as the limits allow connections.
 fn make_room(config: &Config) {
     let wanted = config.limits.connections_max
+        + conference::CONNECTIONS_PER_PARTICIPANT * config.limits.participants_max
         + FILES_RESERVE
         + config.media_threads * media::net::TCP_CONNECTIONS_MAX;
     match open_files::raise(wanted as u64) {
@@ -102,8 +104,16 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     shutdown::listen_for_signals(shutdown.clone())?;
 
     let readiness = Arc::new(Readiness::default());
+    let conferences = Conferences::new(
+        media.clone(),
+        tokens.clone(),
+        keys.clone(),
+        conference_settings(&config),
+        shutdown.clone(),
+    );
     let app = App {
         media: media.clone(),
+        conferences: conferences.clone(),
         keys,
         tokens,
         config: Arc::clone(&config),
@@ -126,7 +136,15 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     }
 
     shutdown.begun().await;
-    stop(&config, &media, completion, &close_http, served).await;
+    stop(
+        &config,
+        &media,
+        &conferences,
+        completion,
+        &close_http,
+        served,
+    )
+    .await;
     drop(store);
     tracing::info!("stopped");
     Ok(())
@@ -143,6 +161,15 @@ fn media_config(config: &Config) -> MediaConfig {
         publishers_max: config.limits.publishers_max,
         viewers_max: config.limits.viewers_max,
         participants_max: config.limits.participants_max,
+    }
+}
+
+fn conference_settings(config: &Config) -> conference::Settings {
+    conference::Settings {
+        participants_max: config.limits.participants_max,
+        space_participants_max: config.limits.space_participants_max,
+        loudest: config.loudest,
+        ice_servers: config.ice_servers.clone(),
     }
 }
 
@@ -209,6 +236,7 @@ fn until_shutdown(
 async fn stop(
     config: &Config,
     media: &Handle,
+    conferences: &Conferences,
     completion: Completion,
     close_http: &Shutdown,
     served: tokio::task::JoinHandle<()>,
@@ -223,6 +251,10 @@ async fn stop(
             limit_ms = limit.as_millis() as u64,
             "media threads did not stop in time"
         );
+    }
+    // They began to end with the shutdown, long before.
+    if !conferences.drained(TASKS_END_MAX).await {
+        tracing::warn!("some clients of conferences did not take their good-bye in time");
     }
     close_http.begin();
     if served.await.is_err() {

@@ -16,4 +16,6 @@ mod translate;
 
 pub use counters::ConferenceCounters;
 pub use outbox::{Close, Frame, Outbox, QUEUE_BYTES_MAX, QUEUE_FRAMES_MAX};
-pub use registry::{Conferences, Connection, Refused, SPACES_MAX, Settings};
+pub use registry::{
+    CONNECTIONS_PER_PARTICIPANT, Conferences, Connection, Refused, SPACES_MAX, Settings,
+};

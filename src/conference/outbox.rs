@@ -119,7 +119,7 @@ impl Drop for Sender {
 
 impl Outbox {
     /// The next frame; waits for one. Cancel safe.
-    pub async fn next(&mut self) -> Frame {
+    pub async fn next(&self) -> Frame {
         loop {
             if let Some(frame) = self.try_next() {
                 return frame;
@@ -129,7 +129,7 @@ impl Outbox {
     }
 
     /// The next frame, if there is one.
-    pub fn try_next(&mut self) -> Option<Frame> {
+    pub fn try_next(&self) -> Option<Frame> {
         let mut waiting = self.0.lock();
         match waiting.texts.pop_front() {
             Some(text) => {
@@ -158,7 +158,7 @@ mod tests {
 
     #[tokio::test]
     async fn texts_come_in_order_and_the_close_after_them() {
-        let (sender, mut outbox) = outbox();
+        let (sender, outbox) = outbox();
         sender.send("one".into()).unwrap();
         sender.send("two".into()).unwrap();
         let left = Close {
@@ -176,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_message_too_many_closes_the_connection_with_1013() {
-        let (sender, mut outbox) = outbox();
+        let (sender, outbox) = outbox();
         for _ in 0..QUEUE_FRAMES_MAX {
             sender.send(text(1)).unwrap();
         }
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn one_byte_too_many_does_too_but_a_single_message_may_be_long() {
-        let (sender, mut outbox) = outbox();
+        let (sender, outbox) = outbox();
         sender.send(text(QUEUE_BYTES_MAX + 1)).unwrap();
         assert!(matches!(outbox.try_next(), Some(Frame::Text(_))));
         sender.send(text(QUEUE_BYTES_MAX)).unwrap();
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_forgotten_connection_is_closed() {
-        let (sender, mut outbox) = outbox();
+        let (sender, outbox) = outbox();
         drop(sender);
         assert!(matches!(outbox.try_next(), Some(Frame::Close(close)) if close.code == 1001));
     }

@@ -26,7 +26,7 @@ pub const SPACES_MAX: usize = 1024;
 const MAILBOX_MAX: usize = 1024;
 
 /// How many WebSockets there may be for each participant: those who reconnect have two for a moment.
-const CONNECTIONS_PER_PARTICIPANT: usize = 2;
+pub const CONNECTIONS_PER_PARTICIPANT: usize = 2;
 
 /// How often the end of all connections is looked for while the server stops.
 const DRAIN_STEP: Duration = Duration::from_millis(10);

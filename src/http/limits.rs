@@ -100,16 +100,29 @@ pub(crate) async fn rate_limit(
         let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| {
             peer.ip()
         });
-        let client = client_address(peer, request.headers(), &state.app.trusted_proxies);
-        if let Err(seconds) = state.rate.check(client.into()) {
-            let detail = format!(
-                "too many requests from your address (at most {REQUESTS_PER_SECOND} per second for long); try again in {seconds} s"
-            );
-            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
-            return problem.retry_after(seconds).into_response();
+        if let Err(problem) = count_request(&state, peer, request.headers()) {
+            return problem.into_response();
         }
     }
     next.run(request).await
+}
+
+/// Counts one request that came from `peer`.
+///
+/// # Errors
+/// 429 with `Retry-After` when its client asks too often.
+pub(crate) fn count_request(
+    state: &AppState,
+    peer: IpAddr,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
+    let client = client_address(peer, headers, &state.app.trusted_proxies);
+    state.rate.check(client.into()).map_err(|seconds| {
+        let detail = format!(
+            "too many requests from your address (at most {REQUESTS_PER_SECOND} per second for long); try again in {seconds} s"
+        );
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(seconds)
+    })
 }
 
 /// Who asks: the address of the connection, or, behind proxies that are trusted, the last address that none of them has.

@@ -11,6 +11,7 @@ use axum::middleware;
 use axum::routing::get;
 
 use crate::auth::Keys;
+use crate::conference::Conferences;
 use crate::config::Config;
 use crate::media;
 use crate::shutdown::Shutdown;
@@ -35,6 +36,7 @@ mod openvidu;
 mod pages;
 mod place;
 mod resource;
+mod rtc;
 mod sessions;
 mod token;
 mod whep;
@@ -48,6 +50,8 @@ pub use health::{Readiness, Unready};
 pub struct App {
     /// Publishes, views and closes.
     pub media: media::Handle,
+    /// The spaces' conferences.
+    pub conferences: Conferences,
     /// Who may publish.
     pub keys: Keys,
     /// Who may be what in a conference, and who is an operator.
@@ -108,6 +112,7 @@ pub fn router(app: App) -> Result<Router, AssetError> {
             limits::rate_limit,
         ))
         .merge(api::routes())
+        .merge(rtc::routes())
         .layer(middleware::map_response(cors::allow_every_origin));
     let own = Router::new()
         .merge(pages::routes())

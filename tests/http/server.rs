@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proscenium::auth::Keys;
+use proscenium::conference::{self, Conferences};
 use proscenium::config::{Config, SpaceConfig};
 use proscenium::http::listener::{self, Admission};
 use proscenium::http::{self, App, Readiness};
@@ -28,6 +29,8 @@ pub(crate) const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) media: Handle,
+    pub(crate) conferences: Conferences,
+    pub(crate) tokens: Tokens,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) shutdown: Shutdown,
     close: Shutdown,
@@ -68,10 +71,26 @@ impl Server {
         let (shutdown, close) = (Shutdown::default(), Shutdown::default());
         let readiness = Arc::new(Readiness::default());
         readiness.set_started();
+        let keys = Keys::new(&config.spaces, None).unwrap();
+        let tokens = Tokens::new(&[7; KEY_LEN], OPERATOR_SECRET);
+        let settings = conference::Settings {
+            participants_max: PARTICIPANTS_MAX,
+            space_participants_max: config.limits.space_participants_max,
+            loudest: config.loudest,
+            ice_servers: config.ice_servers.clone(),
+        };
+        let conferences = Conferences::new(
+            media.clone(),
+            tokens.clone(),
+            keys.clone(),
+            settings,
+            shutdown.clone(),
+        );
         let app = App {
             media: media.clone(),
-            keys: Keys::new(&config.spaces, None).unwrap(),
-            tokens: Tokens::new(&[7; KEY_LEN], OPERATOR_SECRET),
+            conferences: conferences.clone(),
+            keys,
+            tokens: tokens.clone(),
             config: Arc::clone(&config),
             readiness: Arc::clone(&readiness),
             shutdown: shutdown.clone(),
@@ -85,6 +104,8 @@ impl Server {
         Self {
             address,
             media,
+            conferences,
+            tokens,
             readiness,
             shutdown,
             close,
