@@ -3,12 +3,27 @@
 //! A [`Conference`] is told what happens ([`Input`]) and says what to do ([`Output`]). It forwards no packet, reads no SDP, checks no
 //! token and knows no socket: media is ordered from elsewhere ([`Order`], [`News`]), and so are tokens.
 
-mod conference;
-mod io;
-pub mod protocol;
+mod allowance;
 
-pub use conference::Conference;
+mod connection;
+mod feeds;
+mod io;
+mod join;
+mod leave;
+mod member;
+mod moderate;
+mod news;
+mod permissions;
+mod presence;
+pub mod protocol;
+mod session;
+mod state;
+mod tell;
+mod text;
+mod watch;
+
 pub use io::{
     Config, ConnectionId, Denied, FeedId, Grant, IceServer, Input, News, Order, Output,
     ParticipantRole, Priority, Quality, Refusal, SessionId, SlotNews, SlotState, Want,
 };
+pub use state::Conference;
