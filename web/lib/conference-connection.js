@@ -147,9 +147,10 @@ export class Connection extends EventTarget {
         if (message.type === 'welcome') {
           clearTimeout(timer);
           this.#isWelcome = true;
-          this.#turn('joined', null);
         }
         this.dispatchEvent(new CustomEvent('message', { detail: message }));
+        // Whoever hears that they are in finds everybody there.
+        if (message.type === 'welcome') this.#turn('joined', null);
       };
     });
     clearTimeout(timer);

@@ -2,7 +2,7 @@
  * How a participant's sound and pictures are encoded: layers, bit rates, codecs.
  * @module
  */
-import { preferredOrder, preferRed, tuneOpus } from './sdp.js';
+import { preferredOrder, preferRed, sections, tuneOpus } from './sdp.js';
 
 /** Bit rate of speech, in bit/s. */
 export const SPEECH_BPS = 48_000;
@@ -102,12 +102,9 @@ export function tuneRemote(sdp, { microphone, screen, music, red }) {
 /**
  * What is made of our own description: whoever plays music is heard in two channels.
  * @param {string} sdp
- * @param {SoundRules} rules
  * @returns {string}
  */
-export function tuneLocal(sdp, { microphone, screen, music }) {
-  const sends = new Set([microphone, screen]);
-  const heard = tuneOpus(sdp, { stereo: 1 }, (mid) => !sends.has(mid));
-  const stereo = new Set([screen, music ? microphone : null].filter((mid) => mid !== null));
-  return tuneOpus(heard, { stereo: 1, 'sprop-stereo': 1 }, (mid) => mid !== null && stereo.has(mid));
+export function tuneLocal(sdp) {
+  const receiving = new Set(sections(sdp).filter(({ direction }) => direction === 'recvonly').map(({ mid }) => mid));
+  return tuneOpus(sdp, { stereo: 1 }, (mid) => receiving.has(mid));
 }

@@ -55,7 +55,7 @@ export class Peer extends EventTarget {
     this.#negotiation = new Negotiation(this.pc, {
       send: options.send,
       nextId: options.nextId,
-      tuneLocal: (sdp) => tuneLocal(sdp, this.#rules()),
+      tuneLocal,
       tuneRemote: (sdp) => tuneRemote(sdp, this.#rules()),
       onStable: () => this.#agreed(),
     });

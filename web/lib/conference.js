@@ -201,8 +201,10 @@ export class Conference extends EventTarget {
   watch(wishes) { this.#watch.set(wishes, this.limits.video_slots); }
   /** Whose sound I do not want. @param {string[]} ids */
   silence(ids) {
-    this.#silenced = [...new Set(ids)];
-    return this.#connection.send({ type: 'silence', ids: this.#silenced });
+    const silenced = [...new Set(ids)].sort();
+    if (silenced.join() === (this.#silenced ?? []).join()) return;
+    this.#silenced = silenced;
+    this.#connection.send({ type: 'silence', ids: silenced });
   }
 
   /** @param {boolean} raised */
@@ -307,7 +309,7 @@ export class Conference extends EventTarget {
     this.#networkChanged = false;
     this.#feeds.reconsider();
     this.#watch.repeat();
-    if (this.#silenced) this.silence(this.#silenced);
+    if (this.#silenced) this.#connection.send({ type: 'silence', ids: this.#silenced });
   }
 
   #assign(/** @type {import('./conference-messages.js').Slot[] | null} */ slots) {

@@ -10,6 +10,7 @@ import { People, SlotMap } from '../lib/conference-people.js';
 import { digest } from '../lib/conference-stats.js';
 import { tidy, TRACKS_MAX, WatchList } from '../lib/conference-watch.js';
 import { preferredOrder, preferRed } from '../lib/sdp.js';
+import { dataOf, nameOf, spaceOfToken } from '../compat/openvidu-session.js';
 
 const read = (value) => parse(JSON.stringify(value));
 
@@ -331,12 +332,9 @@ test('the server’s description makes speech thrifty and music whole', () => {
   assert.equal(tuneRemote(SDP, { microphone: null, screen: null, music: true, red: true }), SDP);
 });
 
-test('our own description asks for two channels of everybody, and promises them for music', () => {
-  const local = tuneLocal(SDP, { microphone: '0', screen: '3', music: false, red: true });
-  assert.equal(partOf(local, '0'), SOUND[0]);
-  assert.match(partOf(local, '3'), /sprop-stereo=1/);
-  assert.match(partOf(local, '4'), /stereo=1/);
-  assert.match(partOf(tuneLocal(SDP, { microphone: '0', screen: '3', music: true, red: true }), '0'), /stereo=1;sprop-stereo=1/);
+test('our own description asks for two channels of everybody else', () => {
+  const local = tuneLocal(SDP.replace('a=mid:0\r\n', 'a=mid:0\r\na=sendonly\r\n').replace('a=mid:4\r\n', 'a=mid:4\r\na=recvonly\r\n'));
+  assert.deepEqual(['0', '3', '4'].map((mid) => /stereo=1/.test(partOf(local, mid))), [false, false, true]);
 });
 
 test('codecs are ordered as preferred and redundancy is moved, not made', () => {
@@ -359,4 +357,21 @@ test('figures say whose they are', () => {
   const { inbound, outbound, roundTrip_ms } = digest(report, [{ mid: '7', id: 'ada', source: 'camera' }]);
   assert.deepEqual(inbound.map(({ id, kind, frames, energy, codec }) => [id, kind, frames, energy, codec]), [['ada', 'video', 9, 0, 'VP8'], ['', 'audio', 0, 0.5, '']]);
   assert.deepEqual([outbound[0].rid, outbound[0].active, roundTrip_ms], ['h', false, 21]);
+});
+
+const tokenOf = (claims) => `h.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.s`;
+
+test('a token names the session that an OpenVidu page connects to', () => {
+  assert.equal(spaceOfToken(tokenOf({ space: 'residence', name: 'Zoë ✓' })), 'residence');
+  assert.equal(spaceOfToken('wss://venue.example?sessionId=residence&token=abc'), 'residence');
+  assert.equal(spaceOfToken(`wss://venue.example?token=${tokenOf({ space: 'foyer' })}`), 'foyer');
+  for (const token of ['', 'abc', 'a.b.c', tokenOf({}), tokenOf({ space: '*' }), tokenOf(null), 'wss://venue.example']) assert.throws(() => spaceOfToken(token), /POST \/api\/tokens/, token);
+});
+
+test('what an OpenVidu page connects with reaches the others as text, and gives a name', () => {
+  assert.equal(dataOf({ userId: 'abc', userName: 'Ada' }), '{"userId":"abc","userName":"Ada"}');
+  assert.deepEqual([dataOf(undefined), dataOf('plain')], [null, 'plain']);
+  assert.throws(() => dataOf('ä'.repeat(300)), /600 bytes; at most 512/);
+  assert.deepEqual([dataOf({ userName: 'Ada' }), 'Bob', '{"clientData":"Cleo"}', '7', null, '{"userName":"  "}', '{"userName":"a\\u0000b"}'].map(nameOf), ['Ada', 'Bob', 'Cleo', '7', 'Guest', 'Guest', 'a b']);
+  assert.equal(nameOf('🎭'.repeat(80)).length, 128);
 });
