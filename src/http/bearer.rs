@@ -67,7 +67,9 @@ pub(crate) fn unauthorized(realm: &str, presented: bool, detail: String) -> Prob
 /// 401 of a space with a key.
 pub(crate) fn not_the_key(space: &str, presented: bool) -> Problem {
     let detail = if presented {
-        format!("this is not the key of space {space}; ask whoever runs the server for it")
+        format!(
+            "this is not the key of space {space}, and no token for it that is good now; ask whoever runs the server"
+        )
     } else {
         format!("space {space} has a key; send it as Authorization: Bearer KEY")
     };

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use signaling::conference::{Denied, ParticipantRole};
 
 use crate::client::{Answer, Ask, check_cors, raw};
-use crate::server::{OPERATOR_SECRET, Server};
+use crate::offers;
+use crate::server::{OPERATOR_SECRET, SDP, Server};
 
 const JSON: &str = "application/json";
 
@@ -306,5 +307,37 @@ async fn whoever_guesses_is_slowed_down() {
             statuses.push(answer.status);
         }
         assert!(statuses.is_empty(), "{path}: never too many");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_performers_token_is_as_good_as_the_key_to_publish_and_no_lesser_one_is() {
+    let server = Server::start().await;
+    let lifetime = std::time::Duration::from_secs(60);
+    let now = jiff::Timestamp::now().as_second().unsigned_abs();
+    let publish = async |space: &str, role: ParticipantRole, now: u64| {
+        let claims = Claims::new(space.parse().unwrap(), role, lifetime, now);
+        let bearer = format!("Bearer {}", server.tokens.mint(&claims));
+        let ask = server.ask("POST", "/whip/locked").body(SDP, offers::OBS);
+        ask.header("authorization", &bearer).send().await
+    };
+    use ParticipantRole::{Moderator, Participant, Performer, Viewer};
+    for (space, role) in [
+        ("locked", Performer),
+        ("locked", Moderator),
+        ("*", Performer),
+    ] {
+        let answer = publish(space, role, now).await;
+        assert_eq!(answer.status, 201, "{space} {role:?}: {answer:?}");
+    }
+    server.expect_sessions(1).await;
+    for (space, role, now) in [
+        ("locked", Participant, now),
+        ("locked", Viewer, now),
+        ("other", Moderator, now),
+        ("locked", Moderator, now - 3600),
+    ] {
+        let answer = publish(space, role, now).await;
+        answer.check_problem(401, "no token for it that is good now");
     }
 }
