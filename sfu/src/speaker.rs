@@ -24,8 +24,10 @@ use voice::Voice;
 /// Streams of one room: a thousand participants, each with all its publications. More are not heard.
 const STREAMS_MAX: usize = 1000 * PUBLICATIONS_MAX;
 
-/// Whoever spoke within this time keeps the slot from an equally loud voice: a breath, a thought, a short answer.
-const HOLD: Duration = Duration::from_secs(2);
+/// Whoever spoke within this time is speaking, and keeps the slot from an equally loud voice: the pause between two
+/// words. Longer, and a slot would be kept empty while somebody is not heard; whoever goes on after a breath is a
+/// newcomer with a slot from the first packet.
+const HOLD: Duration = Duration::from_millis(400);
 
 /// The step of the slower decisions.
 const TICK: Duration = Duration::from_millis(100);

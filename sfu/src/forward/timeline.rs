@@ -26,6 +26,8 @@ pub(crate) struct Timeline {
     offset: u32,
     /// The newest outgoing timestamp, and the wall clock of its source packet.
     last: Option<(u32, Instant)>,
+    /// The newest source timestamp since the last restart, and what became of it.
+    newest: Option<(u32, u32)>,
     /// Squeezes a replayed group of pictures; `None` when the source is followed as it comes.
     squeeze: Option<Squeeze>,
 }
@@ -45,6 +47,7 @@ impl Timeline {
             clock_rate,
             offset: 0,
             last: None,
+            newest: None,
             squeeze: None,
         }
     }
@@ -52,6 +55,7 @@ impl Timeline {
     /// From here on a source is followed whose packet `timestamp` was captured at `wallclock`.
     pub(crate) fn restart(&mut self, timestamp: u32, wallclock: Instant) {
         self.squeeze = None;
+        self.newest = None;
         self.offset = match self.last {
             None => 0,
             Some((last, at)) => {
@@ -93,6 +97,29 @@ impl Timeline {
         });
     }
 
+    /// Two pictures that a squeeze brings onto one tick keep two: pictures are not always evenly spaced.
+    fn distinct(&mut self, timestamp: u32, mut out: u32) -> u32 {
+        match self.newest {
+            Some((newest, known)) if newest == timestamp => return known,
+            Some((newest, _)) if !is_newer(timestamp, newest) => return out,
+            _ => {}
+        }
+        if let Some((last, _)) = self.last
+            && !is_newer(out, last)
+        {
+            let late = last.wrapping_add(1).wrapping_sub(out);
+            out = out.wrapping_add(late);
+            let is_live = self
+                .squeeze
+                .is_none_or(|squeeze| !is_newer(squeeze.live, timestamp));
+            if is_live {
+                self.offset = self.offset.wrapping_add(late);
+            }
+        }
+        self.newest = Some((timestamp, out));
+        out
+    }
+
     /// The outgoing timestamp and wall clock of a packet.
     pub(crate) fn rewrite(&mut self, timestamp: u32, wallclock: Instant) -> (u32, Instant) {
         let mut out = timestamp.wrapping_add(self.offset);
@@ -108,6 +135,7 @@ impl Timeline {
                     wallclock + duration(age, self.clock_rate) - duration(age_out, self.clock_rate);
             }
         }
+        out = self.distinct(timestamp, out);
         if self.last.is_none_or(|(last, _)| is_newer(out, last)) {
             self.last = Some((out, at));
         }
@@ -121,6 +149,36 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn unevenly_spaced_pictures_keep_a_timestamp_each() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(90_000);
+        timeline.restart(0, start);
+        timeline.rewrite(0, start);
+        // Twenty pictures a tick of the squeeze apart, after a pause of ten seconds.
+        let sources: Vec<u32> = std::iter::once(10_000)
+            .chain((0..20).map(|at| 900_000 + at * 90))
+            .collect();
+        let live = *sources.last().unwrap();
+        timeline.restart_squeezed(
+            10_000,
+            live,
+            start + Duration::from_millis(1),
+            Duration::from_millis(1),
+            21,
+        );
+        let mut outs: Vec<u32> = sources
+            .iter()
+            .map(|source| timeline.rewrite(*source, start).0)
+            .collect();
+        assert_eq!(timeline.rewrite(live, start).0, outs[20], "one picture");
+        outs.push(timeline.rewrite(live + 3000, start).0);
+        assert!(
+            outs.windows(2).all(|pair| is_newer(pair[1], pair[0])),
+            "{outs:?}"
+        );
+    }
 
     #[test]
     fn a_switch_goes_on_where_the_wall_clock_says() {
