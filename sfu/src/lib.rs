@@ -26,6 +26,11 @@ pub mod fuzzing;
 mod id;
 mod packet;
 mod peer;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the worker will measure connections with it")
+)]
+mod quality;
 mod relay;
 mod rtc;
 mod seat;
