@@ -10,6 +10,7 @@ mod offers;
 mod openvidu;
 mod operations;
 mod pages;
+mod rtc;
 mod server;
 mod session;
 mod tokens;

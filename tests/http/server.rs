@@ -190,6 +190,25 @@ impl Server {
         )
     }
 
+    /// Participants that the media threads hold.
+    pub(crate) fn participants(&self) -> u64 {
+        let is_participant = |metric: &media::Metric| metric.label == Some(("role", "participant"));
+        let at = media::METRICS.iter().position(is_participant).unwrap();
+        let counters = self.media.counters();
+        counters.iter().map(|counters| counters.values()[at]).sum()
+    }
+
+    /// Waits until the directory knows of no WHIP or WHEP session.
+    pub(crate) async fn expect_no_sessions(&self) {
+        for _ in 0..400 {
+            if self.media.directory().totals().1 == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{} sessions are left", self.media.directory().totals().1);
+    }
+
     /// Waits until this many sessions are there, in the directory and in the media threads.
     #[track_caller]
     pub(crate) fn expect_sessions(&self, expected: usize) -> impl Future<Output = ()> {

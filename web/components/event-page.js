@@ -25,6 +25,8 @@ export const EventPage = {
     const fullScreen = useFullScreen(props.stage, () => props.screen.element);
     const live = computed(() => status.value.kind === 'live');
     const quiet = useQuiet(props.stage, () => live.value && !snapshot.value.blocked);
+    // While nothing is performed, who came early can meet.
+    const meets = computed(() => props.space !== null && (status.value.kind === 'waiting' || status.value.kind === 'ended'));
     // Without a stream that anybody could choose between, buttons would only be in the way.
     const cameras = computed(() => (snapshot.value.streams.length > 1 ? snapshot.value.streams : []));
 
@@ -37,11 +39,12 @@ export const EventPage = {
       }])),
     });
 
-    return { snapshot, status, live, quiet, cameras, choose, retry, toggleSound, resume, fullScreen };
+    return { snapshot, status, live, meets, quiet, cameras, choose, retry, toggleSound, resume, fullScreen };
   },
   template: `
     <header class="top" :class="{ quiet }">
       <h1 class="title">{{ space ?? 'Proscenium' }}</h1>
+      <a v-if="meets" class="badge meet-link" :href="'/' + encodeURIComponent(space) + '/meet'">Meet the others</a>
       <p v-if="live" class="badge live"><span class="lamp"></span>Live</p>
       <p v-if="snapshot.viewers > 0" class="badge audience" :aria-label="snapshot.viewers === 1 ? '1 person is watching' : snapshot.viewers + ' people are watching'">
         <Icon name="eye" />{{ snapshot.viewers.toLocaleString('en') }}

@@ -71,7 +71,8 @@ const Meeting = {
     // A page that is loaded anew goes straight back to where it was.
     const inRoom = `proscenium.meet.${props.space}`;
     const wasInside = read('sessionStorage', inRoom) !== '' && performance.getEntriesByType('navigation')[0]?.type === 'reload' && settings.name.trim() !== '';
-    watch(place, (now) => write('sessionStorage', inRoom, now === 'room' ? '1' : ''));
+    let isUnloading = false;
+    watch(place, (now) => isUnloading || write('sessionStorage', inRoom, now === 'room' ? '1' : ''));
     const isReturning = ref(wasInside);
     onMounted(async () => {
       if (wasInside && (hint.value.role === 'viewer' || await media.isAllowed())) await again();
@@ -79,7 +80,10 @@ const Meeting = {
     });
 
     const gone = new AbortController();
-    addEventListener('pagehide', () => conference.leave(), { signal: gone.signal });
+    addEventListener('pagehide', () => {
+      isUnloading = true;
+      conference.leave();
+    }, { signal: gone.signal });
     onBeforeUnmount(() => gone.abort());
 
     return { settings, media, conference, hint, ending, place, isBack, isReturning, join, again, leave, joining: computed(() => conference.state.value === 'joining'), retryMs: conference.retryMs };

@@ -36,7 +36,10 @@ const Room = {
         <p class="kicker">Perform in</p>
         <h1 class="title">{{ space }}</h1>
       </div>
-      <a class="quiet-link" :href="'/' + encodeURIComponent(space)" target="_blank" rel="noopener">Open the audience’s page</a>
+      <p class="doors">
+        <a class="quiet-link" :href="'/' + encodeURIComponent(space) + '/meet'" target="_blank" rel="noopener">Meet in this space</a>
+        <a class="quiet-link" :href="'/' + encodeURIComponent(space)" target="_blank" rel="noopener">Open the audience’s page</a>
+      </p>
     </header>
 
     <main class="room" :data-state="state">

@@ -1,6 +1,7 @@
 /** @module */
 import { computed, onBeforeUnmount, ref, shallowRef } from 'vue';
 import { Conference } from '../lib/conference.js';
+import { CalmQuality } from '../lib/meet-quality.js';
 
 /** What a person may do before the venue has said more. */
 const NOTHING_ALLOWED = { publish: false, screen: false, music: false, stream: false, moderate: false };
@@ -24,6 +25,8 @@ export function useConference(space) {
   const limits = shallowRef(/** @type {{video_slots?: number}} */ ({}));
   const speakers = shallowRef({ dominant: null, active: [] });
   const quality = shallowRef(/** @type {Map<string, string>} */ (new Map()));
+  const calm = new CalmQuality();
+  /** Looks again when what was only heard of becomes true. @type {ReturnType<typeof setTimeout> | undefined} */ let look;
   const isBlocked = ref(false);
   const media = ref('none');
   /** Rises when pictures come to other places; read it to see them anew. */
@@ -38,13 +41,20 @@ export function useConference(space) {
     people.value = [...from.participants.values()].sort((left, right) => compare(left.joined, right.joined) || compare(left.id, right.id));
   }
 
+  function seeQuality(from) {
+    clearTimeout(look);
+    const { shown, againMs } = calm.update(performance.now(), from.quality);
+    quality.value = shown;
+    if (againMs !== null) look = setTimeout(() => conference.value === from && seeQuality(from), againMs);
+  }
+
   function seeAll(from) {
     see(from);
     room.value = from.space ?? {};
     permissions.value = from.permissions ?? NOTHING_ALLOWED;
     role.value = from.role ?? 'participant';
     limits.value = from.limits ?? {};
-    quality.value = new Map(from.quality);
+    seeQuality(from);
     speakers.value = from.speakers ?? speakers.value;
     tracks.value += 1;
   }
@@ -68,7 +78,7 @@ export function useConference(space) {
       role.value = to.role;
     });
     on('speakers', () => { speakers.value = { ...to.speakers }; });
-    on('quality', () => { quality.value = new Map(to.quality); });
+    on('quality', () => seeQuality(to));
     on('tracks', () => { tracks.value += 1; });
     on('media', (detail) => { media.value = detail.media; });
     on('sound', (detail) => { isBlocked.value = detail.blocked === true; });
@@ -117,7 +127,10 @@ export function useConference(space) {
     }
   }
 
-  onBeforeUnmount(() => conference.value?.leave());
+  onBeforeUnmount(() => {
+    clearTimeout(look);
+    conference.value?.leave();
+  });
 
   return {
     state, error, retryMs, people, selfId, self, room, permissions, role, limits, speakers, quality, tracks, media, isBlocked, inside, join, leave, act,

@@ -6,6 +6,9 @@ import { sentence } from '../lib/words.js';
 /** In rooms up to this size it is said who comes and goes; in larger ones it would never be quiet. */
 const TELL_COMING_MAX = 12;
 
+/** Within this time, in ms, everything has come that belongs to one decision of a moderator. */
+const SETTLE_MS = 400;
+
 /**
  * What ties one's own camera and microphone to the room: what is switched here is sent there, and what the venue decides is done here.
  * @param {ReturnType<typeof import('./use-conference.js').useConference>} conference
@@ -22,15 +25,12 @@ export function useRoom(conference, media, settings, say) {
   const handRaised = computed(() => Boolean(self.value?.hand));
   const nameOf = (id) => people.value.find((person) => person.id === id)?.name ?? null;
 
+  // What is switched off stays published and is muted: others keep their place for it, and it is back at once.
   const mute = () => act('mute', { audio: !media.hears.value, video: media.video.value === null });
-  watch(media.video, async (track) => {
+  watch([media.video, media.audio], async ([video, audio]) => {
     if (!inside.value || !canPublish.value) return;
-    await act('setCamera', track);
-    mute();
-  });
-  watch(media.audio, async (track) => {
-    if (!inside.value || !canPublish.value) return;
-    await act('setMicrophone', track);
+    // Both at once where both are new: the others then hear of it once.
+    if (video || audio) await act('publish', 'camera', { ...(video ? { video } : {}), ...(audio ? { audio } : {}) });
     mute();
   });
   watch(media.hears, () => inside.value && canPublish.value && mute());
@@ -47,9 +47,13 @@ export function useRoom(conference, media, settings, say) {
       isInvited.value = false;
       if (had || could) say(wasInside ? 'You are in the audience now. Others neither see nor hear you.' : 'You are in the audience: you see and hear, and can raise your hand.');
     } else if (wasInside) {
-      if (self.value?.stage) isInvited.value = true;
-      else say('You can turn your microphone and camera on.');
+      // Who is called on stage is asked instead; the call may come a moment after the permission.
+      setTimeout(() => canPublish.value && !self.value?.stage && say('You can turn your microphone and camera on.'), SETTLE_MS);
     }
+  });
+  const isCalled = computed(() => inside.value && canPublish.value && self.value?.stage === true);
+  watch(isCalled, (called) => {
+    isInvited.value = called && media.video.value === null && media.audio.value === null;
   });
 
   conference.on('muted', ({ source, audio, video, by }) => {

@@ -5,8 +5,8 @@
 
 /** Width to height of a camera's picture. */
 export const PICTURE_ASPECT = 16 / 9;
-/** Shapes that a tile may have. A narrow screen shows more of a face in a squarer tile. */
-const ASPECTS = [PICTURE_ASPECT, 4 / 3, 1];
+/** Shapes that a tile may have: on a phone, elsewhere. A small screen shows more of a face in a square; a large one need not cut off hands. */
+const ASPECTS = [[PICTURE_ASPECT, 4 / 3, 1], [PICTURE_ASPECT, 4 / 3]];
 /** The row that leads to the tiles that do not fit, in CSS pixels. */
 export const PAGER_HEIGHT = 52;
 /** Below this width or this height, in CSS pixels, the screen is a phone's. */
@@ -90,7 +90,7 @@ export function bestGrid(width, height, count, gap) {
     const wide = (width - gap * (columns - 1)) / columns;
     const tall = (height - gap * (rows - 1)) / rows;
     if (wide <= 0 || tall <= 0) continue;
-    for (const aspect of ASPECTS) {
+    for (const aspect of ASPECTS[isPhone(width, height) ? 0 : 1]) {
       const tileWidth = Math.min(wide, tall * aspect);
       const tileHeight = tileWidth / aspect;
       const score = tileWidth * tileHeight * (aspect / PICTURE_ASPECT) ** CROP_WEIGHT;

@@ -4,6 +4,9 @@
  */
 import { spaceOfTyped } from '../lib/names.js';
 
+/** Where the buttons lead, below the space; taking a seat leads to the space itself. @type {Record<string, string>} */
+const DOORS = { perform: '/perform', meet: '/meet' };
+
 const form = /** @type {HTMLFormElement} */ (document.getElementById('door'));
 const field = /** @type {HTMLInputElement} */ (document.getElementById('word'));
 const problem = /** @type {HTMLElement} */ (document.getElementById('problem'));
@@ -17,8 +20,8 @@ form.addEventListener('submit', (event) => {
     field.focus();
     return;
   }
-  const perform = /** @type {HTMLButtonElement | null} */ (event.submitter)?.value === 'perform';
-  location.assign(`/${encodeURIComponent(found.space)}${perform ? '/perform' : ''}`);
+  const door = /** @type {HTMLButtonElement | null} */ (event.submitter)?.value ?? '';
+  location.assign(`/${encodeURIComponent(found.space)}${DOORS[door] ?? ''}`);
 });
 
 field.addEventListener('input', () => {

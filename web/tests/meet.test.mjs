@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { arrange, bestGrid, capacity, fitOf, PAGER_HEIGHT } from '../lib/meet-grid.js';
 import { KEPT_AFTER_MS, SPEAKING_MIN_MS, TileOrder } from '../lib/meet-order.js';
 import { actionsFor, handsOf, isShown, tilesOf, wanted } from '../lib/meet-people.js';
+import { CalmQuality, WORSE_AFTER_MS } from '../lib/meet-quality.js';
 import { hintOf, tokenOfHash, withoutToken } from '../lib/meet-token.js';
 import { audienceWord, endingOf, hueOf, initials, KEYS, moreWord, mutedNote, qualityAdvice, qualityWord, tileLabel } from '../lib/meet-words.js';
 
@@ -287,4 +288,18 @@ test('an invitation hints at its bearer, a key at nothing', () => {
   assert.deepEqual(hintOf(token({ name: 'Ödön', role: 'viewer', exp: 1 })), { name: 'Ödön', role: 'viewer' });
   assert.deepEqual(hintOf(token({ name: 7 })), {});
   for (const other of ['', 'a-key', 'a.b.c', 'x.bnVsbA.y']) assert.deepEqual(hintOf(other), {}, other);
+});
+
+test('a connection is called worse only when it stays so, and better or lost at once', () => {
+  const calm = new CalmQuality();
+  const shown = (now, quality) => calm.update(now, new Map([['a', quality]])).shown.get('a');
+  assert.equal(shown(0, 'poor'), 'good');
+  assert.equal(shown(WORSE_AFTER_MS - 1, 'poor'), 'good');
+  assert.equal(shown(WORSE_AFTER_MS, 'poor'), 'poor');
+  assert.equal(shown(WORSE_AFTER_MS + 1, 'good'), 'good');
+  assert.equal(shown(WORSE_AFTER_MS + 2, 'lost'), 'lost');
+  assert.equal(shown(WORSE_AFTER_MS + 3, 'fair'), 'fair', 'weak is better than lost');
+  assert.equal(calm.update(20_000, new Map([['b', 'poor']])).againMs, WORSE_AFTER_MS);
+  assert.equal(calm.update(21_000, new Map([['b', 'poor']])).againMs, WORSE_AFTER_MS - 1000);
+  assert.deepEqual([...calm.update(22_000, new Map()).shown], []);
 });

@@ -150,8 +150,11 @@ export class Conference extends EventTarget {
   }
 
   watch(list) { this.watched = list; }
-  async setCamera(track) { this.#note('setCamera', track !== null); this.#own({ video: track === null }); }
-  async setMicrophone(track) { this.#note('setMicrophone', track !== null); }
+  async publish(source, tracks) {
+    this.#note('publish', [source, Object.keys(tracks)]);
+    if (this.self.feeds.length === 0) this.update('p_self', { feeds: [this.feed(tracks.audio, tracks.video, {})] });
+  }
+
   async setScreen(video) { this.#note('setScreen', video !== null); }
   setSpeaker() {}
   unlockSound() { this.#tell('sound', { blocked: false }); }

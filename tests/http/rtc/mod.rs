@@ -1,0 +1,8 @@
+//! The conference as its clients meet it: WebSockets and PeerConnections against a whole server.
+
+mod door;
+mod meeting;
+mod moderation;
+mod person;
+mod phone;
+mod staying;
