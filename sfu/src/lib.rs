@@ -7,14 +7,6 @@
 //! Packet path budget: one SRTP open per packet received; per viewer one header rewrite, one SRTP seal and one buffer.
 //! The payload is shared by all viewers, the recent group of pictures and the relays to other workers.
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "subscribers will be served by it in the worker"
-    )
-)]
 mod allocate;
 mod api;
 mod codec;
@@ -26,15 +18,10 @@ pub mod fuzzing;
 mod id;
 mod packet;
 mod peer;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the worker will measure connections with it")
-)]
 mod quality;
 mod relay;
 mod rtc;
 mod seat;
-mod share;
 mod speaker;
 mod stream;
 mod worker;

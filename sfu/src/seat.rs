@@ -1,8 +1,10 @@
 //! A participant's place in its conference: what it wants to see, what it does not want to hear, what it was told.
 
-use crate::conference::{Quality, Slot, Want};
+use crate::allocate::{Allocator, Rung};
+use crate::conference::{Slot, Want};
 use crate::id::StreamId;
-use crate::share::{Allocator, Rung};
+use crate::quality::QualityMeter;
+use crate::rtc::Stats;
 
 /// One participant's wishes, and the state of serving them.
 #[derive(Default)]
@@ -20,7 +22,9 @@ pub(crate) struct Seat {
     pub(crate) asked: (usize, usize),
     pub(crate) is_unreachable: bool,
     pub(crate) allocator: Allocator,
-    pub(crate) quality: Option<Quality>,
+    pub(crate) meter: QualityMeter,
+    /// How the connection did lately.
+    pub(crate) stats: Stats,
     /// What the pictures would take in full, what they may take, and what they were given, in bits per second.
     pub(crate) desired_bps: u64,
     pub(crate) budget_bps: u64,

@@ -5,13 +5,13 @@ mod clock_map;
 use std::time::{Duration, Instant};
 
 use self::clock_map::ClockMap;
+use crate::allocate::LayerRate;
 use crate::api::{Codec, CodecKind, TrackInfo};
 use crate::forward::{GopCache, KeyframeRequests, LayerView, RateMeter};
 use crate::id::{PeerId, StreamId, WorkerId};
 use crate::packet::MediaPacket;
 use crate::peer::LegRef;
 use crate::rtc::{Mid, Rid};
-use crate::share::LayerRate;
 
 /// Tracks of one publication: one of sound, one of pictures, and room for a second camera angle.
 pub(crate) const TRACKS_MAX: usize = 4;
@@ -197,7 +197,10 @@ impl Track {
             }
             rates.push(LayerRate {
                 layer: at,
+                spatial: 0,
+                temporal: 0,
                 bps: layer.rate.bps(),
+                active: layer.rate.is_active(now),
             });
         }
         rates

@@ -73,7 +73,7 @@ pub(crate) enum PeerOutput {
 }
 
 /// How a connection does, over the last seconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Stats {
     /// The larger of what is lost on the way in and on the way out, 0 to 1.
     pub(crate) loss: f32,

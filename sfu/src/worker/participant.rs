@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Worker;
 use super::command::ESTIMATE_START_BPS;
 use crate::api::{Command, Event, Refusal, Reply, Role};
-use crate::conference::{AUDIO_SLOTS_MAX, PUBLICATIONS_MAX, Quality, VIDEO_SLOTS_MAX};
+use crate::conference::{AUDIO_SLOTS_MAX, PUBLICATIONS_MAX, VIDEO_SLOTS_MAX};
 use crate::id::{PeerId, RoomId, StreamId};
 use crate::peer::{Published, Sections};
 use crate::rtc::{Mid, RtcPeer, Stats, count_sections};
@@ -326,6 +326,7 @@ impl Worker {
         }
         self.end_holds(now, slot);
         self.allocate(now, slot);
+        self.judge(now, slot);
         if self.seat_mut(slot).is_some_and(|seat| seat.is_stale) {
             self.tell_slots(slot);
         }
@@ -333,23 +334,29 @@ impl Worker {
 
     /// How a connection did lately.
     pub(super) fn on_stats(&mut self, slot: usize, stats: Stats) {
+        if let Some(seat) = self.seat_mut(slot) {
+            seat.stats = stats;
+        }
+    }
+
+    fn judge(&mut self, now: Instant, slot: usize) {
         let Some(peer) = self.peer_mut(slot) else {
             return;
         };
         let id = peer.id;
-        let is_pinched = peer.legs.iter().any(|leg| leg.is_paused);
+        let paused = peer.legs.iter().filter(|leg| leg.is_paused).count();
         let Some(seat) = peer.seat.as_mut() else {
             return;
         };
-        let round_trip_ms = stats.round_trip.map_or(0, |time| time.as_millis());
-        let quality = if stats.loss > 0.10 || round_trip_ms > 500 || is_pinched {
-            Quality::Poor
-        } else if stats.loss > 0.03 || round_trip_ms > 250 || seat.budget_bps < seat.desired_bps {
-            Quality::Fair
-        } else {
-            Quality::Good
-        };
-        if seat.quality.replace(quality) != Some(quality) {
+        let quality = seat.meter.update(
+            now,
+            seat.stats.loss,
+            seat.stats.round_trip,
+            seat.desired_bps,
+            seat.budget_bps,
+            paused,
+        );
+        if let Some(quality) = quality {
             self.emit(Event::Quality { peer: id, quality });
         }
     }

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::command::ESTIMATE_START_BPS;
+use crate::allocate::{Request, cut, ladder};
 use crate::api::{Event, Output, Role};
 use crate::conference::{Slot, SlotState, VIDEO_SLOTS_MAX, Want};
 use crate::peer::{Leg, LegRef, Peer};
 use crate::relay::Relay;
 use crate::seat::Seat;
-use crate::share::{Request, build};
 use crate::stream::{Feed, LAYERS_MAX, Stream, Track};
 
 /// A slot that changes hands is silent this long, so that nobody is shown under another's name: the map travels another
@@ -173,7 +173,8 @@ impl Worker {
             };
             let layer_max = leg.want.map_or(0, |want| want.layer_max);
             let from = seat.rungs.len();
-            build(&track.layer_rates(now, layer_max), &mut seat.rungs);
+            let rungs = ladder(&track.layer_rates(now, layer_max));
+            seat.rungs.extend(cut(&rungs, layer_max));
             asked.push((at, from..seat.rungs.len()));
         }
         let requests: Vec<Request<'_>> = asked
