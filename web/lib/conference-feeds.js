@@ -28,6 +28,7 @@ export class Feeds extends EventTarget {
   /** @type {import('./conference-peer.js').Peer | null} */ #peer = null;
   #send;
   #mayPublish;
+  #mayMusic;
   #music;
   /** Changes of a sender's parameters, one after the other. @type {WeakMap<RTCRtpSender, Promise<void>>} */ #tuning = new WeakMap();
   #ended = (/** @type {Event} */ event) => this.#drop(/** @type {MediaStreamTrack} */ (event.target));
@@ -36,12 +37,14 @@ export class Feeds extends EventTarget {
    * @param {object} options
    * @param {(message: object) => boolean} options.send
    * @param {(source: Source) => boolean} options.mayPublish
+   * @param {() => boolean} options.mayMusic
    * @param {boolean} options.music
    */
-  constructor({ send, mayPublish, music }) {
+  constructor({ send, mayPublish, mayMusic, music }) {
     super();
     this.#send = send;
     this.#mayPublish = mayPublish;
+    this.#mayMusic = mayMusic;
     this.#music = music;
   }
 
@@ -194,7 +197,7 @@ export class Feeds extends EventTarget {
     const [audio, video] = KINDS.map((kind) => (feed?.[kind] ? this.#peer?.midOf(source, kind) ?? null : null));
     if (!feed || (audio === null && video === null)) return null;
     const layers = feed.video ? layersOf(feed.video.getSettings?.() ?? {}, source) : [];
-    return { source, shape: { audio, video, layers }, muted: feed.muted, music: feed.music };
+    return { source, shape: { audio, video, layers }, muted: feed.muted, music: feed.music && this.#mayMusic() };
   }
 
   /** Tells the server what it does not know yet. */

@@ -96,7 +96,7 @@ export class Conference extends EventTarget {
     this.#music = options.music === true;
     const send = (/** @type {object} */ message) => this.#connection.send(message);
     this.#connection = new Connection(addressOf(space, options.url), () => this.#compose(space));
-    this.#feeds = new Feeds({ send, music: this.#music, mayPublish: (source) => !this.#isJoined || (source === 'screen' ? this.permissions.screen : this.permissions.publish) });
+    this.#feeds = new Feeds({ send, music: this.#music, mayPublish: (source) => !this.#isJoined || (source === 'screen' ? this.permissions.screen : this.permissions.publish), mayMusic: () => this.#isJoined && this.permissions.music });
     this.#watch = new WatchList(send);
     this.#reader = new Reader(this, { feeds: this.#feeds, assign: (slots) => this.#assign(slots), negotiate: (message) => this.#peer?.take(message), renew: () => this.#renew(), welcome: (message) => this.#welcome(message) });
     this.#connection.addEventListener('message', (event) => this.#reader.read(/** @type {CustomEvent} */ (event).detail));
@@ -185,8 +185,13 @@ export class Conference extends EventTarget {
     return stream;
   }
 
-  /** Two channels, 256 kbit/s, never faded out for being quiet. The microphone should be opened without processing: `microphoneConstraints(true)`. @param {boolean} on */
+  /**
+   * Two channels, 256 kbit/s, never faded out for being quiet. The microphone should be opened without processing: `microphoneConstraints(true)`.
+   * @param {boolean} on
+   * @throws {ConferenceError} where it is not permitted
+   */
   async music(on) {
+    if (on && this.#isJoined && !this.permissions.music) throw new ConferenceError({ code: 'forbidden', message: 'Music mode is for performers; ask a moderator for that role' });
     this.#music = on;
     this.#connection.send({ type: 'music', on });
     await this.#feeds.setMusic(on);
@@ -308,6 +313,7 @@ export class Conference extends EventTarget {
     }
     this.#networkChanged = false;
     this.#feeds.reconsider();
+    if (this.#music && this.permissions.music) this.#connection.send({ type: 'music', on: true });
     this.#watch.repeat();
     if (this.#silenced) this.#connection.send({ type: 'silence', ids: this.#silenced });
   }

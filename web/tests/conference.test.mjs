@@ -210,7 +210,7 @@ function senders() {
 
 function feeds({ may = () => true } = {}) {
   const sent = [];
-  const made = new Feeds({ send: (message) => sent.push(message) > 0, mayPublish: (source) => may(source), music: false });
+  const made = new Feeds({ send: (message) => sent.push(message) > 0, mayPublish: (source) => may(source), mayMusic: () => may('music'), music: false });
   const peer = senders();
   made.attach(peer);
   const events = [];
@@ -263,6 +263,18 @@ test('nothing leaves before it may: who is called on stage is seen at once', asy
   may = true;
   own.reconsider();
   assert.deepEqual([types(), peer.sender('camera', 'video').track], [['publish camera'], camera]);
+});
+
+test('music is only called so where it may be', async () => {
+  let may = false;
+  const { feeds: own, sent } = feeds({ may: (what) => what !== 'music' || may });
+  await own.setMusic(true);
+  const microphone = track('audio');
+  await own.set('camera', { audio: microphone });
+  assert.deepEqual([sent[0].music, microphone.contentHint], [false, 'music']);
+  may = true;
+  own.repeat(['camera']);
+  assert.equal(sent[1].music, true);
 });
 
 test('a screen that is ended with the browser’s own button is unpublished, a camera that is unplugged leaves the sound', async () => {
