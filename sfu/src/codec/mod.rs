@@ -9,6 +9,7 @@ mod vp9;
 pub(crate) use h264::ParameterSets;
 pub(crate) use red::primary as red_primary;
 pub(crate) use vp8::Vp8Ids;
+pub(crate) use vp9::Vp9Ids;
 
 use crate::api::CodecKind;
 
@@ -22,6 +23,23 @@ pub(crate) struct Inspection {
     pub(crate) parameters: bool,
     /// VP8: the counters that must go on without a jump at a viewer.
     pub(crate) vp8: Option<Vp8Ids>,
+    /// VP9: what the layers of a picture depend on.
+    pub(crate) vp9: Option<Vp9Ids>,
+    /// The layer that the packet belongs to; `None` when the sender names none, or not in this packet (AV1 names it
+    /// in the first packet of a frame only, as long as there is no dependency descriptor).
+    pub(crate) layer: Option<LayerIds>,
+}
+
+/// Where in a scalable stream a packet belongs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct LayerIds {
+    /// Resolution: 0 is the lowest. VP9: 0-7, AV1: 0-3, VP8 has none.
+    pub(crate) spatial: u8,
+    /// Frame rate: 0 is the lowest. VP8: 0-3, VP9 and AV1: 0-7.
+    pub(crate) temporal: u8,
+    /// VP8: the Y bit of a picture above the lowest layer (RFC 7741 section 4.2: it depends on the lowest layer alone).
+    /// VP9: the U bit (RFC 9628 section 4.2). AV1 has nothing like it.
+    pub(crate) is_sync: bool,
 }
 
 /// Looks at `payload`; truncated or nonsensical bytes are just "nothing special".
@@ -29,14 +47,30 @@ pub(crate) fn inspect(kind: CodecKind, payload: &[u8]) -> Inspection {
     match kind {
         CodecKind::H264 => h264::inspect(payload),
         CodecKind::Vp8 => vp8::inspect(payload),
-        CodecKind::Vp9 => Inspection {
-            keyframe: vp9::starts_keyframe(payload),
-            ..Inspection::default()
-        },
-        CodecKind::Av1 => Inspection {
-            keyframe: av1::starts_keyframe(payload),
-            ..Inspection::default()
-        },
+        CodecKind::Vp9 => vp9::inspect(payload),
+        CodecKind::Av1 => av1::inspect(payload),
         CodecKind::Opus | CodecKind::Pcmu | CodecKind::Pcma => Inspection::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_confuse_an_inspector(payload in prop::collection::vec(any::<u8>(), 0..64)) {
+            for kind in [CodecKind::H264, CodecKind::Vp8, CodecKind::Vp9, CodecKind::Av1] {
+                let whole = inspect(kind, &payload);
+                if let Some(layer) = whole.layer {
+                    prop_assert!(layer.spatial <= 7 && layer.temporal <= 7);
+                }
+                for end in 0..payload.len() {
+                    inspect(kind, &payload[..end]);
+                }
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The VP8 payload descriptor, RFC 7741 section 4.2.
 
-use super::Inspection;
+use super::{Inspection, LayerIds};
 
 /// The counters of a VP8 payload descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) fn inspect(payload: &[u8]) -> Inspection {
 fn read(payload: &[u8]) -> Option<Inspection> {
     let required = *payload.first()?;
     let mut at = 1;
-    let mut vp8 = None;
+    let (mut vp8, mut layer) = (None, None);
     if required & 0x80 != 0 {
         let extension = *payload.get(at)?;
         at += 1;
@@ -43,7 +43,9 @@ fn read(payload: &[u8]) -> Option<Inspection> {
             at += 1;
         }
         if extension & 0x30 != 0 {
+            let octet = *payload.get(at)?;
             at += 1;
+            layer = (extension & 0x20 != 0).then(|| temporal_layer(octet));
         }
         vp8 = picture_id.map(|(picture_id, wide)| Vp8Ids {
             picture_id,
@@ -56,9 +58,20 @@ fn read(payload: &[u8]) -> Option<Inspection> {
     let keyframe = frame_starts && payload.get(at).is_some_and(|tag| tag & 1 == 0);
     Some(Inspection {
         keyframe,
-        parameters: false,
         vp8,
+        layer,
+        ..Inspection::default()
     })
+}
+
+/// TID and Y. At the lowest layer Y means nothing.
+fn temporal_layer(octet: u8) -> LayerIds {
+    let temporal = octet >> 6;
+    LayerIds {
+        spatial: 0,
+        temporal,
+        is_sync: temporal > 0 && octet & 0x20 != 0,
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +113,29 @@ mod tests {
         );
     }
 
+    /// As Chrome sends L1T3: X, then I, L, T and K, a wide PictureID, TL0PICIDX, and TID, Y and KEYIDX in one octet.
+    #[test]
+    fn the_temporal_layer_and_its_sync_bit_are_read() {
+        let check = |octet: u8, temporal, is_sync| {
+            let seen = inspect(&[0x90, 0xf0, 0x92, 0x34, 0x07, octet, 0x01]);
+            let layer = LayerIds {
+                spatial: 0,
+                temporal,
+                is_sync,
+            };
+            assert_eq!(seen.layer, Some(layer), "{octet:02x}");
+        };
+        check(0x03, 0, false);
+        check(0x23, 0, false);
+        check(0xa3, 2, true);
+        check(0x63, 1, true);
+        check(0x83, 2, false);
+        check(0xc0, 3, false);
+        let only_key_index = inspect(&[0x90, 0x90, 0x92, 0x34, 0xa3, 0x01]);
+        assert_eq!(only_key_index.layer, None, "without T its bits say nothing");
+        assert_eq!(inspect(&[0x90, 0x80, 0x92, 0x34, 0x01]).layer, None);
+    }
+
     #[test]
     fn truncated_descriptors_are_nothing_special() {
         for payload in [
@@ -108,6 +144,7 @@ mod tests {
             &[0x90, 0x80],
             &[0x90, 0x80, 0x81],
             &[0x90, 0xc0, 0x05],
+            &[0x90, 0xf0, 0x92, 0x34, 0x07],
         ] {
             check(payload, false, None);
         }

@@ -1,43 +1,106 @@
 //! The VP9 payload descriptor, RFC 9628 section 4.2.
 
+use super::{Inspection, LayerIds};
+
 const PICTURE_ID: u8 = 0x80;
 const INTER_PREDICTED: u8 = 0x40;
 const LAYERS: u8 = 0x20;
 const FLEXIBLE: u8 = 0x10;
 const BEGINS_FRAME: u8 = 0x08;
+const ENDS_FRAME: u8 = 0x04;
 
-/// Whether the first packet of a key picture is here: its lowest spatial layer, predicted from nothing.
-pub(super) fn starts_keyframe(payload: &[u8]) -> bool {
-    read(payload).unwrap_or(false)
+/// What a descriptor says of its frame: one spatial layer of one picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Vp9Ids {
+    /// PictureID, 7 or 15 bits.
+    pub(crate) picture_id: Option<u16>,
+    /// Whether the PictureID has 15 bits.
+    pub(crate) wide: bool,
+    /// P: pictures before this one are needed.
+    pub(crate) is_inter_predicted: bool,
+    /// E: the frame's last packet.
+    pub(crate) ends_frame: bool,
+    /// `P_DIFF`: how many pictures back the needed ones lie, in flexible mode; 0 for no more.
+    pub(crate) references: [u8; 3],
 }
 
-fn read(payload: &[u8]) -> Option<bool> {
+impl Vp9Ids {
+    /// The PictureID of the picture that lies `difference` before this one.
+    pub(crate) fn referenced(&self, difference: u8) -> Option<u16> {
+        let mask = if self.wide { 0x7fff } else { 0x7f };
+        Some(self.picture_id?.wrapping_sub(u16::from(difference)) & mask)
+    }
+}
+
+/// Finds layer and dependencies, and whether a key picture starts here: its lowest spatial layer, predicted from nothing.
+pub(super) fn inspect(payload: &[u8]) -> Inspection {
+    read(payload).unwrap_or_default()
+}
+
+fn read(payload: &[u8]) -> Option<Inspection> {
     let first = *payload.first()?;
-    if first & BEGINS_FRAME == 0 || first & INTER_PREDICTED != 0 {
-        return Some(false);
-    }
     let mut at = 1;
+    let mut ids = Vp9Ids {
+        picture_id: None,
+        wide: false,
+        is_inter_predicted: first & INTER_PREDICTED != 0,
+        ends_frame: first & ENDS_FRAME != 0,
+        references: [0; 3],
+    };
     if first & PICTURE_ID != 0 {
-        at += if *payload.get(at)? & 0x80 != 0 { 2 } else { 1 };
+        let high = *payload.get(at)?;
+        at += 1;
+        ids.wide = high & 0x80 != 0;
+        ids.picture_id = Some(if ids.wide {
+            let low = *payload.get(at)?;
+            at += 1;
+            u16::from_be_bytes([high & 0x7f, low])
+        } else {
+            u16::from(high)
+        });
     }
-    if first & LAYERS == 0 {
-        return Some(payload.len() > at);
+    let (mut layer, mut depends_on_lower) = (None, false);
+    if first & LAYERS != 0 {
+        let octet = *payload.get(at)?;
+        at += 1;
+        layer = Some(LayerIds {
+            spatial: (octet >> 1) & 0x07,
+            temporal: octet >> 5,
+            is_sync: octet & 0x10 != 0,
+        });
+        depends_on_lower = octet & 0x01 != 0;
+        if first & FLEXIBLE == 0 {
+            // TL0PICIDX
+            payload.get(at)?;
+            at += 1;
+        }
     }
-    let layers = *payload.get(at)?;
-    let spatial = (layers >> 1) & 0x07;
-    let depends_on_lower = layers & 0x01 != 0;
-    if first & FLEXIBLE == 0 {
-        payload.get(at + 1)?;
+    if first & FLEXIBLE != 0 && ids.is_inter_predicted {
+        for reference in &mut ids.references {
+            let octet = *payload.get(at)?;
+            at += 1;
+            *reference = octet >> 1;
+            if octet & 0x01 == 0 {
+                break;
+            }
+        }
     }
-    Some(spatial == 0 && !depends_on_lower)
+    let is_base = layer.is_none_or(|layer| layer.spatial == 0) && !depends_on_lower;
+    let begins_key = first & BEGINS_FRAME != 0 && !ids.is_inter_predicted && is_base;
+    Some(Inspection {
+        keyframe: begins_key && payload.len() > at,
+        vp9: Some(ids),
+        layer,
+        ..Inspection::default()
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::starts_keyframe;
+    use super::*;
 
     fn check(payload: &[u8], expected: bool) {
-        assert_eq!(starts_keyframe(payload), expected, "{payload:02x?}");
+        assert_eq!(inspect(payload).keyframe, expected, "{payload:02x?}");
     }
 
     #[test]
@@ -59,5 +122,79 @@ mod tests {
         check(&[0x88, 0x81], false);
         check(&[0xa8, 0x01], false);
         check(&[0xa8, 0x01, 0x00], false);
+        check(&[0xb8, 0x81, 0x02, 0x00], false);
+    }
+
+    fn layer(spatial: u8, temporal: u8, is_sync: bool) -> Option<LayerIds> {
+        Some(LayerIds {
+            spatial,
+            temporal,
+            is_sync,
+        })
+    }
+
+    /// Shapes as Chrome sends them, one field changed at a time.
+    #[test]
+    fn layers_and_dependencies_are_read() {
+        let check = |payload: &[u8], expected, predicted, ends, references| {
+            let seen = inspect(payload);
+            let ids = seen.vp9.unwrap();
+            assert_eq!(seen.layer, expected, "{payload:02x?}");
+            assert_eq!(
+                (ids.is_inter_predicted, ids.ends_frame, ids.references),
+                (predicted, ends, references),
+                "{payload:02x?}"
+            );
+            assert_eq!((ids.picture_id, ids.wide), (Some(0x1234), true));
+        };
+        // Non-flexible: I P L B Z, TID 2, U; TL0PICIDX.
+        check(
+            &[0xe9, 0x92, 0x34, 0x50, 0x07, 0x82],
+            layer(0, 2, true),
+            true,
+            false,
+            [0; 3],
+        );
+        // Flexible: I P L F B E, TID 1, U, SID 2, D; one reference two pictures back.
+        check(
+            &[0xfc, 0x92, 0x34, 0x35, 0x04, 0x82],
+            layer(2, 1, true),
+            true,
+            true,
+            [2, 0, 0],
+        );
+        // Flexible, two references: 1 and 3 back.
+        check(
+            &[0xf0, 0x92, 0x34, 0x40, 0x03, 0x06, 0x82],
+            layer(0, 2, false),
+            true,
+            false,
+            [1, 3, 0],
+        );
+        // Flexible, upper spatial layer of a key picture: P is 0, D is 1, no references.
+        check(
+            &[0xbc, 0x92, 0x34, 0x03, 0x82],
+            layer(1, 0, false),
+            false,
+            true,
+            [0; 3],
+        );
+        let plain = inspect(&[0xcc, 0x92, 0x34, 0x82]);
+        assert_eq!(plain.layer, None);
+        assert!(plain.vp9.unwrap().ends_frame);
+    }
+
+    #[test]
+    fn references_are_found_across_the_turn_of_the_picture_id() {
+        let ids = |picture_id, wide| Vp9Ids {
+            picture_id,
+            wide,
+            is_inter_predicted: true,
+            ends_frame: false,
+            references: [1, 0, 0],
+        };
+        assert_eq!(ids(Some(0), true).referenced(1), Some(0x7fff));
+        assert_eq!(ids(Some(1), false).referenced(3), Some(0x7e));
+        assert_eq!(ids(None, false).referenced(3), None);
     }
 }

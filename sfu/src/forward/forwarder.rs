@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::replay::REPLAY_TICK;
 use super::gop::GopCache;
+use super::layers::{LayerFilter, Verdict};
 use super::sequence::SequenceRewriter;
 use super::timeline::Timeline;
 use super::vp8::Vp8Rewriter;
@@ -61,6 +62,8 @@ pub(crate) struct Forwarder {
     sequence: SequenceRewriter,
     timeline: Timeline,
     vp8: Vp8Rewriter,
+    /// Temporal and spatial layers inside the one that is sent.
+    layers: LayerFilter,
     last_replay: Option<Instant>,
     /// Source timestamp of a picture whose last packet was not sent yet.
     open: Option<u32>,
@@ -86,6 +89,7 @@ impl Forwarder {
             sequence: SequenceRewriter::default(),
             timeline: Timeline::new(clock_rate),
             vp8: Vp8Rewriter::default(),
+            layers: LayerFilter::default(),
             last_replay: None,
             open: None,
             owed: Vec::new(),
@@ -155,6 +159,28 @@ impl Forwarder {
         }
     }
 
+    /// Lets pass only spatial layers (VP9 SVC) up to `spatial` and temporal layers up to `temporal`; 255 for all. Going
+    /// down happens with the next picture, going up where the layer can be decoded. Holds across replays, changes of
+    /// layer and take-overs, until it is called again. Without layers in a stream it does nothing.
+    #[allow(dead_code, reason = "for whoever allocates")]
+    pub(crate) fn limit(&mut self, spatial: u8, temporal: u8) {
+        self.layers.limit(spatial, temporal);
+    }
+
+    /// The highest spatial and temporal layer that pass now: at most the limits, less while one waits to be joined;
+    /// 254 or 255 where nothing is held back.
+    #[allow(dead_code, reason = "for whoever allocates")]
+    pub(crate) fn passing(&self) -> (u8, u8) {
+        self.layers.passing()
+    }
+
+    /// Whether the limits allow a spatial or temporal layer that only a keyframe of [`Self::current_layer`] can bring
+    /// back. Nothing else happens at that keyframe: no replay, no jump.
+    #[allow(dead_code, reason = "for whoever allocates")]
+    pub(crate) fn needs_keyframe(&self, now: Instant) -> bool {
+        matches!(self.state, State::Live) && self.layers.needs_keyframe(now)
+    }
+
     /// A group of pictures began in `layer`: start or change there if it is the one wanted.
     pub(crate) fn on_gop(&mut self, now: Instant, layer: usize, gop: &GopCache, bps: u64) {
         if self.wanted_layer() != Some(layer) {
@@ -198,18 +224,36 @@ impl Forwarder {
     }
 
     fn rewrite(&mut self, packet: &MediaPacket) -> Option<Outgoing> {
+        if !self.sequence.is_current(packet.sequence) {
+            return None;
+        }
+        let (ends_picture, left_out) = match self.layers.judge(packet) {
+            Verdict::Pass {
+                ends_picture,
+                pictures_left_out,
+            } => (ends_picture, pictures_left_out),
+            Verdict::LeaveOut(sources) => {
+                self.sequence.leave_out(sources);
+                return None;
+            }
+            Verdict::TooLate => return None,
+        };
+        let marker = packet.marker || ends_picture;
         let sequence = self.sequence.rewrite(packet.sequence)?;
         let (timestamp, wallclock) = self.timeline.rewrite(packet.timestamp, packet.wallclock);
         if self.sequence.is_newest(sequence) {
-            self.open = (!packet.marker).then_some(packet.timestamp);
+            self.open = (!marker).then_some(packet.timestamp);
         }
         let outgoing = Outgoing {
             sequence,
             timestamp,
             wallclock,
-            marker: packet.marker,
+            marker,
             payload: packet.payload.clone(),
-            vp8: packet.inspection.vp8.map(|ids| self.vp8.rewrite(ids)),
+            vp8: packet
+                .inspection
+                .vp8
+                .map(|ids| self.vp8.rewrite(ids, left_out)),
             red: packet.red,
             audio_level: packet.audio_level,
             orientation: packet.orientation,

@@ -4,9 +4,12 @@
 mod forwarder;
 mod gop;
 mod keyframe;
+mod layers;
 mod rate;
 mod select;
 mod sequence;
+#[cfg(test)]
+mod shapes;
 mod timeline;
 mod vp8;
 

@@ -24,10 +24,12 @@ impl Vp8Rewriter {
             .wrapping_sub(ids.tl0_pic_idx.unwrap_or(0));
     }
 
-    /// The outgoing counters; each as wide as it came.
-    pub(crate) fn rewrite(&mut self, ids: Vp8Ids) -> (u16, Option<u8>) {
+    /// The outgoing counters; each as wide as it came. `left_out` is how many pictures since the restart and before this
+    /// one the viewer does not get: it must not wait for them. TL0PICIDX counts pictures that nobody leaves out.
+    pub(crate) fn rewrite(&mut self, ids: Vp8Ids, left_out: u16) -> (u16, Option<u8>) {
         let mask = if ids.wide { 0x7fff } else { 0x7f };
-        let picture_id = ids.picture_id.wrapping_add(self.picture_id_offset) & mask;
+        let offset = self.picture_id_offset.wrapping_sub(left_out);
+        let picture_id = ids.picture_id.wrapping_add(offset) & mask;
         let tl0 = ids
             .tl0_pic_idx
             .map(|index| index.wrapping_add(self.tl0_offset));
@@ -60,15 +62,28 @@ mod tests {
     fn counters_go_on_by_one_at_a_switch() {
         let mut rewriter = Vp8Rewriter::default();
         rewriter.restart(ids(32_766, 254));
-        assert_eq!(rewriter.rewrite(ids(32_766, 254)), (32_766, Some(254)));
-        assert_eq!(rewriter.rewrite(ids(32_767, 255)), (32_767, Some(255)));
-        assert_eq!(rewriter.rewrite(ids(0, 0)), (0, Some(0)));
+        assert_eq!(rewriter.rewrite(ids(32_766, 254), 0), (32_766, Some(254)));
+        assert_eq!(rewriter.rewrite(ids(32_767, 255), 0), (32_767, Some(255)));
+        assert_eq!(rewriter.rewrite(ids(0, 0), 0), (0, Some(0)));
         rewriter.restart(ids(500, 9));
-        assert_eq!(rewriter.rewrite(ids(500, 9)), (1, Some(1)));
-        assert_eq!(rewriter.rewrite(ids(502, 9)), (3, Some(1)));
-        assert_eq!(rewriter.rewrite(ids(501, 9)), (2, Some(1)), "late");
+        assert_eq!(rewriter.rewrite(ids(500, 9), 0), (1, Some(1)));
+        assert_eq!(rewriter.rewrite(ids(502, 9), 0), (3, Some(1)));
+        assert_eq!(rewriter.rewrite(ids(501, 9), 0), (2, Some(1)), "late");
         rewriter.restart(ids(7, 7));
-        assert_eq!(rewriter.rewrite(ids(7, 7)), (4, Some(2)));
+        assert_eq!(rewriter.rewrite(ids(7, 7), 0), (4, Some(2)));
+    }
+
+    #[test]
+    fn pictures_left_out_are_not_counted() {
+        let mut rewriter = Vp8Rewriter::default();
+        rewriter.restart(ids(10, 1));
+        assert_eq!(rewriter.rewrite(ids(10, 1), 0), (10, Some(1)));
+        assert_eq!(rewriter.rewrite(ids(12, 1), 1), (11, Some(1)));
+        assert_eq!(rewriter.rewrite(ids(14, 2), 2), (12, Some(2)));
+        assert_eq!(rewriter.rewrite(ids(12, 1), 1), (11, Some(1)), "late");
+        rewriter.restart(ids(32_767, 9));
+        assert_eq!(rewriter.rewrite(ids(32_767, 9), 0), (13, Some(3)));
+        assert_eq!(rewriter.rewrite(ids(1, 9), 1), (14, Some(3)));
     }
 
     #[test]
@@ -80,9 +95,9 @@ mod tests {
             tl0_pic_idx: None,
         };
         rewriter.restart(narrow(126));
-        assert_eq!(rewriter.rewrite(narrow(126)), (126, None));
+        assert_eq!(rewriter.rewrite(narrow(126), 0), (126, None));
         rewriter.restart(narrow(3));
-        assert_eq!(rewriter.rewrite(narrow(3)), (127, None));
-        assert_eq!(rewriter.rewrite(narrow(4)), (0, None));
+        assert_eq!(rewriter.rewrite(narrow(3), 0), (127, None));
+        assert_eq!(rewriter.rewrite(narrow(4), 0), (0, None));
     }
 }

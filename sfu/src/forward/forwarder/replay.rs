@@ -38,6 +38,7 @@ impl Forwarder {
         self.next_layer = None;
         self.last_replay = Some(now);
         self.sequence.restart(gop.gop_sequence());
+        self.layers.restart();
         self.timeline.restart_squeezed(
             gop.gop_timestamp(),
             live.timestamp,

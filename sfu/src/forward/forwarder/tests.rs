@@ -1,3 +1,5 @@
+mod property;
+
 use super::*;
 use crate::api::CodecKind;
 use crate::codec::inspect;
