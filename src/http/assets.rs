@@ -196,6 +196,13 @@ impl Asset {
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         // The names carry no version: a browser asks each time, and mostly hears 304.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        // Pages of other sites import the client library; a page itself is for nobody else to read.
+        if self.csp.is_none() {
+            headers.insert(
+                header::ACCESS_CONTROL_ALLOW_ORIGIN,
+                HeaderValue::from_static("*"),
+            );
+        }
         if is_known {
             headers.remove(header::CONTENT_TYPE);
             return response;
@@ -340,6 +347,7 @@ mod tests {
         let known = asset.respond(&request);
         assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
         assert!(!known.headers().contains_key(header::CONTENT_TYPE));
+        assert_eq!(known.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
         request.remove(header::ACCEPT_ENCODING);
         assert_eq!(asset.respond(&request).status(), StatusCode::OK);
     }
@@ -350,6 +358,8 @@ mod tests {
         for page in PAGES {
             let page = assets.get(page).await.unwrap();
             assert!(page.csp.is_some() && page.content_type.starts_with("text/html"));
+            let page = page.respond(&HeaderMap::new());
+            assert!(!page.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
         }
         let Assets::Embedded(files) = &assets else {
             unreachable!("no folder was named")
