@@ -42,9 +42,9 @@ fn carry_out(command: Command) -> Result<()> {
             let config = config::load(place.into(), &environment, false)?;
             token_command::make(&config, Holder { space, role, name }, expires, out)?;
         }
-        Command::Secret { place } => {
+        Command::Secret { renew, place } => {
             let config = config::load(place.into(), &environment, false)?;
-            token_command::secret(&config, out)?;
+            token_command::secret(&config, renew, out)?;
         }
         Command::Key { command } => match command {
             KeyCommand::Add { space, key, place } => {

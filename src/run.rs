@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::conference::{self, Conferences};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::http::listener::{self, Admission, ListenError};
 use crate::http::{App, AssetError, Readiness};
 use crate::media::{self, Handle, MediaConfig, MediaError, StreamKey};
@@ -96,7 +96,8 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     let store = Store::open(&config.data_dir)?;
     let keys = auth::Keys::new(&config.spaces, Some(store.keys()))?;
     let secret = token_command::operator_secret(&config, &store)?;
-    let tokens = Tokens::new(&store.token_key()?, &secret.secret);
+    let chosen = config.secret.as_ref().map(config::Secret::reveal);
+    let tokens = Tokens::following(store.secrets()?, chosen);
     let listener = listener::bind(config.listen).await?;
     let address = listener.local_addr()?;
     let media = media::spawn(&media_config(&config))?;
@@ -169,6 +170,7 @@ fn conference_settings(config: &Config) -> conference::Settings {
         participants_max: config.limits.participants_max,
         space_participants_max: config.limits.space_participants_max,
         loudest: config.loudest,
+        queue_bytes_max: conference::QUEUE_BYTES_MAX,
         ice_servers: config.ice_servers.clone(),
     }
 }

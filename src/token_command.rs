@@ -60,12 +60,16 @@ pub fn make(
     Ok(())
 }
 
-/// Prints the operator's secret as the only line.
+/// Prints the operator's secret as the only line. With `renew` a new one is made first, and a new key, so that all
+/// tokens end; a secret that was chosen in the configuration stays what it is.
 ///
 /// # Errors
 /// What the store says.
-pub fn secret(config: &Config, out: &mut impl Write) -> Result<(), TokenError> {
+pub fn secret(config: &Config, renew: bool, out: &mut impl Write) -> Result<(), TokenError> {
     let store = Store::open(&config.data_dir)?;
+    if renew {
+        store.renew_secrets()?;
+    }
     let OperatorSecret { secret, .. } = operator_secret(config, &store)?;
     Ok(writeln!(out, "{secret}")?)
 }

@@ -1,8 +1,8 @@
 //! Tokens: who may be what in which space, until when, signed by this venue (JWT, RFC 7519, with HS256 alone).
 //!
 //! What it deliberately does not do: remember tokens. One that was handed out is good until it expires; a new key
-//! (which a new data directory has) ends all of them at once. Nothing but this venue ever reads the signature, so that
-//! one algorithm is enough and no header may choose another.
+//! (`proscenium secret --renew`) ends all of them at once. Nothing but this venue ever reads the signature, so that one
+//! algorithm is enough and no header may choose another.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use signaling::SpaceName;
 use signaling::conference::Denied;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::watch;
 
 use crate::auth::BEARER_MAX;
 use crate::clock;
@@ -37,42 +38,71 @@ pub const TOKEN_MAX: usize = BEARER_MAX;
 /// How long after its end a token is still taken: a clock that is set in between is seldom further off.
 pub const LEEWAY: Duration = Duration::from_secs(5);
 
-/// Makes and checks the venue's tokens, and knows the operator. A clone is cheap and the same one.
-#[derive(Clone)]
-pub struct Tokens {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
+/// What the venue keeps for itself, ready for use.
+pub struct Secrets {
     signs: EncodingKey,
     checks: DecodingKey,
-    validation: Validation,
-    /// SHA-256 of the operator's secret: what is compared has always the same length.
-    operator: [u8; 32],
+    operator: Option<HashedSecret>,
+}
+
+/// SHA-256 of an operator's secret: what is compared has always the same length.
+type HashedSecret = [u8; 32];
+
+impl Secrets {
+    /// The key that signs, and what an operator presents; without the latter nobody is one.
+    #[must_use]
+    pub fn new(key: &[u8; KEY_LEN], operator_secret: Option<&str>) -> Self {
+        Self {
+            signs: EncodingKey::from_secret(key),
+            checks: DecodingKey::from_secret(key),
+            operator: operator_secret.map(|secret| Sha256::digest(secret).into()),
+        }
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets(..)")
+    }
+}
+
+/// Makes and checks the venue's tokens, and knows the operator. A clone is cheap, and sees later changes.
+#[derive(Clone)]
+pub struct Tokens {
+    secrets: watch::Receiver<Arc<Secrets>>,
+    /// The one that was chosen, which counts instead of the one that is kept.
+    chosen: Option<HashedSecret>,
+    validation: Arc<Validation>,
 }
 
 impl Tokens {
-    /// The tokens of the venue that has this key and this operator's secret.
+    /// The tokens of a venue whose secrets stay as they are.
     #[must_use]
     pub fn new(key: &[u8; KEY_LEN], operator_secret: &str) -> Self {
+        let secrets = Secrets::new(key, Some(operator_secret));
+        Self::following(watch::channel(Arc::new(secrets)).1, None)
+    }
+
+    /// The tokens of a venue with these secrets, now and after each change; `chosen` counts instead of the operator's
+    /// secret among them.
+    #[must_use]
+    pub fn following(secrets: watch::Receiver<Arc<Secrets>>, chosen: Option<&str>) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         // The library would ask its own clock; `verify` asks ours. `exp` has to be there all the same.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         Self {
-            inner: Arc::new(Inner {
-                signs: EncodingKey::from_secret(key),
-                checks: DecodingKey::from_secret(key),
-                validation,
-                operator: Sha256::digest(operator_secret).into(),
-            }),
+            secrets,
+            chosen: chosen.map(|secret| Sha256::digest(secret).into()),
+            validation: Arc::new(validation),
         }
     }
 
     /// Writes and signs a token.
     #[must_use]
     pub fn mint(&self, claims: &Claims) -> String {
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.inner.signs)
+        let secrets = self.secrets();
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &secrets.signs)
             .expect("an HMAC key signs whatever has strings and numbers only")
     }
 
@@ -90,8 +120,8 @@ impl Tokens {
         if token.len() > TOKEN_MAX {
             return Err(Denied::Invalid);
         }
-        let inner = &self.inner;
-        let data = jsonwebtoken::decode::<Claims>(token, &inner.checks, &inner.validation);
+        let secrets = self.secrets();
+        let data = jsonwebtoken::decode::<Claims>(token, &secrets.checks, &self.validation);
         let data = data.map_err(|_| Denied::Invalid)?;
         // RFC 7515 section 4.1.11: what is critical and not understood (here: anything) makes a token invalid.
         if data.header.crit.is_some() {
@@ -113,8 +143,13 @@ impl Tokens {
         let Some(bearer) = bearer.filter(|bearer| bearer.len() <= BEARER_MAX) else {
             return false;
         };
-        let hash: [u8; 32] = Sha256::digest(bearer).into();
-        hash.ct_eq(&self.inner.operator).into()
+        let hash: HashedSecret = Sha256::digest(bearer).into();
+        let right = self.chosen.or_else(|| self.secrets().operator);
+        right.is_some_and(|right| hash.ct_eq(&right).into())
+    }
+
+    fn secrets(&self) -> Arc<Secrets> {
+        Arc::clone(&self.secrets.borrow())
     }
 }
 

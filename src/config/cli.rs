@@ -49,7 +49,7 @@ pub enum Command {
         /// The name that the holder has and cannot change [default: the holder chooses]
         #[arg(long, value_name = "NAME", value_parser = parse::name)]
         name: Option<String>,
-        /// How long it is good: 30m, 8h, 7d; it cannot be taken back
+        /// How long it is good: 30m, 8h, 7d; it cannot be taken back alone
         #[arg(long, value_name = "TIME", default_value = "8h", value_parser = parse::lifetime)]
         expires: Duration,
         /// Where the key that signs it is kept.
@@ -58,6 +58,9 @@ pub enum Command {
     },
     /// Print the operator's secret, with which `POST /api/token` makes tokens; it is made if there is none yet
     Secret {
+        /// Make a new one, and end every token made so far; a running server notices within a second
+        #[arg(long)]
+        renew: bool,
         /// Where it is kept.
         #[command(flatten)]
         place: Place,

@@ -16,7 +16,8 @@ mod writer;
 pub use error::StoreError;
 pub use keys::{KEYS_MAX, KeyRecord};
 pub use lock::ServerLock;
-pub use writer::{OperatorSecret, QUEUE_MAX, Store};
+pub use secrets::OperatorSecret;
+pub use writer::{QUEUE_MAX, Store};
 
 /// The database's name in the data directory.
 pub const FILE_NAME: &str = "proscenium.db";

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use signaling::SpaceName;
+use signaling::conference::ParticipantRole;
 use tempfile::tempdir;
 
 use super::*;
 use crate::auth::{Access, KEYS_PER_SPACE_MAX, Keys};
+use crate::tokens::{Claims, Tokens};
 
 fn space(name: &str) -> SpaceName {
     name.parse().unwrap()
@@ -180,6 +182,51 @@ fn the_venues_secrets_are_made_once_and_outlive_the_process() {
     let elsewhere = tempdir().unwrap();
     let elsewhere = Store::open(elsewhere.path()).unwrap();
     assert_ne!(elsewhere.token_key().unwrap(), key);
+}
+
+#[test]
+fn renewed_secrets_end_the_old_ones_for_whoever_follows_them() {
+    let directory = tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let old = store.operator_secret().unwrap().secret;
+    let tokens = Tokens::following(store.secrets().unwrap(), None);
+    let chosen = Tokens::following(store.secrets().unwrap(), Some("chosen-by-hand"));
+    let claims = |lifetime: u64| {
+        let now = crate::clock::unix_seconds().unsigned_abs();
+        let scope = "stage".parse().unwrap();
+        Claims::new(
+            scope,
+            ParticipantRole::Viewer,
+            Duration::from_secs(lifetime),
+            now,
+        )
+    };
+    let token = tokens.mint(&claims(60));
+    assert!(tokens.verify("stage", &token).is_ok() && tokens.is_operator(Some(&old)));
+
+    // Another process renews, as the command does.
+    let other = Store::open(directory.path()).unwrap();
+    let new = other.renew_secrets().unwrap().secret;
+    assert_eq!(other.operator_secret().unwrap().secret, new);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while tokens.verify("stage", &token).is_ok() {
+        assert!(std::time::Instant::now() < deadline, "not noticed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(tokens.is_operator(Some(&new)) && !tokens.is_operator(Some(&old)));
+    assert!(tokens.verify("stage", &tokens.mint(&claims(60))).is_ok());
+    assert!(chosen.is_operator(Some("chosen-by-hand")) && !chosen.is_operator(Some(&new)));
+}
+
+#[test]
+fn nobody_is_an_operator_before_there_is_a_secret() {
+    let directory = tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let tokens = Tokens::following(store.secrets().unwrap(), None);
+    for bearer in [None, Some(""), Some("operator")] {
+        assert!(!tokens.is_operator(bearer), "{bearer:?}");
+    }
+    assert!(store.operator_secret().unwrap().is_new);
 }
 
 #[test]

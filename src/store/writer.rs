@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use super::keys::{self, KEYS_MAX, KeyRecord, NotAdded};
 use super::secrets::{self, Secret};
 use super::{StoreError, connection};
-use crate::auth::{HashedKey, KEYS_PER_SPACE_MAX, KeyTable, fresh_key, fresh_salt};
+use crate::auth::{HashedKey, KEYS_PER_SPACE_MAX, KeyTable, fresh_salt};
 use crate::clock;
-use crate::tokens::KEY_LEN;
+use crate::tokens::Secrets;
 
 /// Requests that may wait for the thread. One takes some 5 ms (a commit to disk), so that the last of them waits for
 /// a second or so; beyond, the newest is refused ([`StoreError::Busy`]) and counted.
@@ -25,9 +25,9 @@ pub const QUEUE_MAX: usize = 256;
 /// How often the thread looks whether another process has changed the file.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-type Reply<T> = SyncSender<Result<T, StoreError>>;
+pub(super) type Reply<T> = SyncSender<Result<T, StoreError>>;
 
-enum Request {
+pub(super) enum Request {
     AddKey {
         space: String,
         key: HashedKey,
@@ -45,15 +45,13 @@ enum Request {
         fresh: Vec<u8>,
         reply: Reply<(Vec<u8>, bool)>,
     },
-}
-
-/// The operator's secret as the store keeps it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct OperatorSecret {
-    /// What the operator presents.
-    pub secret: String,
-    /// Whether it was made just now: nobody has seen it yet.
-    pub is_new: bool,
+    RenewSecrets {
+        fresh: Vec<(Secret, Vec<u8>)>,
+        reply: Reply<()>,
+    },
+    FollowSecrets {
+        reply: Reply<Option<watch::Receiver<Arc<Secrets>>>>,
+    },
 }
 
 /// The open store. A clone is the same one; the database is closed with the last.
@@ -90,6 +88,7 @@ impl Store {
             connection,
             path: path.clone(),
             publish,
+            secrets: None,
             seen,
         };
         let thread = std::thread::Builder::new()
@@ -141,52 +140,20 @@ impl Store {
         self.ask(|reply| Request::ListKeys { reply })
     }
 
-    /// The key that signs this venue's tokens; made if there is none yet.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] when what is kept is no key, [`StoreError::Busy`], or what the disk says.
-    pub fn token_key(&self) -> Result<[u8; KEY_LEN], StoreError> {
-        let mut fresh = [0; KEY_LEN];
-        getrandom::fill(&mut fresh).map_err(|error| StoreError::System(error.to_string()))?;
-        let (key, _) = self.secret(Secret::TokenKey, fresh.to_vec())?;
-        key.try_into()
-            .map_err(|_| self.damaged("the key of tokens has a wrong length"))
-    }
-
-    /// The operator's secret; made if there is none yet.
-    ///
-    /// # Errors
-    /// [`StoreError::Damaged`] when what is kept is no text, [`StoreError::Busy`], or what the disk says.
-    pub fn operator_secret(&self) -> Result<OperatorSecret, StoreError> {
-        let fresh = fresh_key().map_err(|error| StoreError::System(error.to_string()))?;
-        let (secret, is_new) = self.secret(Secret::Operator, fresh.into_bytes())?;
-        let secret = String::from_utf8(secret)
-            .map_err(|_| self.damaged("the operator's secret is no text"))?;
-        Ok(OperatorSecret { secret, is_new })
-    }
-
-    fn secret(&self, secret: Secret, fresh: Vec<u8>) -> Result<(Vec<u8>, bool), StoreError> {
-        self.ask(|reply| Request::Secret {
-            secret,
-            fresh,
-            reply,
-        })
-    }
-
-    fn damaged(&self, reason: &str) -> StoreError {
-        StoreError::Damaged {
-            path: self.inner.path.clone(),
-            reason: reason.to_owned(),
-        }
-    }
-
     /// How many requests were refused because [`QUEUE_MAX`] were waiting.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.inner.refused.load(Ordering::Relaxed)
     }
 
-    fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, StoreError> {
+    pub(super) fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    pub(super) fn ask<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<T, StoreError> {
         let (reply, answer) = sync_channel(1);
         let requests = self.inner.requests.as_ref().ok_or(StoreError::Stopped)?;
         requests
@@ -199,12 +166,6 @@ impl Store {
                 TrySendError::Disconnected(_) => StoreError::Stopped,
             })?;
         answer.recv().map_err(|_| StoreError::Stopped)?
-    }
-}
-
-impl std::fmt::Debug for OperatorSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "OperatorSecret {{ is_new: {} }}", self.is_new)
     }
 }
 
@@ -229,6 +190,8 @@ struct Writer {
     connection: Connection,
     path: PathBuf,
     publish: watch::Sender<Arc<KeyTable>>,
+    /// `None` until somebody follows them.
+    secrets: Option<watch::Sender<Arc<Secrets>>>,
     seen: i64,
 }
 
@@ -272,6 +235,16 @@ impl Writer {
                 let kept = secrets::kept_or(&mut self.connection, secret, &fresh, now);
                 let _ = reply.send(kept.map_err(|error| self.wrong(error)));
             }
+            Request::RenewSecrets { fresh, reply } => {
+                let now = clock::unix_seconds();
+                let renewed = secrets::renew(&mut self.connection, &fresh, now);
+                self.reload();
+                let _ = reply.send(renewed.map_err(|error| self.wrong(error)));
+            }
+            Request::FollowSecrets { reply } => {
+                let followed = self.follow().map_err(|error| self.wrong(error));
+                let _ = reply.send(followed);
+            }
         }
     }
 
@@ -309,12 +282,27 @@ impl Writer {
     }
 
     fn reload(&self) {
+        let stays = "the database cannot be read; keys stay as they were";
         match keys::load(&self.connection) {
             Ok(table) => drop(self.publish.send_replace(Arc::new(table))),
-            Err(error) => {
-                tracing::error!(%error, "the database cannot be read; keys stay as they were")
+            Err(error) => tracing::error!(%error, "{stays}"),
+        }
+        if let Some(publish) = &self.secrets {
+            match secrets::load(&self.connection) {
+                Ok(Some(secrets)) => drop(publish.send_replace(Arc::new(secrets))),
+                Ok(None) => tracing::error!("the key of tokens is gone; the old one counts on"),
+                Err(error) => tracing::error!(%error, "{stays}"),
             }
         }
+    }
+
+    /// The secrets from now on; `None` when there is no usable key.
+    fn follow(&mut self) -> rusqlite::Result<Option<watch::Receiver<Arc<Secrets>>>> {
+        if self.secrets.is_none() {
+            let kept = secrets::load(&self.connection)?;
+            self.secrets = kept.map(|kept| watch::channel(Arc::new(kept)).0);
+        }
+        Ok(self.secrets.as_ref().map(watch::Sender::subscribe))
     }
 
     fn wrong(&self, error: rusqlite::Error) -> StoreError {

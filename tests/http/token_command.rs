@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::process::{Server, carry_out, carry_out_with, data_dir};
+use crate::process::{Server, carry_out, carry_out_with, data_dir, eventually, offer};
 
 const HEAD: &str = "HTTP/1.1 ";
 
@@ -163,4 +163,29 @@ fn a_secret_that_is_too_short_is_refused_before_anything_starts() {
     );
     ended.check_error(&["PROSCENIUM_SECRET", "at least 16"]);
     assert!(!ended.stderr.contains("hunter2"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_renewed_secret_ends_the_old_one_and_every_token_within_seconds() {
+    let server = Server::start("serve", &[]);
+    let path = server.data_dir();
+    let old = printed_secret(path);
+    let token = carry_out(&["token", "stage", "--role", "performer", "--data-dir", path]).stdout;
+    let token = token.lines().next().unwrap();
+    // Only in a space with a key does a token matter to WHIP.
+    carry_out(&["key", "add", "stage", "--data-dir", path]);
+    let publish = |bearer: &str| server.post("/whip/stage", &offer(), Some(bearer));
+    eventually("the key is asked for", || {
+        publish("no-token").starts_with("HTTP/1.1 401")
+    });
+    let accepted = publish(token);
+    assert!(accepted.starts_with("HTTP/1.1 201"), "{accepted}");
+
+    let renewed = carry_out(&["secret", "--renew", "--data-dir", path]).stdout;
+    assert_eq!(printed_secret(path), renewed.trim());
+    eventually("the old secret has ended", || {
+        ask_for_token(&server, &old) == "401"
+    });
+    assert_eq!(ask_for_token(&server, renewed.trim()), "200");
+    assert!(publish(token).starts_with("HTTP/1.1 401"));
 }
