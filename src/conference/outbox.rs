@@ -44,9 +44,10 @@ pub struct Outbox(Arc<Queue>);
 #[derive(Debug)]
 pub(super) struct Sender(Arc<Queue>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     waiting: Mutex<Waiting>,
+    bytes_max: usize,
     filled: Notify,
     overflowed: Notify,
 }
@@ -59,8 +60,14 @@ struct Waiting {
     has_overflowed: bool,
 }
 
-pub(super) fn outbox() -> (Sender, Outbox) {
-    let queue = Arc::new(Queue::default());
+/// A queue for at most `bytes_max` bytes and [`QUEUE_FRAMES_MAX`] texts.
+pub(super) fn outbox(bytes_max: usize) -> (Sender, Outbox) {
+    let queue = Arc::new(Queue {
+        waiting: Mutex::default(),
+        bytes_max,
+        filled: Notify::new(),
+        overflowed: Notify::new(),
+    });
     (Sender(queue.clone()), Outbox(queue))
 }
 
@@ -79,7 +86,7 @@ impl Sender {
             return Ok(());
         }
         let is_full = waiting.texts.len() >= QUEUE_FRAMES_MAX
-            || (waiting.bytes + text.len() > QUEUE_BYTES_MAX && !waiting.texts.is_empty());
+            || (waiting.bytes + text.len() > self.0.bytes_max && !waiting.texts.is_empty());
         if is_full {
             waiting.texts.clear();
             waiting.bytes = 0;
@@ -158,7 +165,7 @@ mod tests {
 
     #[tokio::test]
     async fn texts_come_in_order_and_the_close_after_them() {
-        let (sender, outbox) = outbox();
+        let (sender, outbox) = outbox(QUEUE_BYTES_MAX);
         sender.send("one".into()).unwrap();
         sender.send("two".into()).unwrap();
         let left = Close {
@@ -176,7 +183,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_message_too_many_closes_the_connection_with_1013() {
-        let (sender, outbox) = outbox();
+        let (sender, outbox) = outbox(QUEUE_BYTES_MAX);
         for _ in 0..QUEUE_FRAMES_MAX {
             sender.send(text(1)).unwrap();
         }
@@ -188,7 +195,7 @@ mod tests {
 
     #[test]
     fn one_byte_too_many_does_too_but_a_single_message_may_be_long() {
-        let (sender, outbox) = outbox();
+        let (sender, outbox) = outbox(QUEUE_BYTES_MAX);
         sender.send(text(QUEUE_BYTES_MAX + 1)).unwrap();
         assert!(matches!(outbox.try_next(), Some(Frame::Text(_))));
         sender.send(text(QUEUE_BYTES_MAX)).unwrap();
@@ -197,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_forgotten_connection_is_closed() {
-        let (sender, outbox) = outbox();
+        let (sender, outbox) = outbox(QUEUE_BYTES_MAX);
         drop(sender);
         assert!(matches!(outbox.try_next(), Some(Frame::Close(close)) if close.code == 1001));
     }

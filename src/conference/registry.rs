@@ -40,6 +40,8 @@ pub struct Settings {
     pub space_participants_max: usize,
     /// How many of the loudest are heard at a time.
     pub loudest: usize,
+    /// Bytes that wait for one client; [`QUEUE_BYTES_MAX`](super::QUEUE_BYTES_MAX) for most.
+    pub queue_bytes_max: usize,
     /// Told to clients.
     pub ice_servers: Vec<IceServer>,
 }
@@ -143,7 +145,7 @@ impl Conferences {
         let shared = &self.0;
         let space: Arc<str> = space.clone().into();
         let id = ConnectionId(shared.next_connection.fetch_add(1, Ordering::Relaxed));
-        let (sender, outbox) = outbox();
+        let (sender, outbox) = outbox(shared.settings.queue_bytes_max);
         let opened = Mail::Opened {
             connection: id,
             random,

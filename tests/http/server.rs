@@ -22,6 +22,8 @@ use crate::offers;
 pub(crate) const PUBLISHERS_MAX: usize = 32;
 pub(crate) const VIEWERS_MAX: usize = 32;
 pub(crate) const PARTICIPANTS_MAX: usize = 6;
+/// What may wait for a participant who does not read: small, so that a test fills it.
+pub(crate) const QUEUE_BYTES_MAX: usize = 256 * 1024;
 pub(crate) const OPERATOR_SECRET: &str = "the-secret-of-the-operator";
 pub(crate) const SDP: &str = "application/sdp";
 pub(crate) const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
@@ -50,6 +52,12 @@ impl Server {
 
     /// With a space `locked` whose key is `open-sesame`.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(listener, change)
+    }
+
+    /// With a listener that has options of its own.
+    pub(crate) fn start_on(listener: TcpListener, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.spaces.push(SpaceConfig {
             name: "locked".into(),
@@ -77,6 +85,7 @@ impl Server {
             participants_max: PARTICIPANTS_MAX,
             space_participants_max: config.limits.space_participants_max,
             loudest: config.loudest,
+            queue_bytes_max: QUEUE_BYTES_MAX,
             ice_servers: config.ice_servers.clone(),
         };
         let conferences = Conferences::new(
@@ -96,7 +105,6 @@ impl Server {
             shutdown: shutdown.clone(),
             trusted_proxies: config.trusted_proxies.clone().into(),
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let admission = Admission::new(1000, vec![address.ip()]);
         let router = http::router(app).unwrap();

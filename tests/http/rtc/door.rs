@@ -3,8 +3,9 @@
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
+use super::meeting::Two;
 use super::person::{Person, join};
-use super::phone::wait;
+use super::phone::{Phone, wait};
 use crate::client::raw;
 use crate::server::Server;
 
@@ -203,4 +204,37 @@ async fn a_venue_that_is_full_or_closing_refuses_before_the_upgrade() {
     assert_eq!(Person::try_connect(&server, "demo").await.err(), Some(503));
     let patience = std::time::Duration::from_secs(5);
     assert!(server.conferences.drained(patience).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_is_closed_with_1013_and_delays_nobody() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    // What the system holds back for a client counts, too.
+    socket.set_send_buffer_size(4096).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let server = Server::start_on(socket.listen(64).unwrap(), |_| {});
+    let mut two = Two::meet(&server).await;
+
+    let phone = Phone::new();
+    let mut slow = Person::connect_narrowly(&server, "demo").await;
+    let mut joining = join("Slow");
+    joining["sdp"] = json!(phone.offer());
+    slow.say(joining).await;
+    let counters = server.conferences.counters();
+    // Each answer is some 20 kB.
+    let mut id = 0;
+    while counters.slow() == 0 && id < 100 {
+        id += 1;
+        let offer = json!({ "type": "offer", "id": id, "sdp": phone.offer() });
+        if !slow.send(Message::text(offer.to_string())).await {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    wait("an overflow", || counters.slow() == 1).await;
+    assert_eq!(slow.closed().await, 1013);
+    two.ada.say(json!({ "type": "hand", "raised": true })).await;
+    let raised = |ada: &serde_json::Value| !ada["hand"].is_null();
+    two.bob.hear_of("updated", &two.ada_is.id, raised).await;
+    two.bob_phone.receives(&two.video, 5).await;
 }
