@@ -72,6 +72,11 @@ pub(super) struct Member {
 }
 
 impl Member {
+    /// Whether its feeds are known to media.
+    pub(super) fn is_open(&self) -> bool {
+        (self.session.as_ref()).is_some_and(|session| session.is_open)
+    }
+
     /// Whether packets or messages come.
     pub(super) fn is_reachable(&self) -> bool {
         match &self.session {

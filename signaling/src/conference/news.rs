@@ -78,6 +78,7 @@ impl Conference {
                     self.send(pending.connection, &ServerMessage::Answer { id, sdp });
                 }
                 self.order_feeds(key);
+                self.are_wants_stale = true;
                 self.order_early_candidates(key);
                 self.order_wants(key);
                 self.ask_slots(key);

@@ -42,6 +42,8 @@ pub struct Conference {
     /// Members whose slots changed and were not told yet.
     pub(super) stale_slots: Vec<MemberKey>,
     pub(super) are_speakers_stale: bool,
+    /// What members want may have become possible.
+    pub(super) are_wants_stale: bool,
     pub(super) is_stopping: bool,
     /// The last id that was given; members, sessions and feeds count together.
     last_id: u64,
@@ -70,6 +72,7 @@ impl Conference {
             presence: Presence::default(),
             stale_slots: Vec::new(),
             are_speakers_stale: false,
+            are_wants_stale: false,
             is_stopping: false,
             last_id: 0,
             now: None,

@@ -92,6 +92,10 @@ impl Conference {
             self.tell_presence();
             self.presence.flushed(at.now);
             self.tell_quality();
+            self.are_wants_stale = true;
+        }
+        // Whoever could not be watched before its connection was open can be now.
+        if std::mem::take(&mut self.are_wants_stale) {
             let everybody: Vec<_> = self.members.keys().copied().collect();
             for key in everybody {
                 self.order_wants(key);

@@ -64,6 +64,7 @@ impl Conference {
             let feed = (self.by_id.get(&track.id))
                 .filter(|owner| **owner != key)
                 .and_then(|owner| self.members.get(owner))
+                .filter(|owner| owner.is_open())
                 .and_then(|owner| owner.feeds.get(&track.source))
                 .filter(|feed| feed.video.is_some());
             let Some(feed) = feed else { continue };
@@ -81,7 +82,7 @@ impl Conference {
     fn default_wants(&self, key: MemberKey) -> Vec<Want> {
         let feeds_of = |source: Source| {
             (self.members.iter())
-                .filter(move |(other, _)| **other != key)
+                .filter(move |(other, member)| **other != key && member.is_open())
                 .filter_map(move |(_, member)| member.feeds.get(&source))
                 .filter(|feed| feed.video.is_some())
                 .take(VIDEO_SLOTS_MAX)
@@ -106,6 +107,7 @@ impl Conference {
             .filter_map(|id| self.by_id.get(id))
             .filter(|owner| **owner != key)
             .filter_map(|owner| self.members.get(owner))
+            .filter(|owner| owner.is_open())
             .flat_map(|owner| owner.feeds.values())
             .filter(|feed| feed.audio.is_some())
             .map(|feed| feed.id)
