@@ -163,7 +163,8 @@ async fn make_token(
         }
     };
     let now = clock::unix_seconds().unsigned_abs();
-    let claims = Claims::new(Scope::Space(space.clone()), granted, TOKEN_LIFETIME, now);
+    let mut claims = Claims::new(Scope::Space(space.clone()), granted, TOKEN_LIFETIME, now);
+    claims.is_for_open_space = presenter == Presenter::Anybody;
     Ok(json::answer(&Token {
         id: &claims.id,
         token: state.app.tokens.mint(&claims),
@@ -176,6 +177,7 @@ async fn make_token(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Presenter {
     Operator,
+    HolderOfKey,
     Anybody,
 }
 
@@ -198,7 +200,8 @@ fn check_allowed(
     }
     match state.app.keys.check(space.as_str(), presented.as_deref()) {
         Access::Denied => Err(not_the_key(space.as_str(), presented.is_some())),
-        Access::Granted | Access::Open { .. } => Ok(Presenter::Anybody),
+        Access::Granted => Ok(Presenter::HolderOfKey),
+        Access::Open { .. } => Ok(Presenter::Anybody),
     }
 }
 

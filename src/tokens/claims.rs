@@ -35,6 +35,9 @@ pub struct Claims {
         skip_serializing_if = "Option::is_none"
     )]
     pub subject: Option<String>,
+    /// Good only while the space has no key: nobody was asked for one when it was made.
+    #[serde(default, rename = "open", skip_serializing_if = "is_false")]
+    pub is_for_open_space: bool,
     /// The last second of its life, since 1970.
     #[serde(rename = "exp")]
     pub expires: u64,
@@ -55,6 +58,7 @@ impl Claims {
             role,
             name: None,
             subject: None,
+            is_for_open_space: false,
             expires: now.saturating_add(lifetime.as_secs()),
             issued: now,
             id: Uuid::new_v4().to_string(),
@@ -184,6 +188,10 @@ pub fn check_subject(subject: &str) -> Result<(), LabelError> {
     } else {
         Err(LabelError::NotPlain)
     }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn checked_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {

@@ -111,6 +111,9 @@ fn each_claim_has_to_be_there_and_to_make_sense() {
         ("exp", json!(1e300)),
         ("exp", json!(NOW as f64 + 0.5)),
         ("iat", json!("now")),
+        ("open", json!("false")),
+        ("open", json!(1)),
+        ("open", Value::Null),
     ];
     for (claim, value) in cases {
         let token = with(claim, Some(value.clone()));
@@ -282,6 +285,21 @@ fn what_is_presented_decides_what_is_granted() {
         name: None,
         subject: None,
     };
+    let anybodys = {
+        let mut claims = Claims::new(
+            "locked".parse().unwrap(),
+            ParticipantRole::Participant,
+            lifetime,
+            now,
+        );
+        claims.is_for_open_space = true;
+        tokens().mint(&claims)
+    };
+    let open = Keys::new(&[], None).unwrap();
+    assert_eq!(
+        grant(&tokens(), &open, "locked", Some(&anybodys)),
+        Ok(nobody(ParticipantRole::Participant))
+    );
     let ada = |role| Grant {
         name: Some("Ada".into()),
         subject: Some("ada".into()),
@@ -313,6 +331,7 @@ fn what_is_presented_decides_what_is_granted() {
     );
     check("locked", None, Err(Denied::Missing));
     check("locked", Some(""), Err(Denied::Missing));
+    check("locked", Some(&anybodys), Err(Denied::Missing));
     check("locked", Some("open-sesame"), Ok(nobody(Performer)));
     check("locked", Some("open-sesam"), Err(Denied::Invalid));
     check(

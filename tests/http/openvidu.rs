@@ -53,6 +53,8 @@ fn role(server: &Server, space: &str, answer: &Answer) -> ParticipantRole {
         (&json!(space), &json!(""))
     );
     assert_eq!(claims.expires - claims.issued, 3600);
+    let is_for_all = !claims.is_for_open_space;
+    assert_eq!(is_for_all, made["role"] == "MODERATOR" || space == "locked");
     assert_eq!((claims.name, claims.subject), (None, None));
     assert!(server.tokens.verify("elsewhere", token).is_err());
     claims.role
