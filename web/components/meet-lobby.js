@@ -2,7 +2,7 @@
  * Before the room: a name, a look at oneself, and in.
  * @module
  */
-import { computed, onMounted, ref } from 'vue';
+import { computed, onMounted, ref, watch } from 'vue';
 import { useKeys } from '../composables/use-keys.js';
 import { PERSON_NAME_LENGTH_MAX } from '../composables/use-meet-settings.js';
 import { MeetDevices } from './meet-devices.js';
@@ -27,7 +27,9 @@ export const MeetLobby = {
     const field = ref(/** @type {HTMLInputElement | null} */ (null));
     const isAudience = computed(() => props.hint.role === 'viewer');
     const asksForKey = computed(() => props.ending?.next === 'key');
-    if (props.settings.name === '' && props.hint.name) props.settings.name = props.hint.name;
+    // An invitation with a name is for nobody else.
+    const name = ref(props.hint.name ?? props.settings.name);
+    watch(() => props.hint.name, (now) => { if (now) name.value = now; });
 
     async function start() {
       await props.media.start();
@@ -41,13 +43,14 @@ export const MeetLobby = {
     });
 
     function join() {
-      const name = props.settings.name.trim();
-      problem.value = name === '' ? 'Enter a name: the others see it.' : '';
+      const mine = name.value.trim();
+      problem.value = mine === '' ? 'Enter a name: the others see it.' : '';
       if (problem.value) return field.value?.focus();
-      emit('join', { name, key: key.value.trim() });
+      if (!props.hint.name) props.settings.name = mine;
+      emit('join', { name: mine, key: key.value.trim() });
     }
     if (!isAudience.value) useKeys({ m: props.media.toggleMicrophone, v: props.media.toggleCamera });
-    return { asks, problem, key, field, isAudience, asksForKey, start, join, devices: props.media.devices, PERSON_NAME_LENGTH_MAX };
+    return { asks, name, problem, key, field, isAudience, asksForKey, start, join, devices: props.media.devices, PERSON_NAME_LENGTH_MAX };
   },
   template: `
     <main class="lobby" :class="{ narrow: isAudience }">
@@ -60,7 +63,7 @@ export const MeetLobby = {
         <div v-if="ending" class="notice" role="alert"><strong>{{ ending.title }}</strong><p>{{ ending.text }}</p></div>
         <p v-if="isAudience" class="explain">You come as audience: you see and hear the others, and can raise your hand. Nobody sees or hears you.</p>
         <label class="field"><span>Your name</span>
-          <input ref="field" type="text" v-model="settings.name" autocomplete="name" :maxlength="PERSON_NAME_LENGTH_MAX" enterkeyhint="go" spellcheck="false" aria-describedby="name-problem" :aria-invalid="problem !== ''" @input="problem = ''">
+          <input ref="field" type="text" v-model="name" autocomplete="name" :readonly="Boolean(hint.name)" :maxlength="PERSON_NAME_LENGTH_MAX" enterkeyhint="go" spellcheck="false" aria-describedby="name-problem" :aria-invalid="problem !== ''" @input="problem = ''">
         </label>
         <p id="name-problem" class="field-problem" role="alert">{{ problem }}</p>
         <label v-if="asksForKey" class="field"><span>Key of the space</span>

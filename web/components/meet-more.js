@@ -20,6 +20,7 @@ export const MeetMore = {
     settings: { type: Object, required: true },
     devices: { type: Object, required: true },
     name: { type: String, required: true },
+    named: { type: Boolean, default: false },
     people: { type: Number, required: true },
     fullScreen: { type: Object, required: true },
   },
@@ -69,7 +70,7 @@ export const MeetMore = {
         </template>
       </ul>
       <form v-else-if="step === 'settings'" class="actions" @submit.prevent="rename">
-        <label class="field"><span>Your name</span><input type="text" v-model="newName" :maxlength="PERSON_NAME_LENGTH_MAX" autocomplete="name" spellcheck="false"></label>
+        <label v-if="!named" class="field"><span>Your name</span><input type="text" v-model="newName" :maxlength="PERSON_NAME_LENGTH_MAX" autocomplete="name" spellcheck="false"></label>
         <MeetDevices :settings="settings" :devices="devices" :music="permissions.music" :publish="permissions.publish" />
         <div class="dialog-actions"><button type="submit" class="primary">Done</button></div>
       </form>

@@ -49,7 +49,7 @@ const Meeting = {
         keepToken(props.space, as.key);
       }
       await conference.join({
-        name: as.name || settings.name.trim(), token: token.value, speaker: settings.speaker, music: settings.music,
+        name: as.name || hint.value.name || settings.name.trim(), token: token.value, speaker: settings.speaker, music: settings.music,
         audio: media.audio.value, video: media.video.value, muted: { audio: !media.hears.value, video: media.video.value === null },
       });
     }
@@ -70,7 +70,7 @@ const Meeting = {
     });
     // A page that is loaded anew goes straight back to where it was.
     const inRoom = `proscenium.meet.${props.space}`;
-    const wasInside = read('sessionStorage', inRoom) !== '' && performance.getEntriesByType('navigation')[0]?.type === 'reload' && settings.name.trim() !== '';
+    const wasInside = read('sessionStorage', inRoom) !== '' && performance.getEntriesByType('navigation')[0]?.type === 'reload' && (hint.value.name ?? settings.name.trim()) !== '';
     let isUnloading = false;
     watch(place, (now) => isUnloading || write('sessionStorage', inRoom, now === 'room' ? '1' : ''));
     const isReturning = ref(wasInside);
@@ -89,7 +89,7 @@ const Meeting = {
     return { settings, media, conference, hint, ending, place, isBack, isReturning, join, again, leave, joining: computed(() => conference.state.value === 'joining'), retryMs: conference.retryMs };
   },
   template: `
-    <MeetRoom v-if="place === 'room'" :space="space" :conference="conference" :media="media" :settings="settings" @leave="leave" />
+    <MeetRoom v-if="place === 'room'" :space="space" :conference="conference" :media="media" :settings="settings" :named="Boolean(hint.name)" @leave="leave" />
     <MeetEnding v-else-if="place === 'ending'" :key="ending.title" :space="space" :ending="ending" :retry-ms="retryMs" @again="again" @lobby="isBack = true" />
     <main v-else-if="isReturning" class="ending"><p class="explain" role="status"><span class="spinner" aria-hidden="true"></span> Going back in</p></main>
     <MeetLobby v-else :space="space" :settings="settings" :media="media" :hint="hint" :joining="joining" :ending="isBack ? null : ending" @join="join" />`,

@@ -4,6 +4,7 @@
  */
 import { computed, ref, watchEffect } from 'vue';
 import { useLevel } from '../composables/use-level.js';
+import { problemsOf } from '../lib/meet-words.js';
 import { Icon } from './icon.js';
 
 export const MeetPreview = {
@@ -25,7 +26,7 @@ export const MeetPreview = {
       if (element.value) element.value.srcObject = video.value ? new MediaStream([video.value]) : null;
     }, { flush: 'post' });
     const isMirrored = computed(() => video.value?.getSettings().facingMode !== 'environment');
-    const problems = computed(() => [media.context, media.problems.camera, media.problems.microphone].filter(Boolean));
+    const problems = computed(() => problemsOf(media.context, media.problems));
     const word = computed(() => {
       if (media.opening.value > 0) return 'Waiting for the browser. It may ask whether this page may use camera and microphone.';
       return media.hears.value ? 'Your camera is off. Others will hear you.' : 'Your camera and microphone are off. You can join like this.';

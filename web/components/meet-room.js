@@ -2,7 +2,7 @@
  * The room: everybody's pictures, one's own controls, and who else is there.
  * @module
  */
-import { computed, ref } from 'vue';
+import { computed, ref, watch } from 'vue';
 import { useFullScreen } from '../composables/use-full-screen.js';
 import { useKeys } from '../composables/use-keys.js';
 import { useNotes } from '../composables/use-notes.js';
@@ -27,6 +27,8 @@ export const MeetRoom = {
     conference: { type: Object, required: true },
     media: { type: Object, required: true },
     settings: { type: Object, required: true },
+    /** Whether the invitation says the name. */
+    named: { type: Boolean, default: false },
   },
   emits: ['leave'],
   setup(props, { emit }) {
@@ -46,9 +48,10 @@ export const MeetRoom = {
     const others = computed(() => handsOf(conference.people.value).filter(({ id }) => id !== conference.selfId.value).length);
     const self = conference.self;
     const ownQuality = computed(() => qualityWord(conference.quality.value.get(conference.selfId.value), self.value?.reachable !== false));
-    const trouble = computed(() => {
-      if (conference.state.value === 'reconnecting' || conference.media.value === 'interrupted') return 'The connection was interrupted. Reconnecting.';
-      return qualityAdvice(ownQuality.value);
+    const isInterrupted = computed(() => conference.state.value === 'reconnecting' || conference.media.value === 'interrupted');
+    watch(ownQuality, (now) => {
+      const advice = qualityAdvice(now);
+      if (advice) say(advice);
     });
     // A menu follows what happens to the person it is about, and closes when they leave.
     const menuTile = computed(() => {
@@ -80,7 +83,7 @@ export const MeetRoom = {
     });
 
     return {
-      area, notes, drop, say, tiles, open, side, hovered, others, trouble, menuTile, openPerson, fullScreen, self, audienceWord,
+      area, notes, drop, say, tiles, open, side, hovered, others, isInterrupted, menuTile, openPerson, fullScreen, self, audienceWord,
       ...room, groups: tiles.groups, people: conference.people, state: conference.state, roomState: conference.room, permissions: conference.permissions, isBlocked: conference.isBlocked,
       ownVideo: media.video, hears: media.hears, sharing: computed(() => media.screen.value !== null), problems: media.problems, devices: media.devices,
       togglePin: tiles.togglePin, pinned: tiles.pinned, act: conference.act,
@@ -104,7 +107,7 @@ export const MeetRoom = {
         <MeetStage :conference="conference" :tiles="tiles" :own-video="ownVideo" :silenced="silenced" @menu="(tile, anchor) => open = { kind: 'person', id: tile.id, key: tile.key, anchor }" @focus="hovered = $event" />
       </div>
       <div class="notes" role="status" aria-live="polite">
-        <p v-if="trouble" class="note trouble"><span v-if="state === 'reconnecting'" class="spinner" aria-hidden="true"></span>{{ trouble }}</p>
+        <p v-if="isInterrupted" class="note trouble"><span class="spinner" aria-hidden="true"></span>The connection was interrupted. Reconnecting.</p>
         <p v-if="sharing" class="note">You share your screen.<button type="button" class="secondary slim" @click="toggleScreen">Stop</button></p>
         <p v-for="note in notes" :key="note.id" class="note">{{ note.text }}<button v-if="note.button" type="button" class="secondary slim" @click="note.act(), drop(note.id)">{{ note.button }}</button></p>
       </div>
@@ -117,7 +120,7 @@ export const MeetRoom = {
       <button v-if="isBlocked" type="button" class="primary unlock" @click="act('unlockSound')"><Icon name="muted" />Turn on sound</button>
       <MeetPersonMenu v-if="menuTile" :tile="menuTile" :anchor="open.anchor" :permissions="permissions" :room="roomState" :pinned="menuTile.key !== null && pinned === menuTile.key" :silenced="silenced.has(menuTile.person.id)"
         @close="open = null" @pin="togglePin(menuTile.key)" @silence="silence(menuTile.person.id)" @moderate="moderate" />
-      <MeetMore v-if="open && open.kind === 'more'" :anchor="open.anchor" :at="open.at" :permissions="permissions" :room="roomState" :settings="settings" :devices="devices" :name="self ? self.name : ''" :people="people.length" :full-screen="fullScreen"
+      <MeetMore v-if="open && open.kind === 'more'" :anchor="open.anchor" :at="open.at" :permissions="permissions" :room="roomState" :settings="settings" :devices="devices" :name="self ? self.name : ''" :named="named" :people="people.length" :full-screen="fullScreen"
         @close="open = null" @people="side = 'people'" @moderate="moderate" @rename="rename" @said="say" />
       <MeetDialog v-if="isInvited" title="You were invited on stage" @close="isInvited = false">
         <p>Turn on your camera? Everybody in the room will see and hear you.</p>

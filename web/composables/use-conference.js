@@ -37,7 +37,8 @@ export function useConference(space) {
   const self = computed(() => people.value.find(({ id }) => id === selfId.value) ?? null);
 
   function see(/** @type {Conference} */ from) {
-    selfId.value = from.self?.id ?? null;
+    // Who is removed hears of it as of anybody's leaving, and a moment later as the end.
+    if (from.self) selfId.value = from.self.id;
     people.value = [...from.participants.values()].sort((left, right) => compare(left.joined, right.joined) || compare(left.id, right.id));
   }
 
@@ -68,10 +69,15 @@ export function useConference(space) {
     on('state', (detail) => {
       if (detail.state === 'joined') seeAll(to);
       state.value = detail.state;
-      error.value = detail.error ?? null;
+      error.value = detail.state === 'removed' ? { reason: farewell } : detail.error ?? null;
       retryMs.value = detail.retryMs ?? null;
     });
-    on('participants', (detail) => (detail.all ? seeAll(to) : see(to)));
+    let farewell = '';
+    on('participants', (detail) => {
+      farewell = detail.left?.find(({ id }) => id === selfId.value)?.message ?? farewell;
+      if (detail.all) seeAll(to);
+      else see(to);
+    });
     on('space', () => { room.value = { ...to.space }; });
     on('permissions', () => {
       permissions.value = { ...to.permissions };
@@ -93,7 +99,7 @@ export function useConference(space) {
     conference.value?.leave();
     const next = new Conference(space, { name, token: token || undefined, client: 'meet', music });
     conference.value = next;
-    [state.value, error.value, retryMs.value, isBlocked.value] = ['joining', null, null, false];
+    [state.value, error.value, retryMs.value, isBlocked.value, selfId.value] = ['joining', null, null, false, null];
     listen(next);
     if (speaker) next.setSpeaker(speaker);
     try {

@@ -84,7 +84,11 @@ export function useOwnMedia(settings) {
     if (wants.length === 2) {
       const asked = [++turns.camera, ++turns.microphone];
       opening.value += 1;
-      const stream = await navigator.mediaDevices.getUserMedia({ ...constraintsOf('camera'), ...constraintsOf('microphone') }).catch(() => null);
+      /** @type {any} */ let refusal = null;
+      const stream = await navigator.mediaDevices.getUserMedia({ ...constraintsOf('camera'), ...constraintsOf('microphone') }).catch((error) => {
+        refusal = error;
+        return null;
+      });
       opening.value -= 1;
       if (asked[0] !== turns.camera || asked[1] !== turns.microphone) return void stream?.getTracks().forEach((track) => track.stop());
       if (stream) {
@@ -92,6 +96,14 @@ export function useOwnMedia(settings) {
         put('microphone', stream.getAudioTracks()[0] ?? null);
         Object.assign(problems, { camera: null, microphone: null });
         return list();
+      }
+      // Who said no is not asked twice more: only what was allowed before is opened then.
+      if (refusal?.name === 'NotAllowedError') {
+        for (const what of wants) {
+          if (await isGranted(what)) await open(what);
+          else problems[what] = explain(refusal, what);
+        }
+        return;
       }
     }
     for (const what of wants) await open(what);
@@ -163,14 +175,18 @@ export function useOwnMedia(settings) {
 
   /** Whether the browser would open what is meant to be on without asking. */
   async function isAllowed() {
-    const names = [settings.cameraOn && 'camera', settings.microphoneOn && 'microphone'].filter(Boolean);
-    try {
-      const answers = await Promise.all(names.map((name) => navigator.permissions.query({ name: /** @type {any} */ (name) })));
-      return answers.every(({ state }) => state === 'granted');
-    } catch {
-      return false; // Not every browser tells: then a tap asks.
-    }
+    const answers = await Promise.all([settings.cameraOn && 'camera', settings.microphoneOn && 'microphone'].filter(Boolean).map(isGranted));
+    return answers.every(Boolean);
   }
 
   return { video, audio, screen, problems, context, possible, opening, devices, hears, canShareScreen, start, toggleCamera, toggleMicrophone, openScreen, closeScreen, close, isAllowed };
+}
+
+/** Not every browser tells; then a tap asks. */
+async function isGranted(/** @type {string} */ what) {
+  try {
+    return (await navigator.permissions.query({ name: /** @type {any} */ (what) })).state === 'granted';
+  } catch {
+    return false;
+  }
 }

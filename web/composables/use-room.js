@@ -17,7 +17,7 @@ const SETTLE_MS = 400;
  * @param {(text: string, offer?: {button: string, act: () => void}) => void} say
  */
 export function useRoom(conference, media, settings, say) {
-  const { act, permissions, self, people, inside } = conference;
+  const { act, permissions, self, selfId, people, inside } = conference;
   /** Whether the question "come on stage?" is open. */
   const isInvited = ref(false);
   const silenced = ref(/** @type {Set<string>} */ (new Set()));
@@ -39,18 +39,16 @@ export function useRoom(conference, media, settings, say) {
   watch(() => settings.speaker, (id) => act('setSpeaker', id));
   watch(silenced, (ids) => act('silence', [...ids]));
 
-  watch([canPublish, inside], ([can, isInside], [could, wasInside]) => {
-    if (!isInside || (can === could && isInside === wasInside)) return;
+  watch(canPublish, (can, could) => {
     if (!can) {
-      const had = media.video.value !== null || media.audio.value !== null || media.screen.value !== null;
       media.close();
       isInvited.value = false;
-      if (had || could) say(wasInside ? 'You are in the audience now. Others neither see nor hear you.' : 'You are in the audience: you see and hear, and can raise your hand.');
-    } else if (wasInside) {
+      say(could ? 'You are in the audience now. Others neither see nor hear you.' : 'You are in the audience: you see and hear, and can raise your hand.');
+    } else if (could === false) {
       // Who is called on stage is asked instead; the call may come a moment after the permission.
       setTimeout(() => canPublish.value && !self.value?.stage && say('You can turn your microphone and camera on.'), SETTLE_MS);
     }
-  });
+  }, { immediate: true });
   const isCalled = computed(() => inside.value && canPublish.value && self.value?.stage === true);
   watch(isCalled, (called) => {
     isInvited.value = called && media.video.value === null && media.audio.value === null;
@@ -75,7 +73,7 @@ export function useRoom(conference, media, settings, say) {
   conference.on('participants', ({ joined = [], updated = [], left = [] }) => {
     const tell = people.value.length <= TELL_COMING_MAX;
     for (const person of joined) if (tell && person.id !== self.value?.id) say(`${person.name} came in.`);
-    for (const { participant, reason } of left) if (tell) say(reason === 'removed' ? `${participant.name} was removed.` : `${participant.name} left.`);
+    for (const { participant, reason } of left) if (tell && participant.id !== selfId.value) say(reason === 'removed' ? `${participant.name} was removed.` : `${participant.name} left.`);
     for (const person of updated) noticeHand(person);
   });
 

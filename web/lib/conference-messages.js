@@ -129,7 +129,7 @@ function iceServerOf(value) {
 
 const described = (value) => (isText(value.sdp) ? { id: numberOr(value.id, 0), sdp: value.sdp } : null);
 
-const leaverOf = (value) => (isObject(value) && isText(value.id) ? { id: value.id, reason: textOr(value.reason, 'left') } : null);
+const leaverOf = (value) => (isObject(value) && isText(value.id) ? { id: value.id, reason: textOr(value.reason, 'left'), ...(isText(value.message) ? { message: value.message } : {}) } : null);
 
 function person(value) {
   const participant = participantOf(value.participant);

@@ -53,9 +53,9 @@ export class Reader {
     const { people } = this.#conference;
     const detail = { joined: [], updated: [], left: [] };
     for (const participant of [...joined, ...updated]) detail[people.put(participant)].push(participant);
-    for (const { id, reason } of left) {
+    for (const { id, ...how } of left) {
       const participant = people.remove(id);
-      if (participant) detail.left.push({ id, reason, participant });
+      if (participant) detail.left.push({ id, ...how, participant });
     }
     this.#conference.emit('participants', detail);
   }

@@ -119,6 +119,19 @@ export function endingOf(state, error, { hasToken = false } = {}) {
   }
 }
 
+/**
+ * What stands in the way of one's camera and microphone; one sentence where one step helps both.
+ * @param {{title: string, advice: string} | null} context what rules both out
+ * @param {{camera: {title: string, advice: string} | null, microphone: {title: string, advice: string} | null}} problems
+ */
+export function problemsOf(context, { camera, microphone }) {
+  if (context) return [context];
+  if (camera?.title.startsWith('This page may not') && microphone?.title.startsWith('This page may not')) {
+    return [{ title: 'This page may not use camera and microphone', advice: 'Allow them with the camera or lock symbol beside the address, then turn them on here.' }];
+  }
+  return [camera, microphone].filter((problem) => problem !== null);
+}
+
 /** What a moderator did to one's own microphone or camera. */
 export function mutedNote(/** @type {{audio: boolean, video: boolean}} */ muted, /** @type {string | null} */ by) {
   const what = muted.audio && muted.video ? 'microphone and camera' : muted.audio ? 'microphone' : 'camera';

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { explain } from '../lib/media.js';
 import { arrange, bestGrid, capacity, fitOf, PAGER_HEIGHT } from '../lib/meet-grid.js';
 import { KEPT_AFTER_MS, SPEAKING_MIN_MS, TileOrder } from '../lib/meet-order.js';
 import { actionsFor, handsOf, isShown, tilesOf, wanted } from '../lib/meet-people.js';
 import { CalmQuality, WORSE_AFTER_MS } from '../lib/meet-quality.js';
 import { hintOf, tokenOfHash, withoutToken } from '../lib/meet-token.js';
-import { audienceWord, endingOf, hueOf, initials, KEYS, moreWord, mutedNote, qualityAdvice, qualityWord, tileLabel } from '../lib/meet-words.js';
+import { audienceWord, endingOf, hueOf, initials, KEYS, moreWord, mutedNote, problemsOf, qualityAdvice, qualityWord, tileLabel } from '../lib/meet-words.js';
 
 const keys = (count) => Array.from({ length: count }, (_, place) => `p${place}`);
 /** Stages as the pictures get them on the screens that people have. */
@@ -302,4 +303,12 @@ test('a connection is called worse only when it stays so, and better or lost at 
   assert.equal(calm.update(20_000, new Map([['b', 'poor']])).againMs, WORSE_AFTER_MS);
   assert.equal(calm.update(21_000, new Map([['b', 'poor']])).againMs, WORSE_AFTER_MS - 1000);
   assert.deepEqual([...calm.update(22_000, new Map()).shown], []);
+});
+
+test('a refusal of both devices is one sentence, other problems are told one by one', () => {
+  const [denied, missing] = ['NotAllowedError', 'NotFoundError'].map((name) => (what) => explain({ name, message: '' }, what));
+  assert.equal(problemsOf(null, { camera: denied('camera'), microphone: denied('microphone') }).length, 1);
+  assert.equal(problemsOf(null, { camera: missing('camera'), microphone: denied('microphone') }).length, 2);
+  assert.equal(problemsOf(null, { camera: null, microphone: missing('microphone') }).length, 1);
+  assert.deepEqual(problemsOf({ title: 'a', advice: 'b' }, { camera: denied('camera'), microphone: null }), [{ title: 'a', advice: 'b' }]);
 });
