@@ -187,21 +187,49 @@ impl Track {
         self.layers.iter().position(|layer| layer.rid == rid)
     }
 
-    /// What each step of quality takes, for layers up to `layer_max` that come or would if they were asked for.
-    pub(crate) fn layer_rates(&self, now: Instant, layer_max: u8) -> Vec<LayerRate> {
+    /// What each step of quality takes, for layers up to `layer_max` that come or would if they were asked for. A simulcast
+    /// layer above the lowest counts whole, unless it is the only one or a screen's: fewer pictures a second of a larger
+    /// face are no gain.
+    pub(crate) fn layer_rates(
+        &self,
+        now: Instant,
+        layer_max: u8,
+        is_detail: bool,
+    ) -> Vec<LayerRate> {
         let mut rates = Vec::new();
         for (at, layer) in (0..=layer_max).zip(&self.layers) {
             // With nothing better the lowest is waited for.
             if at > 0 && !layer.is_available(now) {
                 continue;
             }
-            rates.push(LayerRate {
-                layer: at,
-                spatial: 0,
-                temporal: 0,
-                bps: layer.rate.bps(),
-                active: layer.rate.is_active(now),
-            });
+            let active = layer.rate.is_active(now);
+            let steps: Vec<_> = layer.rate.by_layer().collect();
+            let from = if at > 0 && !is_detail {
+                steps.len().saturating_sub(1)
+            } else {
+                0
+            };
+            rates.extend(
+                steps[from..]
+                    .iter()
+                    .map(|&(spatial, temporal, bps)| LayerRate {
+                        layer: at,
+                        spatial,
+                        temporal,
+                        bps,
+                        active,
+                    }),
+            );
+            if steps.is_empty() {
+                rates.push(LayerRate {
+                    layer: at,
+                    spatial: 0,
+                    // Not known yet: all of them.
+                    temporal: u8::MAX,
+                    bps: layer.rate.bps(),
+                    active,
+                });
+            }
         }
         rates
     }
@@ -333,7 +361,7 @@ impl Stream {
             return false;
         };
         // A group of pictures that another worker sends at once did not arrive at once.
-        layer.rate.add(packet.arrival, packet.payload.len());
+        layer.rate.add_packet(packet);
         if is_audio {
             return false;
         }

@@ -162,21 +162,12 @@ impl Forwarder {
     /// Lets pass only spatial layers (VP9 SVC) up to `spatial` and temporal layers up to `temporal`; 255 for all. Going
     /// down happens with the next picture, going up where the layer can be decoded. Holds across replays, changes of
     /// layer and take-overs, until it is called again. Without layers in a stream it does nothing.
-    #[allow(dead_code, reason = "for whoever allocates")]
     pub(crate) fn limit(&mut self, spatial: u8, temporal: u8) {
         self.layers.limit(spatial, temporal);
     }
 
-    /// The highest spatial and temporal layer that pass now: at most the limits, less while one waits to be joined;
-    /// 254 or 255 where nothing is held back.
-    #[allow(dead_code, reason = "for whoever allocates")]
-    pub(crate) fn passing(&self) -> (u8, u8) {
-        self.layers.passing()
-    }
-
     /// Whether the limits allow a spatial or temporal layer that only a keyframe of [`Self::current_layer`] can bring
     /// back. Nothing else happens at that keyframe: no replay, no jump.
-    #[allow(dead_code, reason = "for whoever allocates")]
     pub(crate) fn needs_keyframe(&self, now: Instant) -> bool {
         matches!(self.state, State::Live) && self.layers.needs_keyframe(now)
     }

@@ -84,6 +84,7 @@ impl LayerFilter {
     }
 
     /// The highest spatial and temporal layer that pass now, limits included.
+    #[cfg(test)]
     pub(super) fn passing(&self) -> (u8, u8) {
         let (spatial, temporal) = self.lacks();
         (

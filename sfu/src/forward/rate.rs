@@ -41,12 +41,12 @@ const EMPTY_MAX: u8 = 3;
 
 impl RateMeter {
     /// Counts one packet of `bytes` in a stream without layers.
+    #[cfg(test)]
     pub(crate) fn add(&mut self, now: Instant, bytes: usize) {
         self.add_layered(now, bytes, 0, 0);
     }
 
     /// Counts one packet where it belongs, by its arrival.
-    #[allow(dead_code, reason = "for whoever allocates")]
     pub(crate) fn add_packet(&mut self, packet: &MediaPacket) {
         let (timestamp, last) = self.last_layer;
         // A packet that does not name its layer goes on with the picture before it, or is of a stream without layers.
@@ -108,7 +108,6 @@ impl RateMeter {
     /// Spatial layer, temporal layer and bits per second up to and with both: what a viewer limited to them costs.
     /// Lowest first, temporal layers within spatial ones, and only layers that exist. While paused the last that was
     /// seen.
-    #[allow(dead_code, reason = "for whoever allocates")]
     pub(crate) fn by_layer(&self) -> impl Iterator<Item = (u8, u8, u64)> + '_ {
         (0..LAYERS_MAX * LAYERS_MAX).filter_map(|at| {
             let (spatial, temporal) = (at / LAYERS_MAX, at % LAYERS_MAX);

@@ -109,14 +109,27 @@ impl Worker {
     /// Viewers that wait for a keyframe want one, unless a group of pictures is at hand.
     pub(super) fn want_keyframes_for_waiting(&mut self, now: Instant, slot: usize) {
         for at in self.video_legs(slot) {
-            let waits = self
+            let Some(leg) = self
                 .peers
                 .get(at.peer)
                 .and_then(Option::as_ref)
                 .and_then(|peer| peer.legs.get(at.leg))
-                .is_some_and(|leg| leg.track().is_some() && leg.forwarder.wanted_layer().is_some());
-            if waits {
+            else {
+                continue;
+            };
+            let Some(track) = leg.track() else { continue };
+            if leg.forwarder.wanted_layer().is_some() {
                 self.start_video(now, at);
+            } else if leg.forwarder.needs_keyframe(now)
+                && let Some(current) = leg.forwarder.current_layer()
+                && let Some(layer) = self
+                    .stream_mut(slot)
+                    .and_then(|stream| stream.publication.as_mut())
+                    .and_then(|publication| publication.tracks.get_mut(track))
+                    .and_then(|track| track.layers.get_mut(current))
+            {
+                // A layer inside the one that is sent can only be joined there.
+                layer.requests.want();
             }
         }
         self.ask_keyframes(now, slot);

@@ -171,9 +171,11 @@ impl Worker {
             let Some(track) = track_of(leg, &self.streams) else {
                 continue;
             };
-            let layer_max = leg.want.map_or(0, |want| want.layer_max);
+            let (layer_max, is_detail) = leg
+                .want
+                .map_or((0, false), |want| (want.layer_max, want.is_detail));
             let from = seat.rungs.len();
-            let rungs = ladder(&track.layer_rates(now, layer_max));
+            let rungs = ladder(&track.layer_rates(now, layer_max, is_detail));
             seat.rungs.extend(cut(&rungs, layer_max));
             asked.push((at, from..seat.rungs.len()));
         }
@@ -409,6 +411,7 @@ fn apply(
         }
         let Some(rung) = rung else { continue };
         leg.forwarder.choose_layer(usize::from(rung.layer));
+        leg.forwarder.limit(rung.spatial, rung.temporal);
         if leg.forwarder.wanted_layer().is_some() {
             started.push(at);
         }
