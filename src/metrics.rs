@@ -1,11 +1,13 @@
-//! What the media threads count, in Prometheus's terms. Read at each scrape; nothing is kept here.
+//! What the media threads and the conferences count, in Prometheus's terms. Read at each scrape; nothing is kept here.
 
 use std::fmt;
+use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use crate::conference::ConferenceCounters;
 use crate::media::{Handle, LATENCY_BOUNDS_US, METRICS, MetricKind};
 
 /// Exports the counters of all media threads together with one histogram of forwarding latency.
@@ -73,6 +75,73 @@ impl Collector for MediaCollector {
         ] {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             encode_number(&mut metric, MetricKind::Gauge, value as u64)?;
+        }
+        Ok(())
+    }
+}
+
+/// Exports what conferences count.
+#[derive(Debug)]
+pub struct ConferenceCollector {
+    counters: Arc<ConferenceCounters>,
+}
+
+impl ConferenceCollector {
+    /// Of these conferences.
+    #[must_use]
+    pub fn new(counters: Arc<ConferenceCounters>) -> Self {
+        Self { counters }
+    }
+}
+
+impl Collector for ConferenceCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let counters = &self.counters;
+        let gauge = |name, help, value: usize| (name, help, MetricKind::Gauge, value as u64);
+        let counter = |name, help, value| (name, help, MetricKind::Counter, value);
+        for (name, help, kind, value) in [
+            gauge(
+                "conferences",
+                "Spaces with a conference now.",
+                counters.spaces(),
+            ),
+            gauge(
+                "conference_connections",
+                "WebSockets of conferences now.",
+                counters.connections(),
+            ),
+            counter(
+                "conference_refused",
+                "WebSockets that were refused at a limit.",
+                counters.refused(),
+            ),
+            counter(
+                "conference_slow",
+                "WebSockets that were closed because their client did not read.",
+                counters.slow(),
+            ),
+            counter(
+                "conference_texts_received",
+                "Messages of conference clients.",
+                counters.texts_received(),
+            ),
+            counter(
+                "conference_texts_sent",
+                "Messages to conference clients, each receiver counted.",
+                counters.texts_sent(),
+            ),
+            counter(
+                "conference_events_replaced",
+                "Events of media threads that newer ones replaced before they were read.",
+                counters.events_replaced(),
+            ),
+        ] {
+            let kind_of = match kind {
+                MetricKind::Counter => MetricType::Counter,
+                MetricKind::Gauge => MetricType::Gauge,
+            };
+            let mut metric = encoder.encode_descriptor(name, help, None, kind_of)?;
+            encode_number(&mut metric, kind, value)?;
         }
         Ok(())
     }

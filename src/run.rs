@@ -256,7 +256,7 @@ async fn stop(
     }
     // They began to end with the shutdown, long before.
     if !conferences.drained(TASKS_END_MAX).await {
-        tracing::warn!("some clients of conferences did not take their good-bye in time");
+        tracing::info!("some clients of conferences did not take their good-bye in time");
     }
     close_http.begin();
     if served.await.is_err() {

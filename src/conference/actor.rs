@@ -20,8 +20,9 @@ use crate::{clock, tokens};
 /// Mails of one turn, before media and timers get theirs.
 const MAILS_PER_TURN: usize = 64;
 
-/// When a media thread that took no more commands is asked again.
-const SETTLE_AGAIN: Duration = Duration::from_millis(50);
+/// How often media threads are told who is heard: each time the whole list. The first change goes at once, a storm of joins in some
+/// batches; also when a media thread that took no more commands is asked again.
+const SETTLE_EVERY: Duration = Duration::from_millis(20);
 
 /// What a space's task is told.
 pub(super) enum Mail {
@@ -63,7 +64,7 @@ pub(super) fn spawn(shared: Arc<Shared>, space: Arc<str>, mail: mpsc::Receiver<M
         clients: BTreeMap::new(),
         inputs: VecDeque::new(),
         answers: FuturesUnordered::new(),
-        settle_at: None,
+        settle_from: clock::now(),
         events_replaced: 0,
         ending: Ending {
             shared,
@@ -98,8 +99,8 @@ struct Actor {
     /// What the conference is still to be told of its own orders.
     inputs: VecDeque<Input>,
     answers: FuturesUnordered<Later>,
-    /// When media threads are to be told again what they could not be told.
-    settle_at: Option<Instant>,
+    /// When media threads may next be told who is heard.
+    settle_from: Instant,
     events_replaced: u64,
     ending: Ending,
 }
@@ -113,7 +114,8 @@ impl Actor {
         let mailbox = self.media.mailbox();
         loop {
             let deadline = self.conference.deadline();
-            let wake = [deadline, self.settle_at].into_iter().flatten().min();
+            let settle_at = self.media.is_unsettled().then_some(self.settle_from);
+            let wake = [deadline, settle_at].into_iter().flatten().min();
             tokio::select! {
                 // What media threads say comes before what clients ask: of the former there is only so much.
                 biased;
@@ -242,10 +244,11 @@ impl Actor {
     }
 
     fn settle(&mut self) {
-        self.settle_at = match self.media.settle() {
-            true => None,
-            false => Some(clock::now() + SETTLE_AGAIN),
-        };
+        let now = clock::now();
+        if now >= self.settle_from && self.media.is_unsettled() {
+            self.media.settle();
+            self.settle_from = now + SETTLE_EVERY;
+        }
     }
 
     fn account(&mut self, replaced: u64) {

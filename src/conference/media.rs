@@ -59,40 +59,26 @@ impl RoomMedia {
         self.mailbox.clone()
     }
 
-    /// Tells the media threads what changed of the room. `false`: to be repeated.
-    pub(super) fn settle(&self) -> bool {
-        self.handle.settle(self.room)
+    /// Whether something changed of the room that the media threads do not know.
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.handle.is_unsettled(self.room)
+    }
+
+    /// Tells the media threads what changed of the room, as far as they can take it.
+    pub(super) fn settle(&self) {
+        self.handle.settle(self.room);
     }
 
     pub(super) fn order(&mut self, order: Order) -> Outcome {
         match order {
             Order::Open { session, offer } => self.open(session, offer),
-            Order::Reoffer { session, id, offer } => {
-                let answer = self.ask(session, |handle, peer| handle.reoffer(peer, offer));
-                later(answer, move |result| News::Answered {
-                    session,
-                    id,
-                    result: result.map_err(translate::refusal),
-                })
-            }
+            Order::Reoffer { session, id, offer } => self.reoffer(session, id, offer),
             Order::AddSlots {
                 session,
                 audio,
                 video,
-            } => {
-                let offer = self.ask(session, |handle, peer| handle.add_slots(peer, audio, video));
-                later(offer, move |result| News::Offered {
-                    session,
-                    result: result.map_err(translate::refusal),
-                })
-            }
-            Order::Answer { session, answer } => {
-                let taken = self.ask(session, |handle, peer| handle.answer_peer(peer, answer));
-                later(taken, move |result| News::AnswerTaken {
-                    session,
-                    result: result.map_err(translate::refusal),
-                })
-            }
+            } => self.add_slots(session, audio, video),
+            Order::Answer { session, answer } => self.answer(session, answer),
             Order::Candidates {
                 session,
                 candidates,
@@ -239,6 +225,31 @@ impl RoomMedia {
             }
             Err(refused) => Outcome::Now(answered(Err(refused))),
         }
+    }
+
+    fn reoffer(&self, session: SessionId, id: u64, offer: String) -> Outcome {
+        let answer = self.ask(session, |handle, peer| handle.reoffer(peer, offer));
+        later(answer, move |result| News::Answered {
+            session,
+            id,
+            result: result.map_err(translate::refusal),
+        })
+    }
+
+    fn add_slots(&self, session: SessionId, audio: usize, video: usize) -> Outcome {
+        let offer = self.ask(session, |handle, peer| handle.add_slots(peer, audio, video));
+        later(offer, move |result| News::Offered {
+            session,
+            result: result.map_err(translate::refusal),
+        })
+    }
+
+    fn answer(&self, session: SessionId, answer: String) -> Outcome {
+        let taken = self.ask(session, |handle, peer| handle.answer_peer(peer, answer));
+        later(taken, move |result| News::AnswerTaken {
+            session,
+            result: result.map_err(translate::refusal),
+        })
     }
 
     fn name(&self, feed: FeedId, stream: Option<String>) -> News {

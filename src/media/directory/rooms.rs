@@ -302,6 +302,13 @@ impl Directory {
             .collect()
     }
 
+    /// Whether the workers must be told of a room.
+    pub(in crate::media) fn is_unsettled(&self, room: RoomId) -> bool {
+        let inner = self.lock();
+        let room = inner.conferences.rooms.get(&room);
+        room.is_some_and(|room| room.is_dirty)
+    }
+
     /// The workers do not know after all.
     pub(in crate::media) fn unsettle(&self, room: RoomId) {
         self.lock().conferences.soil(room);

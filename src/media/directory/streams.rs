@@ -83,6 +83,11 @@ impl Directory {
             .is_some_and(|publication| publication.peer == peer)
     }
 
+    /// The stream that has this name, if one does.
+    pub(in crate::media) fn stream_of(&self, key: &StreamKey) -> Option<StreamId> {
+        self.lock().streams.get(key).map(|entry| entry.id)
+    }
+
     /// The stream that `peer` publishes under `key`, while it does.
     pub(in crate::media) fn published_by(&self, key: &StreamKey, peer: PeerId) -> Option<StreamId> {
         let inner = self.lock();

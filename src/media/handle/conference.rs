@@ -287,6 +287,11 @@ impl Handle {
         Ok(())
     }
 
+    /// Whether [`Self::settle`] has something to tell.
+    pub fn is_unsettled(&self, room: RoomId) -> bool {
+        self.0.directory.is_unsettled(room)
+    }
+
     /// Tells the media threads who is heard in a conference, if that changed. To be called after each batch of changes.
     /// Returns `false` when one of them could not be told: call again a little later.
     pub fn settle(&self, room: RoomId) -> bool {

@@ -31,7 +31,9 @@ impl Handle {
             })
             .await;
         match result {
-            Ok(Reply::Sdp(sdp)) => Ok(self.accepted(&key, Role::Publisher, peer, worker, sdp)),
+            Ok(Reply::Sdp(sdp)) => {
+                Ok(self.accepted(&key, Role::Publisher, (peer, stream, worker), sdp))
+            }
             Ok(_) => Err(Refused::UnknownResource),
             Err(refused) => {
                 self.0.directory.give_back(&key, peer);
@@ -56,7 +58,7 @@ impl Handle {
             origin: Some(origin),
         };
         match self.ask(worker, command).await? {
-            Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, peer, worker, sdp)),
+            Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, (peer, stream, worker), sdp)),
             _ => Err(Refused::UnknownResource),
         }
     }
@@ -75,7 +77,7 @@ impl Handle {
             origin: Some(origin),
         };
         match self.ask(worker, command).await? {
-            Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, peer, worker, sdp)),
+            Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, (peer, stream, worker), sdp)),
             _ => Err(Refused::UnknownResource),
         }
     }
@@ -194,11 +196,14 @@ impl Handle {
         &self,
         key: &StreamKey,
         role: Role,
-        peer: PeerId,
-        worker: WorkerId,
+        (peer, stream, worker): (PeerId, StreamId, WorkerId),
         sdp: String,
     ) -> Accepted {
         let (resource, etag) = self.0.directory.enter(key, role, peer, worker);
+        if role == Role::Viewer && self.0.directory.stream_of(key) != Some(stream) {
+            // The name was given to another stream meanwhile: the viewer comes again for that one.
+            self.tell(worker, Command::Close { peer });
+        }
         tracing::info!(space = %key.space, stream = %key.stream, %peer, ?role, "accepted");
         Accepted {
             resource,

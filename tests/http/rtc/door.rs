@@ -20,7 +20,16 @@ async fn two_who_join_are_told_of_one_another() {
     assert_eq!(bob_is.all["participants"].as_array().unwrap().len(), 2);
     let joined = ada.hear_of("joined", &bob_is.id, |_| true).await;
     assert_eq!(joined["name"], "Bob");
-    assert_eq!(server.conferences.counters().spaces(), 1);
+    let metrics = server.get("/metrics").await.body;
+    for line in [
+        "proscenium_conferences 1",
+        "proscenium_conference_connections 2",
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}: {metrics}"
+        );
+    }
 
     let (_, elsewhere) = Person::join(&server, "foyer", "Eve").await;
     assert_eq!(elsewhere.all["participants"].as_array().unwrap().len(), 1);

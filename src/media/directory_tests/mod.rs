@@ -1,5 +1,7 @@
 //! The limits of the directory.
 
+mod rooms;
+
 use std::sync::Arc;
 
 use sfu::{Codec, CodecKind, Event, TrackInfo};
@@ -29,19 +31,24 @@ fn directory() -> Directory {
 fn go_live(directory: &Directory, stream: &str) {
     let reserved = directory.reserve(&key(stream), &TakeOver::Always, &IDLE);
     let reserved = reserved.expect("there is room");
+    directory.apply(Event::Live {
+        stream: reserved.stream,
+        peer: reserved.peer,
+        tracks: tracks(),
+    });
+}
+
+/// Sound alone.
+fn tracks() -> Vec<TrackInfo> {
     let codec = Codec {
         kind: CodecKind::Opus,
         h264_profile: None,
         stereo: true,
     };
-    directory.apply(Event::Live {
-        stream: reserved.stream,
-        peer: reserved.peer,
-        tracks: vec![TrackInfo {
-            codec,
-            layers: vec![String::new()],
-        }],
-    });
+    vec![TrackInfo {
+        codec,
+        layers: vec![String::new()],
+    }]
 }
 
 fn refusal<T>(result: Result<T, Refused>) -> String {
