@@ -1,5 +1,7 @@
 //! A participant's place in its conference: what it wants to see, what it does not want to hear, what it was told.
 
+use std::time::Instant;
+
 use crate::allocate::{Allocator, Rung};
 use crate::conference::{Slot, Want};
 use crate::id::StreamId;
@@ -29,6 +31,8 @@ pub(crate) struct Seat {
     pub(crate) desired_bps: u64,
     pub(crate) budget_bps: u64,
     pub(crate) given_bps: u64,
+    /// When the estimator was last asked to look for more.
+    pub(crate) probed: Option<Instant>,
     /// Reused by the allocation.
     pub(crate) rungs: Vec<Rung>,
     pub(crate) choices: Vec<Option<usize>>,

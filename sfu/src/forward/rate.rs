@@ -40,12 +40,6 @@ struct Cell {
 const EMPTY_MAX: u8 = 3;
 
 impl RateMeter {
-    /// Counts one packet of `bytes` in a stream without layers.
-    #[cfg(test)]
-    pub(crate) fn add(&mut self, now: Instant, bytes: usize) {
-        self.add_layered(now, bytes, 0, 0);
-    }
-
     /// Counts one packet where it belongs, by its arrival.
     pub(crate) fn add_packet(&mut self, packet: &MediaPacket) {
         let (timestamp, last) = self.last_layer;

@@ -322,12 +322,16 @@ impl Worker {
 
     /// From the kept group of pictures if there is one, else at the next keyframe.
     pub(super) fn start_video(&mut self, now: Instant, at: LegRef) {
-        let Some(leg) = self
-            .peers
-            .get_mut(at.peer)
-            .and_then(Option::as_mut)
-            .and_then(|peer| peer.legs.get_mut(at.leg))
-        else {
+        let Some(peer) = self.peers.get_mut(at.peer).and_then(Option::as_mut) else {
+            return;
+        };
+        let is_participant = peer.role == Role::Participant;
+        // A participant's estimator takes a burst for what it is: no more than its link carries in 100 ms.
+        let bytes_max = match peer.estimate_bps.filter(|_| is_participant) {
+            Some(bps) => usize::try_from(bps / 80).unwrap_or(usize::MAX),
+            None => REPLAY_BYTES_RESPONSIVE,
+        };
+        let Some(leg) = peer.legs.get_mut(at.leg) else {
             return;
         };
         let (Some(stream), Some(track), Some(wanted)) =
@@ -348,7 +352,9 @@ impl Worker {
         else {
             return;
         };
-        let is_long = layer.requests.answers() && layer.gop.bytes() > REPLAY_BYTES_RESPONSIVE;
+        // Who was not seen to be deaf is asked by participants: most publishers they meet are participants, too.
+        let is_asked = layer.requests.answers() || (is_participant && !layer.requests.is_deaf());
+        let is_long = is_asked && layer.gop.bytes() > bytes_max;
         if leg.forwarder.is_waiting() && layer.gop.is_intact() && !is_long {
             leg.forwarder
                 .replay(now, wanted, &layer.gop, layer.rate.bps());

@@ -22,6 +22,9 @@ const UNWATCHED_AFTER: Duration = Duration::from_secs(3);
 /// The lowest layer is kept longer: it is what a newcomer sees first.
 const LOWEST_UNWATCHED_AFTER: Duration = Duration::from_secs(15);
 
+/// How often the estimator is asked to look for more while something wanted is not given.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+
 /// Of the estimate, what is left for RTCP, retransmissions and the estimate's own error.
 const USABLE_PERCENT: u64 = 95;
 
@@ -201,12 +204,11 @@ impl Worker {
         seat.given_bps = sound;
         let started = apply(peer, &mut seat, asked, &choices);
         seat.choices = choices;
-        let total = desired + sound;
-        if total.abs_diff(peer.desired_bps) > total / 10 {
-            peer.desired_bps = total;
-            peer.rtc.set_desired_bitrate(total);
-        }
+        let is_looking = look_for_more(now, peer, &mut seat, desired + sound);
         peer.seat = Some(seat);
+        if is_looking {
+            self.mark_dirty(slot);
+        }
         for at in started {
             self.want_layer(
                 now,
@@ -387,6 +389,29 @@ impl crate::stream::Watched {
 
 /// A picture's leg, and where its ladder is in `Seat::rungs`.
 type Asked = (usize, std::ops::Range<usize>);
+
+/// Tells the estimator how much there is to send. It probes when that grows, once: while something wanted is not given it is
+/// told again, a little less and then all of it. Returns whether it was told.
+fn look_for_more(now: Instant, peer: &mut Peer, seat: &mut Seat, total_bps: u64) -> bool {
+    let less = total_bps - total_bps / 50;
+    let lacks = peer.estimate_bps.is_some_and(|bps| bps < total_bps);
+    let is_due = seat
+        .probed
+        .is_none_or(|last| now.saturating_duration_since(last) >= PROBE_EVERY);
+    let next = if peer.desired_bps == less && less != total_bps {
+        total_bps
+    } else if lacks && is_due {
+        seat.probed = Some(now);
+        less
+    } else if total_bps.abs_diff(peer.desired_bps) > total_bps / 10 {
+        total_bps
+    } else {
+        return false;
+    };
+    peer.desired_bps = next;
+    peer.rtc.set_desired_bitrate(next);
+    true
+}
 
 /// Gives each leg its rung. Returns the legs that wait for a keyframe now.
 fn apply(
