@@ -158,7 +158,8 @@ pub enum LabelError {
     NotPlain,
 }
 
-/// Whether a person can be called so: 1 to [`LABEL_MAX`] characters, none of them a control character.
+/// Whether a person can be called so: 1 to [`LABEL_MAX`] characters, none of them a control character or one that turns
+/// what stands beside it around. The same names as those that participants choose for themselves.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -168,11 +169,16 @@ pub fn check_name(name: &str) -> Result<(), LabelError> {
         Err(LabelError::Blank)
     } else if characters > LABEL_MAX {
         Err(LabelError::TooLong(characters))
-    } else if name.chars().any(char::is_control) {
+    } else if name.chars().any(is_invisible) {
         Err(LabelError::Character)
     } else {
         Ok(())
     }
+}
+
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Whether a subject can be so: 1 to [`LABEL_MAX`] of letters, digits and `- _ . @ : +`, as account names and mail

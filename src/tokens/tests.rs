@@ -103,6 +103,9 @@ fn each_claim_has_to_be_there_and_to_make_sense() {
         ("name", json!({ "first": "Ada" })),
         ("name", json!("")),
         ("name", json!("two\nlines")),
+        ("name", json!(" Ada")),
+        ("name", json!("A\u{202e}da")),
+        ("name", json!("\u{feff}Ada")),
         ("name", json!("n".repeat(65))),
         ("sub", json!(7)),
         ("sub", json!("a b")),
@@ -265,84 +268,112 @@ fn the_operator_is_known_by_the_whole_secret_alone() {
     assert!(!format!("{:?}", tokens()).contains(SECRET));
 }
 
-#[test]
-fn what_is_presented_decides_what_is_granted() {
+const LIFETIME: Duration = Duration::from_secs(3600);
+
+/// A space `locked` with the key `open-sesame`; every other is open.
+fn keys() -> Keys {
     let space = SpaceConfig {
         name: "locked".into(),
         key: Some("open-sesame".into()),
         streams: Vec::new(),
     };
-    let keys = Keys::new(&[space], None).unwrap();
-    let lifetime = Duration::from_secs(3600);
-    let now = u64::try_from(clock::unix_seconds()).unwrap();
-    let mint = |space: &str, role: ParticipantRole, now: u64| {
-        let claims = Claims::new(space.parse().unwrap(), role, lifetime, now);
-        let claims = claims.with_name(Some("Ada".into())).unwrap();
-        tokens().mint(&claims.with_subject(Some("ada".into())).unwrap())
-    };
-    let nobody = |role| Grant {
+    Keys::new(&[space], None).unwrap()
+}
+
+fn nobody(role: ParticipantRole) -> Grant {
+    Grant {
         role,
         name: None,
         subject: None,
+    }
+}
+
+fn check_grant(space: &str, token: Option<&str>, expected: Result<Grant, Denied>) {
+    let granted = grant(&tokens(), &keys(), space, token);
+    assert_eq!(granted, expected, "{space} {token:?}");
+}
+
+#[test]
+fn without_a_token_only_an_open_space_lets_in_and_a_key_makes_a_performer() {
+    use ParticipantRole::{Participant, Performer};
+    check_grant("open", None, Ok(nobody(Participant)));
+    check_grant("open", Some(""), Ok(nobody(Participant)));
+    check_grant("open", Some("open-sesame"), Err(Denied::Invalid));
+    check_grant("open", Some(SECRET), Err(Denied::Invalid));
+    check_grant("locked", None, Err(Denied::Missing));
+    check_grant("locked", Some(""), Err(Denied::Missing));
+    check_grant("locked", Some("open-sesame"), Ok(nobody(Performer)));
+    check_grant("locked", Some("open-sesam"), Err(Denied::Invalid));
+    check_grant("locked", Some(SECRET), Err(Denied::Invalid));
+    check_grant("locked", Some(&"x".repeat(100_000)), Err(Denied::Invalid));
+}
+
+#[test]
+fn a_token_gives_its_role_name_and_subject_in_its_space_until_it_ends() {
+    use ParticipantRole::{Moderator, Viewer};
+    let now = clock::unix_seconds().unsigned_abs();
+    let mint = |space: &str, role: ParticipantRole, now: u64| {
+        let claims = Claims::new(space.parse().unwrap(), role, LIFETIME, now);
+        let claims = claims.with_name(Some("Ada".into())).unwrap();
+        tokens().mint(&claims.with_subject(Some("ada".into())).unwrap())
     };
-    let anybodys = {
-        let mut claims = Claims::new(
-            "locked".parse().unwrap(),
-            ParticipantRole::Participant,
-            lifetime,
-            now,
-        );
-        claims.is_for_open_space = true;
-        tokens().mint(&claims)
+    let ada = |role| {
+        Ok(Grant {
+            name: Some("Ada".into()),
+            subject: Some("ada".into()),
+            ..nobody(role)
+        })
     };
-    let open = Keys::new(&[], None).unwrap();
-    assert_eq!(
-        grant(&tokens(), &open, "locked", Some(&anybodys)),
-        Ok(nobody(ParticipantRole::Participant))
-    );
-    let ada = |role| Grant {
-        name: Some("Ada".into()),
-        subject: Some("ada".into()),
-        ..nobody(role)
-    };
-    use ParticipantRole::{Moderator, Participant, Performer, Viewer};
-    let check = |space: &str, token: Option<&str>, expected: Result<Grant, Denied>| {
-        assert_eq!(
-            grant(&tokens(), &keys, space, token),
-            expected,
-            "{space} {token:?}"
-        );
-    };
-    check("open", None, Ok(nobody(Participant)));
-    check("open", Some(""), Ok(nobody(Participant)));
-    check("open", Some("open-sesame"), Err(Denied::Invalid));
-    check("open", Some(SECRET), Err(Denied::Invalid));
-    check("open", Some(&mint("open", Viewer, now)), Ok(ada(Viewer)));
-    check("open", Some(&mint("*", Moderator, now)), Ok(ada(Moderator)));
+    let check = |space: &str, token: String, expected| check_grant(space, Some(&token), expected);
+    check("open", mint("open", Viewer, now), ada(Viewer));
+    check("open", mint("*", Moderator, now), ada(Moderator));
+    check("open", mint("locked", Viewer, now), Err(Denied::OtherSpace));
     check(
         "open",
-        Some(&mint("locked", Viewer, now)),
-        Err(Denied::OtherSpace),
-    );
-    check(
-        "open",
-        Some(&mint("open", Viewer, now - 7200)),
+        mint("open", Viewer, now - 7200),
         Err(Denied::Expired),
     );
-    check("locked", None, Err(Denied::Missing));
-    check("locked", Some(""), Err(Denied::Missing));
-    check("locked", Some(&anybodys), Err(Denied::Missing));
-    check("locked", Some("open-sesame"), Ok(nobody(Performer)));
-    check("locked", Some("open-sesam"), Err(Denied::Invalid));
+    check("locked", mint("locked", Moderator, now), ada(Moderator));
     check(
         "locked",
-        Some(&mint("locked", Moderator, now)),
-        Ok(ada(Moderator)),
-    );
-    check(
-        "locked",
-        Some(&mint("open", Moderator, now)),
+        mint("open", Moderator, now),
         Err(Denied::OtherSpace),
     );
-    check("locked", Some(&"x".repeat(100_000)), Err(Denied::Invalid));
+}
+
+#[test]
+fn what_nobody_was_asked_a_key_for_ends_when_the_space_has_one() {
+    let now = clock::unix_seconds().unsigned_abs();
+    for (space, expected) in [
+        ("open", Ok(nobody(ParticipantRole::Participant))),
+        ("locked", Err(Denied::Missing)),
+    ] {
+        let scope = space.parse().unwrap();
+        let mut claims = Claims::new(scope, ParticipantRole::Participant, LIFETIME, now);
+        claims.is_for_open_space = true;
+        check_grant(space, Some(&tokens().mint(&claims)), expected);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_is_presented_is_denied_without_a_panic(token in "(\\PC{0,40}\\.){0,4}\\PC{0,80}") {
+        proptest::prop_assert_eq!(denied(&token), Denied::Invalid);
+    }
+
+    #[test]
+    fn whatever_a_signed_token_says_is_read_or_denied(
+        claim in "space|role|name|sub|exp|iat|jti|open",
+        text in "\\PC{0,80}",
+        number in proptest::prelude::any::<f64>(),
+    ) {
+        for value in [json!(text), json!(number), json!({ text.as_str(): number }), json!([text])] {
+            let read = tokens().verify_at("demo", &with(&claim, Some(value)), NOW);
+            if let Ok(claims) = read {
+                proptest::prop_assert!(claims.space.includes("demo") && claims.expires + 5 >= NOW);
+                proptest::prop_assert!(claims.name.as_deref().is_none_or(|name| check_name(name).is_ok()));
+                proptest::prop_assert!(claims.subject.as_deref().is_none_or(|text| check_subject(text).is_ok()));
+            }
+        }
+    }
 }
