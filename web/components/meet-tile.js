@@ -62,21 +62,21 @@ export const MeetTile = {
   },
   template: `
     <li class="tile" :class="{ speaking, dominant, large, screen: isScreen, small: box.width < 190, tiny: box.height < 110 }" :style="place" :data-key="tile.key" :data-name="tile.person.name" @dblclick="$emit('pin')">
+      <span class="hidden">{{ label }}</span>
       <div v-if="!isScreen" class="face" :style="face" aria-hidden="true"><span>{{ initials(tile.person.name) }}</span></div>
-      <video ref="element" muted autoplay playsinline disablepictureinpicture :class="[fit, { mirrored: isMirrored, seen: shows && isPlaying && state !== 'paused' }]" :aria-label="label" @loadeddata="began" @playing="began" @resize="measure"></video>
+      <video ref="element" muted autoplay playsinline disablepictureinpicture :class="[fit, { mirrored: isMirrored, seen: shows && isPlaying && state !== 'paused' }]" aria-hidden="true" @loadeddata="began" @playing="began" @resize="measure"></video>
       <p v-if="alone" class="tile-words">Nobody else is here yet.</p>
-      <div class="tile-top">
-        <span v-if="tile.person.hand && !isScreen" class="chip hand"><Icon name="hand" /><span class="hidden">Hand raised</span></span>
+      <div class="tile-top" aria-hidden="true">
+        <span v-if="tile.person.hand && !isScreen" class="chip hand"><Icon name="hand" /></span>
         <span v-if="quality !== 'Good' && !isScreen" class="chip quality" :class="quality.toLowerCase()"><span v-if="quality === 'Reconnecting'" class="spinner" aria-hidden="true"></span>{{ quality }}</span>
         <span v-if="why" class="chip">{{ why }}</span>
-        <span v-if="pinned" class="chip"><Icon name="pin" /><span class="hidden">Pinned</span></span>
+        <span v-if="pinned" class="chip"><Icon name="pin" /></span>
       </div>
       <button type="button" class="tile-menu" :aria-label="'Actions for ' + (isScreen ? 'the screen of ' : '') + tile.person.name" aria-haspopup="dialog" @click.stop="$emit('menu', $event.currentTarget)"><Icon name="more" /></button>
-      <p class="tile-name">
+      <p class="tile-name" aria-hidden="true">
         <Icon v-if="isScreen" name="screen" /><Icon v-else-if="tile.isMuted" name="mic-off" />
         <span class="tile-name-text">{{ tile.person.name }}</span><span v-if="tile.isSelf" class="you">(you)</span>
         <Icon v-if="silenced" name="muted" />
       </p>
-      <span class="hidden">{{ label }}</span>
     </li>`,
 };

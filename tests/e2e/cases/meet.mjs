@@ -150,6 +150,31 @@ test('a moderator calls somebody from the audience on stage, mutes and removes t
   await screenshot(late, 'locked-desktop');
 });
 
+test('a shared screen is large at the others, with everybody beside it, until it is stopped', { timeout: 90_000 }, async (t) => {
+  const server = await startServer(t);
+  // Without a desktop there is no screen to choose: a drawn one stands for it.
+  const screen = `navigator.mediaDevices.getDisplayMedia = async () => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 1280, height: 720 });
+    const paint = canvas.getContext('2d');
+    let turn = 0;
+    setInterval(() => { paint.fillStyle = turn++ % 2 ? '#fff' : '#eee'; paint.fillRect(0, 0, 1280, 720); paint.fillStyle = '#222'; paint.font = '60px serif'; paint.fillText('Act two ' + turn, 80, 200); }, 100);
+    return canvas.captureStream(10);
+  };`;
+  const ada = await enter(t, `${server.url}/stage/meet`, 'Ada', { ...DESKTOP, init: screen });
+  const bert = await enter(t, `${server.url}/stage/meet`, 'Bert');
+  await untilMoving(bert, 'Ada');
+  await ada.keyboard.press('s');
+  const shared = bert.locator('.tile.screen[data-name="Ada"]');
+  await shared.waitFor({ timeout: 10_000 });
+  await until(bert, 'seeing the screen', () => shared.locator('video.seen').evaluate((video) => video.videoWidth > 320).catch(() => false));
+  assert.ok((await shared.boundingBox()).width > 800, 'the screen is large');
+  assert.equal(await ada.locator('.tile.screen').count(), 0, 'one does not see one’s own screen');
+  await untilMoving(bert, 'Ada');
+  await screenshot(bert, 'screen-desktop');
+  await ada.getByRole('button', { name: 'Stop', exact: true }).click();
+  await shared.waitFor({ state: 'detached', timeout: 5000 });
+});
+
 test('one joins without any device, and is told why there is none', { timeout: 60_000 }, async (t) => {
   const server = await startServer(t);
   const page = await openPage(t, `${server.url}/stage/meet`, { ...PHONE, permissions: ['microphone'], init: `navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('Permission denied', 'NotAllowedError'); };` });
