@@ -75,7 +75,7 @@ export const PerformSettings = {
           </select>
         </label>
         <label class="field"><span>Stream key</span>
-          <input ref="keyField" type="password" v-model.trim="settings.key" :disabled="on" autocomplete="off" spellcheck="false" maxlength="256"
+          <input ref="keyField" type="password" v-model.trim="settings.key" :disabled="on" autocomplete="off" spellcheck="false" maxlength="1024"
             placeholder="only if the space has one" :aria-invalid="asksForKey">
         </label>
         <p v-if="on" class="explain">Stop to change what is greyed out.</p>
