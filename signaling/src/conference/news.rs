@@ -6,6 +6,9 @@ use super::protocol::{ErrorCode, Fault, LeaveReason, ServerMessage};
 use super::session::{Session, Slots};
 use super::state::{Conference, FULL_RETRY_AFTER, Moment};
 
+/// Members up to whom each newcomer is shown to the others at once. In a join storm of 200 that would be 40,000 lists.
+const PROMPT_MAX: usize = 16;
+
 impl Conference {
     /// News of sessions and feeds that are not known any more is old.
     pub(super) fn news(&mut self, at: Moment, news: News) {
@@ -78,10 +81,15 @@ impl Conference {
                     self.send(pending.connection, &ServerMessage::Answer { id, sdp });
                 }
                 self.order_feeds(key);
-                self.are_wants_stale = true;
                 self.order_early_candidates(key);
                 self.order_wants(key);
                 self.ask_slots(key);
+                // Only now the others can want its feeds: a few at once, many together with what else changes.
+                if self.members.len() <= PROMPT_MAX {
+                    self.are_wants_stale = true;
+                } else {
+                    self.presence.media_changed();
+                }
             }
             Err(refusal) => {
                 self.forget_session(key);

@@ -276,7 +276,8 @@ impl House {
             }
             Order::Watch { wants, .. } => {
                 for want in wants {
-                    assert!(!self.over_feeds.contains(&want.feed), "{order:?}");
+                    let is_published = self.feeds.contains_key(&want.feed);
+                    assert!(is_published, "nobody publishes that: {order:?}");
                 }
             }
             Order::AddSlots { session, .. } => {
@@ -298,7 +299,13 @@ impl House {
                 assert_eq!(before, Some("waits"), "nothing to answer: {order:?}");
             }
             Order::Close { session } => self.end(*session),
-            Order::Open { .. } | Order::Candidates { .. } | Order::Silence { .. } => {}
+            Order::Silence { feeds, .. } => {
+                for feed in feeds {
+                    let is_published = self.feeds.contains_key(feed);
+                    assert!(is_published, "nobody publishes that: {order:?}");
+                }
+            }
+            Order::Open { .. } | Order::Candidates { .. } => {}
         }
     }
 

@@ -39,7 +39,13 @@ fn without_a_word_everybody_is_shown_in_the_order_of_joining_screens_first() {
     house.join("Ben");
     let eve = house.join("Eve");
     let feeds = house.live_feeds();
-    let shown: Vec<_> = wants(&mut house).iter().map(|want| want.feed).collect();
+    let own = house.last_session();
+    let orders = house.take_orders();
+    let shown = (orders.iter()).find_map(|order| match order {
+        Order::Watch { session, wants } if *session == own => Some(wants),
+        _ => None,
+    });
+    let shown: Vec<_> = shown.unwrap().iter().map(|want| want.feed).collect();
     assert_eq!(shown, feeds[..2], "as soon as she is in");
     settle(&mut house);
     house.say(eve, screen());
@@ -294,4 +300,23 @@ fn quality_is_told_in_words_and_together() {
     });
     house.wait(Duration::from_secs(1));
     assert_eq!(house.take(ada), []);
+}
+
+#[test]
+fn nobody_is_shown_a_feed_before_media_knows_it() {
+    let mut house = House::new();
+    let ada = house.join("Ada");
+    settle(&mut house);
+    house.answers = false;
+    house.join("Ben");
+    house.wait(Duration::from_secs(1));
+    let orders = house.take_orders();
+    assert!(matches!(orders[..], [Order::Open { .. }]), "{orders:?}");
+    assert_eq!(house.names(ada), ["Ada", "Ben"]);
+    house.news(crate::house::answer_to(&orders[0]).unwrap());
+    house.wait(Duration::from_secs(1));
+    let orders = house.take_orders();
+    let published = (orders.iter()).position(|order| matches!(order, Order::Publish { .. }));
+    let shown = (orders.iter()).rposition(|order| matches!(order, Order::Watch { .. }));
+    assert!(published.unwrap() < shown.unwrap(), "{orders:?}");
 }
