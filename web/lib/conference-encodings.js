@@ -2,7 +2,7 @@
  * How a participant's sound and pictures are encoded: layers, bit rates, codecs.
  * @module
  */
-import { preferredOrder, preferRed, sections, tuneOpus } from './sdp.js';
+import { preferFormats, preferredOrder, sections, startAt, tuneOpus } from './sdp.js';
 
 /** Bit rate of speech, in bit/s. */
 export const SPEECH_BPS = 48_000;
@@ -12,6 +12,9 @@ export const MUSIC_BPS = 256_000;
 export const SCREEN_SOUND_BPS = 128_000;
 /** Most for a shared screen's picture, in bit/s: text that scrolls. */
 export const SCREEN_BPS = 2_500_000;
+
+/** What pictures begin with, in bit/s: two layers of a camera, which nearly every uplink carries until the browser has measured this one. */
+const START_BPS = 700_000;
 
 /** The layers of a camera, lowest first, with their bit rates for a picture of 1280 x 720. */
 export const LAYERS = [
@@ -76,27 +79,30 @@ export function preferCodecs(transceiver, names) {
 }
 
 /**
- * @typedef {object} SoundRules how sound is sent in this connection's sections
+ * @typedef {object} Rules how this connection's sections are sent
  * @property {string | null} microphone `mid`
  * @property {string | null} screen `mid` of the screen's sound
  * @property {boolean} music
  * @property {boolean} red
+ * @property {string[]} codecs of pictures, best first
  */
 
 /**
  * What is made of the server's description: it is the one that binds what a browser sends. Speech is silent when nobody speaks and repeats itself
- * against loss; music is neither cut nor mixed to one channel.
+ * against loss; music is neither cut nor mixed to one channel; pictures are in the codec that is preferred here.
  * @param {string} sdp
- * @param {SoundRules} rules
+ * @param {Rules} rules
  * @returns {string}
  */
-export function tuneRemote(sdp, { microphone, screen, music, red }) {
+export function tuneRemote(sdp, { microphone, screen, music, red, codecs }) {
   const isMicrophone = (/** @type {string | null} */ mid) => mid !== null && mid === microphone;
   const isScreen = (/** @type {string | null} */ mid) => mid !== null && mid === screen;
   const sound = music ? { stereo: 1, maxaveragebitrate: MUSIC_BPS, usedtx: 0 } : { stereo: 0, maxaveragebitrate: SPEECH_BPS, usedtx: 1, useinbandfec: 1 };
   let tuned = tuneOpus(sdp, sound, isMicrophone);
   tuned = tuneOpus(tuned, { stereo: 1, maxaveragebitrate: SCREEN_SOUND_BPS, usedtx: 0 }, isScreen);
-  return red && !music ? preferRed(tuned, isMicrophone) : tuned;
+  if (red && !music) tuned = preferFormats(tuned, ['red'], isMicrophone);
+  const pictures = new Set(sections(tuned).filter(({ kind, direction }) => kind === 'video' && direction === 'recvonly').map(({ mid }) => mid));
+  return startAt(preferFormats(tuned, codecs, (mid) => pictures.has(mid)), START_BPS);
 }
 
 /**

@@ -143,7 +143,7 @@ export class Peer extends EventTarget {
   }
 
   #rules() {
-    return { microphone: this.midOf('camera', 'audio'), screen: this.midOf('screen', 'audio'), music: this.#music, red: this.#options.red };
+    return { microphone: this.midOf('camera', 'audio'), screen: this.midOf('screen', 'audio'), music: this.#music, red: this.#options.red, codecs: this.#options.codecs };
   }
 
   #agreed() {

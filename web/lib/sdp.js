@@ -69,19 +69,23 @@ export function tuneOpus(sdp, parameters, where = () => true) {
 }
 
 /**
- * Puts redundant audio (RFC 2198) first in these sections: what comes first in the other side's description is what a browser sends.
+ * Puts formats first in these sections, in this order: what comes first in the other side's description is what a browser sends. Formats that are
+ * not negotiated stay out, and the rest keeps its order.
  * @param {string} sdp
+ * @param {string[]} names for example `['VP8']`, or `['red']` for redundant audio (RFC 2198)
  * @param {(mid: string | null) => boolean} where
- * @returns {string} the same where redundancy is not negotiated
+ * @returns {string}
  */
-export function preferRed(sdp, where) {
+export function preferFormats(sdp, names, where) {
+  const wanted = names.map((name) => name.toUpperCase());
   return split(sdp).map((text) => {
-    const red = text.startsWith('m=audio') && where(midOf(text)) ? /^a=rtpmap:(\d+) red\/48000/im.exec(text)?.[1] : undefined;
-    if (red === undefined) return text;
-    return text.replace(/^(m=audio \S+ \S+)((?: \d+)+)/, (_, head, payloads) => {
-      const others = payloads.trim().split(' ').filter((payload) => payload !== red);
-      return others.length === payloads.trim().split(' ').length ? `${head}${payloads}` : [head, red, ...others].join(' ');
-    });
+    if (!text.startsWith('m=') || !where(midOf(text))) return text;
+    const formats = new Map([...text.matchAll(/^a=rtpmap:(\d+) ([^/\s]+)/gm)].map(([, payload, name]) => [payload, name.toUpperCase()]));
+    const rank = (/** @type {string} */ payload) => {
+      const place = wanted.indexOf(formats.get(payload) ?? '');
+      return place < 0 ? wanted.length : place;
+    };
+    return text.replace(/^(m=\S+ \S+ \S+)((?: \d+)+)/, (_, head, payloads) => [head, ...ordered(payloads.trim().split(' '), rank)].join(' '));
   }).join('');
 }
 

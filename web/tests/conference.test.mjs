@@ -9,7 +9,7 @@ import { ENTRIES_MAX, MESSAGE_MAX, parse, participantOf } from '../lib/conferenc
 import { People, SlotMap } from '../lib/conference-people.js';
 import { digest } from '../lib/conference-stats.js';
 import { tidy, TRACKS_MAX, WatchList } from '../lib/conference-watch.js';
-import { preferredOrder, preferRed } from '../lib/sdp.js';
+import { preferFormats, preferredOrder } from '../lib/sdp.js';
 import { dataOf, nameOf, spaceOfToken } from '../compat/openvidu-session.js';
 
 const read = (value) => parse(JSON.stringify(value));
@@ -334,14 +334,23 @@ const SDP = `v=0\r\n${SOUND.join('')}`;
 const partOf = (sdp, mid) => sdp.split(/^(?=m=)/m).find((text) => text.includes(`a=mid:${mid}\r\n`));
 
 test('the server’s description makes speech thrifty and music whole', () => {
-  const speech = tuneRemote(SDP, { microphone: '0', screen: '3', music: false, red: true });
+  const rules = { microphone: '0', screen: '3', music: false, red: true, codecs: [] };
+  const speech = tuneRemote(SDP, rules);
   assert.match(partOf(speech, '0'), /^m=audio 9 UDP\/TLS\/RTP\/SAVPF 63 111 0\r\n/);
   assert.match(partOf(speech, '0'), /usedtx=1/);
   assert.match(partOf(speech, '3'), /SAVPF 111 63 0.*stereo=1;maxaveragebitrate=128000;usedtx=0/s);
   assert.equal(partOf(speech, '4'), SOUND[2]);
-  const music = tuneRemote(SDP, { microphone: '0', screen: '3', music: true, red: true });
+  const music = tuneRemote(SDP, { ...rules, music: true });
   assert.match(partOf(music, '0'), /SAVPF 111 63 0.*stereo=1;maxaveragebitrate=256000;usedtx=0/s);
-  assert.equal(tuneRemote(SDP, { microphone: null, screen: null, music: true, red: true }), SDP);
+  assert.equal(tuneRemote(SDP, { ...rules, microphone: null, screen: null }), SDP);
+});
+
+test('pictures are sent in the codec that is preferred here, whatever the server names first', () => {
+  const video = (direction) => `v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 108 109 127 96 97\r\na=mid:1\r\na=${direction}\r\na=rtpmap:108 H264/90000\r\na=rtpmap:109 rtx/90000\r\na=rtpmap:127 H264/90000\r\na=rtpmap:96 VP8/90000\r\na=rtpmap:97 rtx/90000\r\n`;
+  const order = (direction, codecs) => /SAVPF ([\d ]+)/.exec(tuneRemote(video(direction), { microphone: '0', screen: '3', music: false, red: true, codecs }))[1];
+  assert.equal(order('recvonly', ['VP8']), '96 108 109 127 97');
+  assert.equal(order('recvonly', ['av1', 'h264', 'vp8']), '108 127 96 109 97');
+  assert.equal(order('sendonly', ['VP8']), '108 109 127 96 97', 'what the server sends is its own');
 });
 
 test('our own description asks for two channels of everybody else', () => {
@@ -353,9 +362,9 @@ test('codecs are ordered as preferred and redundancy is moved, not made', () => 
   const codecs = ['video/rtx', 'video/VP9', 'video/H264', 'video/VP8', 'video/red'].map((mimeType) => ({ mimeType }));
   assert.deepEqual(preferredOrder(codecs, ['VP8', 'h264']).map(({ mimeType }) => mimeType), ['video/VP8', 'video/H264', 'video/VP9', 'video/rtx', 'video/red']);
   const without = SDP.replace(/a=rtpmap:63[^\r]*\r\n/g, '');
-  assert.equal(preferRed(without, () => true), without);
+  assert.equal(preferFormats(without, ['red'], () => true), without);
   const refused = SDP.replaceAll(' 111 63 0', ' 111 0');
-  assert.equal(preferRed(refused, () => true), refused);
+  assert.equal(preferFormats(refused, ['red'], () => true), refused);
 });
 
 test('figures say whose they are', () => {
