@@ -246,8 +246,10 @@ impl Actor {
     fn settle(&mut self) {
         let now = clock::now();
         if now >= self.settle_from && self.media.is_unsettled() {
-            self.media.settle();
             self.settle_from = now + SETTLE_EVERY;
+            for news in self.media.settle() {
+                self.handle(Input::News(news));
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! One conference's side of the media: its room, and which peer and stream belong to which session and feed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -38,6 +38,12 @@ pub(super) struct RoomMedia {
     sessions: BTreeMap<PeerId, SessionId>,
     feeds: BTreeMap<FeedId, Published>,
     streams: BTreeMap<StreamId, FeedId>,
+    /// What each session was last ordered to be shown, and not to hear.
+    wants: BTreeMap<SessionId, Vec<Want>>,
+    silenced: BTreeMap<SessionId, Vec<FeedId>>,
+    /// Sessions that want, or do not want, a feed of which the media threads have heard only now: a feed is published when its media is
+    /// accepted, and may be wanted before.
+    stale: BTreeSet<SessionId>,
 }
 
 impl RoomMedia {
@@ -52,6 +58,9 @@ impl RoomMedia {
             sessions: BTreeMap::new(),
             feeds: BTreeMap::new(),
             streams: BTreeMap::new(),
+            wants: BTreeMap::new(),
+            silenced: BTreeMap::new(),
+            stale: BTreeSet::new(),
         }
     }
 
@@ -61,12 +70,21 @@ impl RoomMedia {
 
     /// Whether something changed of the room that the media threads do not know.
     pub(super) fn is_unsettled(&self) -> bool {
-        self.handle.is_unsettled(self.room)
+        !self.stale.is_empty() || self.handle.is_unsettled(self.room)
     }
 
     /// Tells the media threads what changed of the room, as far as they can take it.
-    pub(super) fn settle(&self) {
+    pub(super) fn settle(&mut self) -> Vec<News> {
         self.handle.settle(self.room);
+        let mut news = Vec::new();
+        for session in std::mem::take(&mut self.stale) {
+            for outcome in [self.watch(session), self.silence(session)] {
+                if let Outcome::Now(ended) = outcome {
+                    news.push(ended);
+                }
+            }
+        }
+        news
     }
 
     pub(super) fn order(&mut self, order: Order) -> Outcome {
@@ -91,17 +109,15 @@ impl RoomMedia {
                 audio,
                 video,
                 is_music,
-            } => {
-                let stream = self.stream_for(session, feed);
-                let shape = media::Feed {
+            } => self.publish(
+                session,
+                feed,
+                media::Feed {
                     audio,
                     video,
                     is_music,
-                };
-                self.tell(session, |handle, peer| {
-                    handle.publish_feed(peer, stream, shape)
-                })
-            }
+                },
+            ),
             Order::Unpublish { session, feed } => match self.forget_feed(feed) {
                 Some(stream) => {
                     self.tell(session, |handle, peer| handle.unpublish_feed(peer, stream))
@@ -120,12 +136,12 @@ impl RoomMedia {
                 None => Outcome::Done,
             },
             Order::Watch { session, wants } => {
-                let wishes: Vec<_> = wants.iter().filter_map(|want| self.wish(want)).collect();
-                self.tell(session, |handle, peer| handle.watch(peer, &wishes))
+                self.wants.insert(session, wants);
+                self.watch(session)
             }
             Order::Silence { session, feeds } => {
-                let streams = feeds.iter().filter_map(|feed| self.stream(*feed)).collect();
-                self.tell(session, |handle, peer| handle.silence(peer, streams))
+                self.silenced.insert(session, feeds);
+                self.silence(session)
             }
             Order::Close { session } => {
                 if let Some(peer) = self.forget(session) {
@@ -252,6 +268,39 @@ impl RoomMedia {
         })
     }
 
+    fn publish(&mut self, session: SessionId, feed: FeedId, shape: media::Feed) -> Outcome {
+        let stream = self.stream_for(session, feed);
+        for (other, wants) in &self.wants {
+            if wants.iter().any(|want| want.feed == feed) {
+                self.stale.insert(*other);
+            }
+        }
+        for (other, silenced) in &self.silenced {
+            if silenced.contains(&feed) {
+                self.stale.insert(*other);
+            }
+        }
+        self.tell(session, |handle, peer| {
+            handle.publish_feed(peer, stream, shape)
+        })
+    }
+
+    fn watch(&mut self, session: SessionId) -> Outcome {
+        let Some(wants) = self.wants.get(&session) else {
+            return Outcome::Done;
+        };
+        let wishes: Vec<_> = wants.iter().filter_map(|want| self.wish(want)).collect();
+        self.tell(session, |handle, peer| handle.watch(peer, &wishes))
+    }
+
+    fn silence(&mut self, session: SessionId) -> Outcome {
+        let Some(feeds) = self.silenced.get(&session) else {
+            return Outcome::Done;
+        };
+        let streams = feeds.iter().filter_map(|feed| self.stream(*feed)).collect();
+        self.tell(session, |handle, peer| handle.silence(peer, streams))
+    }
+
     fn name(&self, feed: FeedId, stream: Option<String>) -> News {
         let key = stream.as_deref().map(|stream| StreamKey {
             space: self.space.clone(),
@@ -304,6 +353,9 @@ impl RoomMedia {
     fn forget(&mut self, session: SessionId) -> Option<PeerId> {
         let peer = self.peers.remove(&session)?;
         self.sessions.remove(&peer);
+        self.wants.remove(&session);
+        self.silenced.remove(&session);
+        self.stale.remove(&session);
         let own: Vec<_> = (self.feeds.iter())
             .filter(|(_, published)| published.session == session)
             .map(|(feed, _)| *feed)

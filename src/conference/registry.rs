@@ -116,11 +116,7 @@ impl Conferences {
         self.0.counters.clone()
     }
 
-    /// Whether one more connection would be refused now, and why.
-    ///
-    /// # Errors
-    /// As [`Self::connect`], except for the number of spaces.
-    pub fn check_room(&self) -> Result<(), Refused> {
+    fn check_room(&self) -> Result<(), Refused> {
         if self.0.shutdown.has_begun() {
             return Err(Refused::Stopping);
         }
@@ -139,7 +135,6 @@ impl Conferences {
     /// # Errors
     /// At a limit, or when the server stops.
     pub fn connect(&self, space: &SpaceName) -> Result<(Connection, Outbox), Refused> {
-        self.check_room()?;
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|_| Refused::NoRandom)?;
         let shared = &self.0;
@@ -152,6 +147,8 @@ impl Conferences {
             sender,
         };
         let mut spaces = shared.lock();
+        // Under the lock: of many who come at once none may slip past the limit.
+        self.check_room()?;
         if !spaces.contains_key(&space) && spaces.len() >= SPACES_MAX {
             ConferenceCounters::count(&shared.counters.refused, 1);
             return Err(Refused::Full(

@@ -238,7 +238,8 @@ impl Directory {
                 self.with_publication(stream, peer, |publication| publication.is_silent = silent);
                 Vec::new()
             }
-            Event::Ended { stream, .. } if self.is_feed(stream) => self.end_feed(stream),
+            // A participant's stream ends when its participant says so or goes; one that only changed its sections goes on.
+            Event::Ended { stream, .. } if self.is_feed(stream) => Vec::new(),
             Event::Ended { stream, peer } => Vec::from_iter(self.on_ended(stream, peer)),
             Event::Connected { .. }
             | Event::Slots { .. }

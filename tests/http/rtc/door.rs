@@ -247,3 +247,19 @@ async fn a_client_that_does_not_read_is_closed_with_1013_and_delays_nobody() {
     two.bob.hear_of("updated", &two.ada_is.id, raised).await;
     two.bob_phone.receives(&two.video, 5).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_school_behind_one_address_comes_in_but_a_flood_is_slowed_down() {
+    let server = Server::start().await;
+    let mut answers = Vec::new();
+    let mut people = Vec::new();
+    while answers.last() != Some(&429) && answers.len() < 2000 {
+        match Person::try_connect(&server, "demo").await {
+            // The venue of this test is small: the last ones stay, and fill it.
+            Ok(person) => people.push(person),
+            Err(status) => answers.push(status),
+        }
+    }
+    assert!(answers.len() > 500, "{} came", answers.len());
+    assert_eq!(answers.last(), Some(&429));
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::person::{Person, Welcome};
+use super::person::{Person, Welcome, join};
 use super::phone::Phone;
 use crate::server::Server;
 
@@ -199,5 +199,56 @@ async fn whoever_needs_more_slots_than_there_are_is_offered_them() {
     let pictures = map["slots"].as_array().unwrap().iter();
     for slot in pictures.filter(|slot| slot["kind"] == "video") {
         watcher.receives(slot["mid"].as_str().unwrap(), 5).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn feeds_that_come_with_the_first_message_are_seen_by_those_who_are_there() {
+    let server = Server::start().await;
+    let watcher = Phone::new();
+    let (mut bob, _) = Person::call(&server, "demo", "Bob", &watcher).await;
+    watcher.connected().await;
+    let phone = Phone::new();
+    let feed = json!({ "source": "camera", "audio": phone.microphone, "video": phone.camera,
+        "layers": [{ "rid": "", "width": 640, "height": 360 }], "muted": { "audio": false, "video": false } });
+    let mut joining = join("Ada");
+    joining["sdp"] = json!(phone.offer());
+    joining["feeds"] = json!([feed]);
+    let (mut ada, ada_is) = Person::join_with(&server, "demo", joining).await;
+    let answer = ada.hear("answer").await;
+    phone.take_answer(answer["sdp"].as_str().unwrap());
+    let (audio, video) = slots(&mut bob, &ada_is.id).await;
+    watcher.receives(&video, 5).await;
+    watcher.receives(&audio, 5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_is_turned_on_later_is_seen_and_sound_goes_on() {
+    let server = Server::start().await;
+    let (phone, watcher) = (Phone::new(), Phone::new());
+    let (mut ada, ada_is) = Person::call(&server, "demo", "Ada", &phone).await;
+    let (mut bob, _) = Person::call(&server, "demo", "Bob", &watcher).await;
+    let sections = |video: Value| {
+        json!({ "type": "publish", "source": "camera", "audio": phone.microphone, "video": video,
+        "layers": [{ "rid": "", "width": 640, "height": 360 }], "muted": { "audio": false, "video": false } })
+    };
+    ada.say(sections(Value::Null)).await;
+    let is_heard = |map: &Value| map["slots"][0]["kind"] == "audio";
+    let map = bob.hear_where("slots", is_heard).await;
+    watcher
+        .receives(map["slots"][0]["mid"].as_str().unwrap(), 5)
+        .await;
+    for video in [json!(phone.camera), Value::Null, json!(phone.camera)] {
+        bob.forget();
+        ada.say(sections(video.clone())).await;
+        if video.is_null() {
+            let alone = |map: &Value| map["slots"].as_array().unwrap().len() == 1;
+            let map = bob.hear_where("slots", alone).await;
+            assert_eq!(map["slots"][0]["kind"], "audio");
+        } else {
+            let (audio, video) = slots(&mut bob, &ada_is.id).await;
+            watcher.receives(&video, 5).await;
+            watcher.receives(&audio, 5).await;
+        }
     }
 }
