@@ -44,6 +44,8 @@ fn the_floor_goes_to_whoever_speaks_for_longer() {
         Some(0),
         1,
     );
+    // Almost enough, and then silence decides nothing.
+    check(&[(3000, &[0]), (600, &[1]), (2000, &[])], Some(0), 1);
     // Who interrupts gets it once the other gives up.
     check(&[(3000, &[0]), (2000, &[0, 1])], Some(0), 1);
     check(&[(3000, &[0]), (2000, &[0, 1]), (600, &[1])], Some(1), 2);
