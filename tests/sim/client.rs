@@ -12,6 +12,9 @@ use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{Extension, ExtensionMap, RawPacket, rtcp::Rtcp};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
+use sfu::RoomId;
+
+use crate::conference::Participant;
 use crate::link::Link;
 use crate::media::Video;
 use crate::publisher::Publisher;
@@ -48,6 +51,14 @@ impl Default for Terms {
 }
 
 impl Terms {
+    /// As a participant negotiates.
+    fn conference() -> Self {
+        Self {
+            video: Some(Video::Vp8),
+            ..Self::default()
+        }
+    }
+
     fn config(&self, is_publisher: bool) -> RtcConfig {
         let mut config = RtcConfig::new()
             .set_rtp_mode(true)
@@ -96,6 +107,7 @@ impl Terms {
 pub enum Part {
     Publisher(Box<Publisher>),
     Viewer(Box<Viewer>),
+    Participant(Box<Participant>),
 }
 
 /// One client and its path to its worker.
@@ -112,6 +124,7 @@ pub struct Client {
     pub up: Link,
     pub down: Link,
     pub deadline: Instant,
+    wake: Instant,
     pub connected_at: Option<Instant>,
     pub is_closed: bool,
     /// A process that died: it neither reads nor writes.
@@ -151,26 +164,94 @@ impl Client {
         });
         let (offer, pending) = api.apply().expect("there are changes");
         let client = Self {
+            audio_mid,
+            video_mid,
+            part,
+            pending: Some(pending),
+            ..Self::around(rtc, now, address, terms)
+        };
+        (client, offer.to_sdp_string())
+    }
+
+    /// What every client begins with.
+    fn around(rtc: Rtc, now: Instant, address: SocketAddr, terms: &Terms) -> Self {
+        Self {
             rtc,
             local: address,
             external: address,
             rids: terms.rids.clone(),
             worker: 0,
             peer: sfu::PeerId(0),
-            part,
+            part: Part::Viewer(Box::new(Viewer::new())),
             up: Link::default(),
             down: Link::default(),
             deadline: now,
+            wake: now,
             connected_at: None,
             is_closed: false,
             is_dead: false,
-            audio_mid,
-            video_mid,
-            pending: Some(pending),
+            audio_mid: None,
+            video_mid: None,
+            pending: None,
             answer: None,
             tcp: terms.tcp,
+        }
+    }
+
+    /// A participant with its first offer.
+    pub fn join(now: Instant, base: Instant, address: SocketAddr, room: RoomId) -> (Self, String) {
+        let terms = Terms::conference();
+        let mut config = terms.config(false);
+        config.extension_map().set(1, Extension::AudioLevel);
+        let mut rtc = config.build(now);
+        rtc.add_local_candidate(candidate(address, false));
+        let mut api = rtc.sdp_api();
+        let participant = Participant::offer(base, room, &mut api);
+        let (offer, pending) = api.apply().expect("there are changes");
+        let client = Self {
+            part: Part::Participant(Box::new(participant)),
+            pending: Some(pending),
+            ..Self::around(rtc, now, address, &terms)
         };
         (client, offer.to_sdp_string())
+    }
+
+    /// Takes an offer of the server's, and the slots in it; returns the answer.
+    pub fn take_offer(&mut self, offer: &str) -> String {
+        let parsed = SdpOffer::from_sdp_string(offer).expect("the server's offer is SDP");
+        let answer = self.rtc.sdp_api().accept_offer(parsed);
+        let answer = answer.expect("the server's offer is acceptable");
+        let mut slots = Vec::new();
+        for section in offer.split("\r\nm=").skip(1) {
+            let mid = section.lines().find_map(|line| line.strip_prefix("a=mid:"));
+            // In the others the participant sends.
+            if let Some(mid) = mid.filter(|_| section.contains("a=sendonly")) {
+                slots.push((Mid::from(mid), section.starts_with("audio")));
+            }
+        }
+        for (mid, is_audio) in slots {
+            self.participant().add_slot(mid, is_audio);
+        }
+        answer.to_sdp_string()
+    }
+
+    /// An offer with another section; returns its name too.
+    pub fn offer_another(&mut self, kind: MediaKind, direction: Direction) -> (Mid, String) {
+        let mut api = self.rtc.sdp_api();
+        let mid = api.add_media(kind, direction, None, None, None);
+        let (offer, pending) = api.apply().expect("another section is a change");
+        self.pending = Some(pending);
+        (mid, offer.to_sdp_string())
+    }
+
+    /// Takes back an offer that was never sent.
+    pub fn forget_offer(&mut self) {
+        self.pending = None;
+    }
+
+    /// Whether an offer of its own waits for its answer.
+    pub fn has_offered(&self) -> bool {
+        self.pending.is_some()
     }
 
     /// A viewer that answers a counter-offer.
@@ -276,8 +357,10 @@ impl Client {
             Event::Closed => self.is_closed = true,
             Event::RtpPacket(packet) => {
                 let format = self.format(*packet.header.payload_type);
-                if let Part::Viewer(viewer) = &mut self.part {
-                    viewer.on_packet(now, &packet, format);
+                match &mut self.part {
+                    Part::Viewer(viewer) => viewer.on_packet(now, &packet, format),
+                    Part::Participant(one) => one.on_packet(now, &mut self.rtc, &packet, format),
+                    Part::Publisher(_) => {}
                 }
             }
             Event::SenderFeedback(feedback) => {
@@ -291,11 +374,11 @@ impl Client {
                     viewer.on_report(is_audio, info.ntp_time, info.rtp_time.numer() as u32);
                 }
             }
-            Event::KeyframeRequest(request) => {
-                if let Part::Publisher(publisher) = &mut self.part {
-                    publisher.on_keyframe_request(request.rid);
-                }
-            }
+            Event::KeyframeRequest(request) => match &mut self.part {
+                Part::Publisher(publisher) => publisher.on_keyframe_request(request.rid),
+                Part::Participant(one) => one.on_keyframe_request(request.mid, request.rid),
+                Part::Viewer(_) => {}
+            },
             Event::RawPacket(raw) => {
                 if let (RawPacket::RtcpRx(Rtcp::Nack(nack)), Part::Publisher(publisher)) =
                     (*raw, &mut self.part)
@@ -328,10 +411,23 @@ impl Client {
         panic!("a viewer was sent the unknown payload type {payload_type}");
     }
 
-    pub fn ask_keyframe(&mut self) {
-        if let Some(mid) = self.video_mid
-            && let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None)
-        {
+    /// Does what time brings; asks for the keyframes that are missing.
+    pub fn look(&mut self, now: Instant) {
+        let missing = match &mut self.part {
+            Part::Viewer(viewer) => {
+                let wants = viewer.look(now);
+                self.video_mid.filter(|_| wants).into_iter().collect()
+            }
+            Part::Participant(one) => one.look(now),
+            Part::Publisher(_) => Vec::new(),
+        };
+        for mid in missing {
+            self.ask_keyframe(mid);
+        }
+    }
+
+    fn ask_keyframe(&mut self, mid: Mid) {
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, None) {
             stream.request_keyframe(KeyframeRequestKind::Pli);
         }
     }
@@ -339,28 +435,45 @@ impl Client {
     pub fn viewer(&self) -> &Viewer {
         match &self.part {
             Part::Viewer(viewer) => viewer,
-            Part::Publisher(_) => panic!("a publisher views nothing"),
+            Part::Publisher(_) | Part::Participant(_) => panic!("this is no viewer"),
         }
     }
 
     pub fn publisher(&mut self) -> &mut Publisher {
         match &mut self.part {
             Part::Publisher(publisher) => publisher,
-            Part::Viewer(_) => panic!("a viewer publishes nothing"),
+            Part::Viewer(_) | Part::Participant(_) => panic!("this is no publisher"),
+        }
+    }
+
+    pub fn participant(&mut self) -> &mut Participant {
+        match &mut self.part {
+            Part::Participant(participant) => participant,
+            Part::Viewer(_) | Part::Publisher(_) => panic!("this is no participant"),
+        }
+    }
+
+    pub fn in_conference(&self) -> Option<&Participant> {
+        match &self.part {
+            Part::Participant(participant) => Some(participant),
+            Part::Viewer(_) | Part::Publisher(_) => None,
         }
     }
 
     /// When the client wants to do something by itself.
     pub fn next(&self) -> Option<Instant> {
-        if self.is_dead || self.is_closed {
-            return None;
-        }
+        (!self.is_dead && !self.is_closed).then_some(self.wake)
+    }
+
+    /// Works out [`Self::next`], after everything that changes it.
+    pub fn plan_wake(&mut self) {
         let own = match &self.part {
             Part::Publisher(publisher) if self.connected_at.is_some() => publisher.next(),
             Part::Viewer(viewer) => viewer.next(),
-            Part::Publisher(_) => None,
+            Part::Participant(one) if self.connected_at.is_some() => one.next(),
+            Part::Publisher(_) | Part::Participant(_) => None,
         };
-        Some(own.map_or(self.deadline, |own| own.min(self.deadline)))
+        self.wake = own.map_or(self.deadline, |own| own.min(self.deadline));
     }
 }
 

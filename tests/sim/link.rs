@@ -11,6 +11,29 @@ const DTLS_BYTES: usize = 1200;
 /// UDP, IPv4 and Ethernet around a datagram.
 const OVERHEAD_BYTES: usize = 46;
 
+/// Losses that one path keeps; five minutes of a bad one are some ten thousand.
+const LOSSES_MAX: usize = 1 << 20;
+
+/// Why a datagram did not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Radio, as good as.
+    Chance,
+    /// The bottleneck's queue was full.
+    Queue,
+    /// There is no path.
+    Cut,
+}
+
+/// An RTP packet that did not arrive.
+#[derive(Debug, Clone, Copy)]
+pub struct Loss {
+    pub at: Instant,
+    pub ssrc: u32,
+    pub sequence: u16,
+    pub why: Why,
+}
+
 /// What a path does to datagrams.
 #[derive(Debug, Clone)]
 pub struct Link {
@@ -36,6 +59,12 @@ pub struct Link {
     pub last_sent: Option<(Instant, Vec<usize>)>,
     /// Datagrams that did not arrive.
     pub dropped: u64,
+    /// Nothing arrives at all, handshakes included.
+    pub is_cut: bool,
+    /// Whether [`Self::losses`] is kept.
+    pub keeps_losses: bool,
+    /// RTP packets that did not arrive.
+    pub losses: Vec<Loss>,
 }
 
 impl Default for Link {
@@ -52,6 +81,9 @@ impl Default for Link {
             last_arrival: None,
             last_sent: None,
             dropped: 0,
+            is_cut: false,
+            keeps_losses: false,
+            losses: Vec::new(),
         }
     }
 }
@@ -101,16 +133,17 @@ impl Link {
         } else {
             self.jitter.mul_f64(rng.f64())
         };
+        if self.is_cut {
+            return self.lose(now, datagram, Why::Cut);
+        }
         if draw < self.loss && (self.loses_dtls || !is_handshake) {
-            self.dropped += 1;
-            return None;
+            return self.lose(now, datagram, Why::Chance);
         }
         let mut at = now;
         if let Some(rate) = self.bandwidth_bps {
             let free = self.busy_until.map_or(now, |until| until.max(now));
             if free - now > self.queue_max {
-                self.dropped += 1;
-                return None;
+                return self.lose(now, datagram, Why::Queue);
             }
             let bits = (wire_bytes(datagram) + OVERHEAD_BYTES) as u64 * 8;
             at = free + Duration::from_nanos(bits * 1_000_000_000 / rate);
@@ -122,5 +155,34 @@ impl Link {
             self.last_arrival = Some(at);
         }
         Some(at)
+    }
+
+    fn lose(&mut self, at: Instant, datagram: &[u8], why: Why) -> Option<Instant> {
+        self.dropped += 1;
+        if self.keeps_losses
+            && self.losses.len() < LOSSES_MAX
+            && let Some((ssrc, sequence)) = rtp_header(datagram)
+        {
+            self.losses.push(Loss {
+                at,
+                ssrc,
+                sequence,
+                why,
+            });
+        }
+        None
+    }
+}
+
+/// SSRC and sequence number of an SRTP packet, whose header is not encrypted. RFC 7983 and RFC 5761 tell the kinds apart.
+pub fn rtp_header(datagram: &[u8]) -> Option<(u32, u16)> {
+    match datagram {
+        [128..=191, second, high, low, _, _, _, _, a, b, c, d, ..]
+            if !(192..=223).contains(second) =>
+        {
+            let ssrc = u32::from_be_bytes([*a, *b, *c, *d]);
+            Some((ssrc, u16::from_be_bytes([*high, *low])))
+        }
+        _ => None,
     }
 }

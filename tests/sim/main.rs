@@ -9,6 +9,7 @@
 
 mod audio;
 mod client;
+mod conference;
 mod lifecycle;
 mod link;
 mod media;

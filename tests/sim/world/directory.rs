@@ -24,6 +24,9 @@ impl World {
                 let entry = self.directory.entry(*stream).or_default();
                 if entry.publisher == Some(*peer) {
                     entry.tracks.clone_from(tracks);
+                    if self.is_feed(*stream) {
+                        self.tell_origin(*stream, Some(worker), Some(worker));
+                    }
                 }
             }
             Event::Ended { stream, peer } => {
@@ -35,6 +38,7 @@ impl World {
             }
             _ => {}
         }
+        self.on_conference_event(&event);
         self.events.push((self.now - self.base, worker, event));
     }
 

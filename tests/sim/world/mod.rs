@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use sfu::{
-    Certificate, Command, Datagram, Event, Input, Refusal, Reply, RequestId, StreamId, Transport,
+    Certificate, Command, Datagram, Event, Input, Refusal, Reply, RequestId, RoomId, StreamId,
+    Transport,
 };
 
 use crate::client::{Client, Part};
+use crate::conference::Room;
 use crate::trace::Trace;
 
 pub use directory::Entry;
@@ -37,6 +39,7 @@ pub struct World {
     pub nodes: Vec<Node>,
     pub clients: Vec<Client>,
     pub directory: BTreeMap<StreamId, Entry>,
+    pub rooms: BTreeMap<RoomId, Room>,
     /// Every event of every worker, with its time.
     pub events: Vec<(Duration, usize, Event)>,
     /// Replies not taken yet.
@@ -68,6 +71,7 @@ impl World {
             nodes,
             clients: Vec::new(),
             directory: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             events: Vec::new(),
             replies: BTreeMap::new(),
             trace: Trace::default(),

@@ -7,6 +7,7 @@ use sfu::{Input, Output, Relay, Transport, WorkerId};
 use super::World;
 use super::queue::Delivery;
 use crate::client::{Client, Part};
+use crate::conference::Signal;
 
 /// Datagrams kept for mutation.
 const SAMPLES_MAX: usize = 400;
@@ -47,6 +48,7 @@ impl World {
                 target.handle(now, source, &bytes);
                 self.drain_client(client);
             }
+            Delivery::Signal { client, signal } => self.on_signal(client, signal),
             Delivery::Relay { from, to, message } => {
                 if matches!(*message, Relay::Packet { .. }) {
                     *self.nodes[from].relaying.entry(to).or_default() -= 1;
@@ -106,6 +108,11 @@ impl World {
         }
     }
 
+    /// A message that arrives at `at`.
+    pub fn post(&mut self, at: Instant, client: usize, signal: Signal) {
+        self.queue.push(at, Delivery::Signal { client, signal });
+    }
+
     fn relay(&mut self, from: usize, to: usize, message: Relay) {
         assert_ne!(from, to, "a worker relays to itself: {message:?}");
         if matches!(message, Relay::Packet { .. }) {
@@ -126,13 +133,7 @@ impl World {
     pub(super) fn wake_client(&mut self, at: usize) {
         let now = self.now;
         let client = &mut self.clients[at];
-        let wants_keyframe = match &mut client.part {
-            Part::Viewer(viewer) => viewer.look(now),
-            Part::Publisher(_) => false,
-        };
-        if wants_keyframe {
-            client.ask_keyframe();
-        }
+        client.look(now);
         client.handle_timeout(now);
         self.drain_client(at);
     }
@@ -178,24 +179,34 @@ impl World {
                 },
             );
         }
+        self.clients[at].plan_wake();
     }
 }
 
-/// Lets a connected publisher write; returns whether it did.
+/// Lets a connected client write; returns whether it did.
 fn write_media(client: &mut Client, now: Instant) -> bool {
-    let Part::Publisher(publisher) = &mut client.part else {
-        return false;
-    };
     if client.connected_at.is_none() || client.is_closed {
         return false;
     }
-    if !publisher.is_started() {
-        let (audio, video) = (client.audio_mid, client.video_mid);
-        publisher.start(now, &mut client.rtc, audio, video, &client.rids);
+    let rtc = &mut client.rtc;
+    let wrote = match &mut client.part {
+        Part::Publisher(publisher) => {
+            if !publisher.is_started() {
+                let (audio, video) = (client.audio_mid, client.video_mid);
+                publisher.start(now, rtc, audio, video, &client.rids);
+            }
+            publisher.write(now, rtc)
+        }
+        Part::Participant(one) => {
+            if !one.is_started() {
+                one.start(now, rtc);
+            }
+            one.write(now, rtc)
+        }
+        Part::Viewer(_) => false,
+    };
+    if wrote {
+        client.handle_timeout(now);
     }
-    if !publisher.write(now, &mut client.rtc) {
-        return false;
-    }
-    client.handle_timeout(now);
-    true
+    wrote
 }

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use sfu::{Relay, Transport};
 
+use crate::conference::Signal;
+
 #[derive(Debug)]
 pub enum Delivery {
     ToWorker {
@@ -21,6 +23,8 @@ pub enum Delivery {
         source: SocketAddr,
         bytes: Vec<u8>,
     },
+    /// Between a participant and the shell.
+    Signal { client: usize, signal: Signal },
     Relay {
         from: usize,
         to: usize,
