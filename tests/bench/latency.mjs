@@ -1,4 +1,5 @@
-// From drawing to seeing, page to page: through Proscenium and through Janus's video room, in turns.
+// From drawing to seeing, page to page: through Proscenium, one to many and in a conference, and through Janus's video room, in
+// turns.
 import { closeBrowser, labUrl, openLab } from '../e2e/lib/browser.mjs';
 import { median, quantile } from '../e2e/lib/figures.mjs';
 import { latencies } from '../e2e/lib/latency.mjs';
@@ -19,6 +20,16 @@ async function throughProscenium(t, performer, audience, codec) {
   return audience.whep(server.whep('stage'), {});
 }
 
+async function throughConference(t, performer, audience, codec) {
+  const server = await startServer(t, { address: houseAddress(), env: { RUST_LOG: 'warn' } });
+  for (const { page } of [performer, audience]) {
+    await page.addScriptTag({ type: 'module', url: `${await labUrl()}conference.js` });
+    await page.waitForFunction(() => window.lab.meet);
+  }
+  await performer.page.evaluate(([url, wanted]) => window.lab.meet(url, 'stage', { name: 'Ada', codec: wanted }), [server.url, codec]);
+  return audience.page.evaluate((url) => window.lab.meet(url, 'stage', { name: 'Bob' }), server.url);
+}
+
 async function throughJanus(t, performer, audience, codec) {
   const { url } = await startJanus(t, houseAddress());
   for (const { page } of [performer, audience]) await page.addScriptTag({ type: 'module', url: `${await labUrl()}janus.js` });
@@ -27,10 +38,10 @@ async function throughJanus(t, performer, audience, codec) {
   return audience.page.evaluate(([u, o]) => window.lab.janusView(u, o), [url, { room: ROOM, feed }]);
 }
 
-const ways = { Proscenium: throughProscenium, Janus: throughJanus };
+const ways = { Proscenium: throughProscenium, Conference: throughConference, Janus: throughJanus };
 for (const codec of CODECS) {
-  const delays = { Proscenium: [], Janus: [] };
-  const medians = { Proscenium: [], Janus: [] };
+  const delays = { Proscenium: [], Conference: [], Janus: [] };
+  const medians = { Proscenium: [], Conference: [], Janus: [] };
   for (let round = 0; round < ROUNDS; round++) {
     for (const [name, connect] of Object.entries(ways)) {
       await scope(async (t) => {

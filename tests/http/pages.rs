@@ -37,6 +37,16 @@ async fn home_space_stage_door_and_meeting_room_are_pages_with_a_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_client_library_may_be_imported_from_anywhere() {
+    let server = Server::start().await;
+    for path in ["/web/lib/conference.js", "/web/compat/openvidu.js"] {
+        let answer = server.get(path).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.header("access-control-allow-origin"), "*");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn scripts_come_once_compressed_and_then_as_304() {
     let server = Server::start().await;
     let path = "/web/vendor/vue.esm-browser.prod.js";
