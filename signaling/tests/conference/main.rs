@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod absence;
+mod document;
 mod glare;
+mod golden;
 mod house;
 mod joining;
 mod limits;
