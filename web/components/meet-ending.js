@@ -8,16 +8,15 @@ export const MeetEnding = {
   props: {
     space: { type: String, required: true },
     ending: { type: Object, required: true },
-    /** When the page tries by itself, in ms from now; null when it does not. */
-    retryMs: { type: Number, default: null },
+    /** When the page tries by itself, in ms of `performance.now()`; null when it does not. */
+    retryAt: { type: Number, default: null },
   },
   emits: ['again', 'lobby'],
   setup(props) {
     const title = ref(/** @type {HTMLElement | null} */ (null));
     const seconds = ref(0);
-    const until = props.retryMs === null ? null : performance.now() + props.retryMs;
     const count = () => {
-      seconds.value = until === null ? 0 : Math.max(0, Math.ceil((until - performance.now()) / 1000));
+      seconds.value = props.retryAt === null ? 0 : Math.max(0, Math.ceil((props.retryAt - performance.now()) / 1000));
     };
     count();
     const timer = setInterval(count, 500);

@@ -30,8 +30,8 @@ const Meeting = {
     const ending = computed(() => {
       const { state, error } = conference;
       if (OVER.has(state.value)) return endingOf(state.value, error.value, { hasToken: token.value !== '' });
-      // A full room is waited for; so is a venue that restarts.
-      if (state.value === 'joining' && error.value && conference.retryMs.value !== null) return endingOf('refused', error.value);
+      // A full room is waited for; so is a venue that restarts, or is not reached.
+      if (state.value === 'joining' && conference.retryAt.value !== null) return endingOf('refused', error.value ?? { code: 'unreachable' });
       return null;
     });
     const place = computed(() => {
@@ -56,6 +56,10 @@ const Meeting = {
     async function again() {
       if (hint.value.role !== 'viewer') await media.start();
       await join();
+    }
+    function back() {
+      isBack.value = true;
+      if (conference.state.value === 'joining') conference.leave();
     }
     function leave() {
       conference.leave();
@@ -86,11 +90,11 @@ const Meeting = {
     }, { signal: gone.signal });
     onBeforeUnmount(() => gone.abort());
 
-    return { settings, media, conference, hint, ending, place, isBack, isReturning, join, again, leave, joining: computed(() => conference.state.value === 'joining'), retryMs: conference.retryMs };
+    return { settings, media, conference, hint, ending, place, isBack, isReturning, join, again, back, leave, joining: computed(() => conference.state.value === 'joining'), retryAt: conference.retryAt };
   },
   template: `
     <MeetRoom v-if="place === 'room'" :space="space" :conference="conference" :media="media" :settings="settings" :named="Boolean(hint.name)" @leave="leave" />
-    <MeetEnding v-else-if="place === 'ending'" :key="ending.title" :space="space" :ending="ending" :retry-ms="retryMs" @again="again" @lobby="isBack = true" />
+    <MeetEnding v-else-if="place === 'ending'" :key="ending.title" :space="space" :ending="ending" :retry-at="retryAt" @again="again" @lobby="back" />
     <main v-else-if="isReturning" class="ending"><p class="explain" role="status"><span class="spinner" aria-hidden="true"></span> Going back in</p></main>
     <MeetLobby v-else :space="space" :settings="settings" :media="media" :hint="hint" :joining="joining" :ending="isBack ? null : ending" @join="join" />`,
 };

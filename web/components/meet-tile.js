@@ -4,6 +4,7 @@
  */
 import { computed, ref, watch } from 'vue';
 import { fitOf, PICTURE_ASPECT } from '../lib/meet-grid.js';
+import { feedOf } from '../lib/meet-people.js';
 import { hueOf, initials, tileLabel } from '../lib/meet-words.js';
 import { Icon } from './icon.js';
 
@@ -37,6 +38,7 @@ export const MeetTile = {
     const isMirrored = computed(() => props.tile.isSelf && props.track?.getSettings?.().facingMode !== 'environment');
     const face = computed(() => ({ '--hue': String(hueOf(props.tile.person.name)), '--face': `${Math.round(Math.min(props.box.width, props.box.height) * 0.4)}px` }));
     const label = computed(() => tileLabel(props.tile, { quality: props.quality, isSpeaking: props.speaking, isPinned: props.pinned, isSilenced: props.silenced }));
+    const onAir = computed(() => Boolean(feedOf(props.tile.person, props.tile.source)?.stream));
     const why = computed(() => {
       if (!props.tile.hasPicture || props.tile.isSelf) return '';
       if (props.state === 'unsupported') return props.box.width < 190 ? 'No picture' : 'Picture not supported here';
@@ -58,18 +60,19 @@ export const MeetTile = {
       isPlaying.value = true;
       measure();
     };
-    return { element, isPlaying, place, isScreen, fit, shows, isMirrored, face, label, why, measure, began, initials };
+    return { element, isPlaying, place, isScreen, fit, shows, isMirrored, face, label, onAir, why, measure, began, initials };
   },
   template: `
     <li class="tile" :class="{ speaking, dominant, large, screen: isScreen, small: box.width < 190, tiny: box.height < 110 }" :style="place" :data-key="tile.key" :data-name="tile.person.name" @dblclick="$emit('pin')">
       <span class="hidden">{{ label }}</span>
       <div v-if="!isScreen" class="face" :style="face" aria-hidden="true"><span>{{ initials(tile.person.name) }}</span></div>
-      <video ref="element" muted autoplay playsinline disablepictureinpicture :class="[fit, { mirrored: isMirrored, seen: shows && isPlaying && state !== 'paused' }]" aria-hidden="true" @loadeddata="began" @playing="began" @resize="measure"></video>
+      <video ref="element" muted autoplay playsinline disablepictureinpicture :class="[fit, { mirrored: isMirrored, seen: shows && isPlaying, still: state === 'paused' }]" aria-hidden="true" @loadeddata="began" @playing="began" @resize="measure"></video>
       <p v-if="alone" class="tile-words">Nobody else is here yet.</p>
       <div class="tile-top" aria-hidden="true">
         <span v-if="tile.person.hand && !isScreen" class="chip hand"><Icon name="hand" /></span>
         <span v-if="quality !== 'Good' && !isScreen" class="chip quality" :class="quality.toLowerCase()"><span v-if="quality === 'Reconnecting'" class="spinner" aria-hidden="true"></span>{{ quality }}</span>
         <span v-if="why" class="chip">{{ why }}</span>
+        <span v-if="onAir" class="chip on-air"><Icon name="eye" /><template v-if="box.width >= 190">On the event page</template></span>
         <span v-if="pinned" class="chip"><Icon name="pin" /></span>
       </div>
       <button type="button" class="tile-menu" :aria-label="'Actions for ' + (isScreen ? 'the screen of ' : '') + tile.person.name" aria-haspopup="dialog" @click.stop="$emit('menu', $event.currentTarget)"><Icon name="more" /></button>

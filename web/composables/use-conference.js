@@ -16,7 +16,8 @@ export function useConference(space) {
   const conference = shallowRef(/** @type {Conference | null} */ (null));
   const state = ref('idle');
   const error = shallowRef(/** @type {any} */ (null));
-  const retryMs = ref(/** @type {number | null} */ (null));
+  /** When it is tried again by itself, in ms of `performance.now()`. */
+  const retryAt = ref(/** @type {number | null} */ (null));
   const people = shallowRef(/** @type {import('../lib/meet-people.js').Person[]} */ ([]));
   const selfId = ref(/** @type {string | null} */ (null));
   const room = shallowRef(/** @type {{locked?: boolean, stage_only?: boolean}} */ ({}));
@@ -70,7 +71,7 @@ export function useConference(space) {
       if (detail.state === 'joined') seeAll(to);
       state.value = detail.state;
       error.value = detail.state === 'removed' ? { reason: farewell } : detail.error ?? null;
-      retryMs.value = detail.retryMs ?? null;
+      retryAt.value = detail.retryMs > 0 ? performance.now() + detail.retryMs : null;
     });
     let farewell = '';
     on('participants', (detail) => {
@@ -99,7 +100,7 @@ export function useConference(space) {
     conference.value?.leave();
     const next = new Conference(space, { name, token: token || undefined, client: 'meet', music });
     conference.value = next;
-    [state.value, error.value, retryMs.value, isBlocked.value, selfId.value] = ['joining', null, null, false, null];
+    [state.value, error.value, retryAt.value, isBlocked.value, selfId.value] = ['joining', null, null, false, null];
     listen(next);
     if (speaker) next.setSpeaker(speaker);
     try {
@@ -139,7 +140,7 @@ export function useConference(space) {
   });
 
   return {
-    state, error, retryMs, people, selfId, self, room, permissions, role, limits, speakers, quality, tracks, media, isBlocked, inside, join, leave, act,
+    state, error, retryAt, people, selfId, self, room, permissions, role, limits, speakers, quality, tracks, media, isBlocked, inside, join, leave, act,
     on: (/** @type {string} */ name, /** @type {(detail: any) => void} */ then) => listeners.addEventListener(name, (event) => then(/** @type {CustomEvent} */ (event).detail)),
     /** What a slot carries. Depends on `tracks`. */
     trackOf(/** @type {string} */ id, /** @type {string} */ source, /** @type {'audio' | 'video'} */ kind) {

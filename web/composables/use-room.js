@@ -36,6 +36,8 @@ export function useRoom(conference, media, settings, say) {
   watch(media.hears, () => inside.value && canPublish.value && mute());
   watch(media.screen, (now) => inside.value && act('setScreen', now?.video ?? null, now?.audio ?? null));
   watch(() => settings.music, (on) => inside.value && permissions.value.music && act('music', on));
+  // Unprocessed sound is for those whom the venue lets play.
+  watch(() => permissions.value.music, (may) => { if (!may) settings.music = false; }, { immediate: true });
   watch(() => settings.speaker, (id) => act('setSpeaker', id));
   watch(silenced, (ids) => act('silence', [...ids]));
 

@@ -2,6 +2,7 @@
  * What a room says to people.
  * @module
  */
+import { feedOf } from './meet-people.js';
 import { sentence } from './words.js';
 
 /** @typedef {'Good' | 'Weak' | 'Bad' | 'Reconnecting'} QualityWord */
@@ -54,10 +55,11 @@ export function hueOf(name) {
  */
 export function tileLabel({ person, source, isSelf, hasPicture, isMuted }, { quality, isSpeaking, isPinned, isSilenced = false }) {
   const name = isSelf ? `${person.name} (you)` : person.name;
-  if (source === 'screen') return [`The screen of ${person.name}`, isPinned && 'pinned'].filter(Boolean).join(', ');
+  const onAir = feedOf(person, source)?.stream && 'on the event page';
+  if (source === 'screen') return [`The screen of ${person.name}`, onAir, isPinned && 'pinned'].filter(Boolean).join(', ');
   return [
     name, isSpeaking && 'speaking', isMuted && 'microphone off', !hasPicture && 'camera off', person.hand && 'hand raised',
-    quality !== 'Good' && (quality === 'Reconnecting' ? 'reconnecting' : `connection ${quality.toLowerCase()}`), isSilenced && 'not heard here', isPinned && 'pinned',
+    quality !== 'Good' && (quality === 'Reconnecting' ? 'reconnecting' : `connection ${quality.toLowerCase()}`), isSilenced && 'not heard here', onAir, isPinned && 'pinned',
   ].filter(Boolean).join(', ');
 }
 
@@ -113,7 +115,7 @@ export function endingOf(state, error, { hasToken = false } = {}) {
     case 'not_acceptable':
       return { title: 'This browser cannot take part', text: `It lacks a format that the venue needs.${reason}`, next: 'none' };
     case 'unreachable':
-      return { title: 'The venue cannot be reached', text: 'Check your network, then try again.', next: 'again', button: 'Try again' };
+      return { title: 'The venue cannot be reached', text: 'Check your network. This page keeps trying.', next: 'wait', button: 'Try now' };
     default:
       return { title: 'This did not work', text: reason.trim() || 'The venue refused the connection.', next: 'again', button: 'Try again' };
   }

@@ -238,6 +238,8 @@ test('connections are words', () => {
 test('whoever hears a tile knows what it shows', () => {
   const [tile] = tilesOf([person('Ada', { hand: 'x', feeds: [feed({ muted: { audio: true, video: true } })] })], null, false).cameras;
   assert.equal(tileLabel(tile, { quality: 'Weak', isSpeaking: true, isPinned: true }), 'Ada, speaking, microphone off, camera off, hand raised, connection weak, pinned');
+  const shown = tilesOf([person('Ada', { feeds: [feed({ stream: 'main' })] })], 'Ada', false).cameras[0];
+  assert.equal(tileLabel(shown, { quality: 'Good', isSpeaking: false, isPinned: false }), 'Ada (you), on the event page');
   assert.equal(tileLabel({ ...tile, source: 'screen' }, { quality: 'Good', isSpeaking: false, isPinned: false }), 'The screen of Ada');
 });
 
@@ -270,6 +272,7 @@ test('every end says what happened and what to do next', () => {
   check('refused', 'token_space', 'key', /another space/);
   check('refused', 'not_acceptable', 'none', /browser/);
   check('refused', 'stopping', 'wait', /restarting/);
+  check('refused', 'unreachable', 'wait', /cannot be reached/);
   check('refused', 'something_new', 'again', /did not work/);
   assert.match(endingOf('refused', { code: 'something_new', message: 'the moon is full' }).text, /The moon is full\./);
   assert.match(endingOf('refused', { code: 'token_invalid' }, { hasToken: true }).title, /does not know this key/);

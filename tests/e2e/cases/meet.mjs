@@ -60,6 +60,10 @@ async function tokenFor(server, role, space = 'stage') {
 test('two people meet on the page: both pictures move, muting shows, a picture is pinned, and who leaves is gone', { timeout: 120_000 }, async (t) => {
   const server = await startServer(t);
   const ada = await enter(t, `${server.url}/stage/meet`, 'Ada');
+  // With the headers of every answer, as a browser with an empty cache pays for it.
+  const transfer = await ada.evaluate(() => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')].reduce((sum, entry) => sum + entry.transferSize, 0));
+  figure('meet page: cold load', `${Math.round(transfer / 1000)} kB`);
+  assert.ok(transfer > 50_000 && transfer < 200_000, `${transfer} bytes`);
   const began = Date.now();
   const bert = await enter(t, `${server.url}/stage/meet`, 'Bert', PHONE);
   await Promise.all([untilMoving(ada, 'Bert'), untilMoving(bert, 'Ada'), untilMoving(ada, 'Ada')]);
@@ -173,6 +177,18 @@ test('a shared screen is large at the others, with everybody beside it, until it
   await screenshot(bert, 'screen-desktop');
   await ada.getByRole('button', { name: 'Stop', exact: true }).click();
   await shared.waitFor({ state: 'detached', timeout: 5000 });
+});
+
+test('a performer is shown on the event page from within the room', { timeout: 90_000 }, async (t) => {
+  const server = await startServer(t, { env: { PROSCENIUM_SECRET: SECRET } });
+  const performer = await enter(t, `${server.url}/stage/meet#token=${await tokenFor(server, 'performer')}`, 'Pia');
+  await performer.locator('.tile').hover();
+  await performer.getByRole('button', { name: 'Actions for Pia' }).click();
+  await performer.getByRole('button', { name: 'Show on the event page' }).click();
+  await performer.getByRole('button', { name: 'Camera 1' }).click();
+  await until(performer, 'seeing that it is shown', async () => /on the event page/.test(await tileOf(performer, 'Pia').textContent()));
+  const audience = await openPage(t, `${server.url}/stage`, PHONE);
+  await until(audience, 'seeing the performer move', () => audience.evaluate(() => [...document.querySelectorAll('video')].some((video) => video.getVideoPlaybackQuality().totalVideoFrames > 5)));
 });
 
 test('one joins without any device, and is told why there is none', { timeout: 60_000 }, async (t) => {

@@ -66,8 +66,8 @@ export class Conference extends EventTarget {
     this.#to('joining');
     await new Promise((done) => setTimeout(done, 120));
     const refuse = asked.get('refuse');
-    if (refuse === 'full') {
-      this.#to('joining', { code: 'full', message: 'the room is full' }, 5000);
+    if (refuse === 'full' || refuse === 'unreachable') {
+      this.#to('joining', refuse === 'full' ? { code: 'full', message: 'the room is full' } : null, 5000);
       return new Promise(() => {});
     }
     if (refuse) {
