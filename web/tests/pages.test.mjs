@@ -14,7 +14,7 @@ const root = new URL('../', import.meta.url);
 const text = (path) => readFileSync(new URL(path, root), 'utf8');
 const files = (folder, ending) => readdirSync(new URL(folder, root)).filter((name) => name.endsWith(ending)).map((name) => `${folder}${name}`);
 const PAGES = ['index.html', 'space.html', 'perform.html', 'meet.html'];
-const SCRIPTS = ['lib/', 'pages/', 'components/', 'composables/'].flatMap((folder) => files(folder, '.js'));
+const SCRIPTS = ['lib/', 'pages/', 'components/', 'composables/', 'compat/'].flatMap((folder) => files(folder, '.js'));
 
 test('a path names its space', () => {
   const check = (path, space) => assert.equal(spaceOfPath(path), space, path);
