@@ -64,6 +64,7 @@ impl Server {
             key: Some("open-sesame".into()),
             streams: Vec::new(),
         });
+        config.limits.participants_max = PARTICIPANTS_MAX;
         change(&mut config);
         let config = Arc::new(config);
         let media = media::spawn(&MediaConfig {
@@ -73,7 +74,7 @@ impl Server {
             loopback_only: true,
             publishers_max: PUBLISHERS_MAX,
             viewers_max: VIEWERS_MAX,
-            participants_max: PARTICIPANTS_MAX,
+            participants_max: config.limits.participants_max,
         })
         .unwrap();
         let (shutdown, close) = (Shutdown::default(), Shutdown::default());
@@ -82,7 +83,7 @@ impl Server {
         let keys = Keys::new(&config.spaces, None).unwrap();
         let tokens = Tokens::new(&[7; KEY_LEN], OPERATOR_SECRET);
         let settings = conference::Settings {
-            participants_max: PARTICIPANTS_MAX,
+            participants_max: config.limits.participants_max,
             space_participants_max: config.limits.space_participants_max,
             loudest: config.loudest,
             queue_bytes_max: QUEUE_BYTES_MAX,

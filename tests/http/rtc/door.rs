@@ -263,3 +263,35 @@ async fn a_school_behind_one_address_comes_in_but_a_flood_is_slowed_down() {
     assert!(answers.len() > 500, "{} came", answers.len());
     assert_eq!(answers.last(), Some(&429));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_who_come_at_once_are_all_welcome_and_know_one_another() {
+    const PEOPLE: usize = 200;
+    let server = Server::start_with(|config| config.limits.participants_max = PEOPLE).await;
+    let arrivals = (0..PEOPLE).map(|number| {
+        let server = &server;
+        async move {
+            Person::join(server, "demo", &format!("Person-{number}"))
+                .await
+                .0
+        }
+    });
+    let mut people = futures_util::future::join_all(arrivals).await;
+    // Whoever raises a hand now is seen by the first and by the last.
+    people[PEOPLE / 2]
+        .say(json!({ "type": "hand", "raised": true }))
+        .await;
+    let raised = |message: &serde_json::Value| {
+        let one = message["participant"].clone();
+        let many = message["updated"].as_array().cloned().unwrap_or_default();
+        many.into_iter()
+            .chain([one])
+            .any(|participant| participant["hand"].is_string())
+    };
+    for at in [0, PEOPLE - 1] {
+        people[at]
+            .hear_where_any(&["updated", "participants"], raised)
+            .await;
+    }
+    assert_eq!(server.conferences.counters().slow(), 0);
+}

@@ -120,19 +120,22 @@ impl Person {
 
     /// The next message of one of these types; others are kept.
     pub(crate) async fn hear_any(&mut self, kinds: &[&str]) -> Value {
-        let wanted = |message: &Value| kinds.iter().any(|kind| message["type"] == *kind);
-        loop {
-            if let Some(at) = self.heard.iter().position(wanted) {
-                return self.heard.remove(at);
-            }
-            let message = self.next_text().await;
-            self.heard.push(message);
-        }
+        self.hear_where_any(kinds, |_| true).await
     }
 
     /// The next message of this type that fits; others are kept.
     pub(crate) async fn hear_where(&mut self, kind: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        let wanted = |message: &Value| message["type"] == kind && fits(message);
+        self.hear_where_any(&[kind], fits).await
+    }
+
+    /// The next message of one of these types that fits; others are kept.
+    pub(crate) async fn hear_where_any(
+        &mut self,
+        kinds: &[&str],
+        fits: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let wanted =
+            |message: &Value| kinds.iter().any(|kind| message["type"] == *kind) && fits(message);
         if let Some(at) = self.heard.iter().position(wanted) {
             return self.heard.remove(at);
         }
