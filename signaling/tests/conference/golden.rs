@@ -208,6 +208,17 @@ fn from_clients() -> Vec<(&'static str, ClientMessage)> {
                 candidate: Some("candidate:1 1 udp 2122260223 192.0.2.7 50000 typ host".to_owned()),
             }),
         ),
+    ];
+    messages.extend(about_oneself());
+    let moderate = moderations()
+        .into_iter()
+        .map(|(name, moderate)| (name, ClientMessage::Moderate(moderate)));
+    messages.extend(moderate);
+    messages
+}
+
+fn about_oneself() -> Vec<(&'static str, ClientMessage)> {
+    vec![
         ("publish", ClientMessage::Publish(camera())),
         (
             "unpublish",
@@ -250,12 +261,7 @@ fn from_clients() -> Vec<(&'static str, ClientMessage)> {
             }),
         ),
         ("leave", ClientMessage::Leave),
-    ];
-    let moderate = moderations()
-        .into_iter()
-        .map(|(name, moderate)| (name, ClientMessage::Moderate(moderate)));
-    messages.extend(moderate);
-    messages
+    ]
 }
 
 fn moderations() -> Vec<(&'static str, Moderate)> {
