@@ -29,6 +29,8 @@ pub(crate) struct House {
     pub(crate) clients: BTreeMap<Client, Seen>,
     /// Orders since they were last taken.
     pub(crate) orders: Vec<Order>,
+    /// Orders, messages and closes in their order, in a few words each.
+    pub(crate) log: Vec<String>,
     pub(crate) verifying: Vec<(Client, Option<String>)>,
     /// What a token gives; `None` leaves the checking to the test.
     pub(crate) grant: Option<Grant>,
@@ -83,6 +85,7 @@ impl House {
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_374_000),
             clients: BTreeMap::new(),
             orders: Vec::new(),
+            log: Vec::new(),
             verifying: Vec::new(),
             grant: Some(grant(ParticipantRole::Participant)),
             answers: true,
@@ -217,12 +220,16 @@ impl House {
             Output::Send { to, text } => {
                 assert!(!to.is_empty(), "a text for nobody: {text}");
                 for ConnectionId(client) in to {
+                    let message: Value = serde_json::from_str(&text).unwrap();
+                    let kind = message["type"].as_str().unwrap();
+                    self.log.push(format!("tell {client} {kind}"));
                     self.clients.get_mut(&client).unwrap().see(&text);
                 }
             }
             Output::Close {
                 connection, code, ..
             } => {
+                self.log.push(format!("close {} {code}", connection.0));
                 let client = self.clients.get_mut(&connection.0).unwrap();
                 assert_eq!(client.closed, None, "closed twice");
                 client.closed = Some(code);
@@ -239,6 +246,9 @@ impl House {
             }
             Output::Order(order) => {
                 self.check(&order);
+                let words = format!("{order:?}");
+                let word = words.split([' ', '{']).next().unwrap();
+                self.log.push(format!("order {word}"));
                 let answer = self.answers.then(|| answer_to(&order)).flatten();
                 self.orders.push(order);
                 return answer.map(Input::News);

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod absence;
+mod closing;
 mod document;
 mod glare;
 mod golden;

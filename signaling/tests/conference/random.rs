@@ -309,3 +309,41 @@ fn refused(news: News) -> News {
         other => other,
     }
 }
+
+#[test]
+fn messages_that_were_mangled_on_the_way_do_no_harm() {
+    let files = crate::golden::files();
+    let texts: Vec<String> = (files.iter())
+        .filter(|(name, _)| name.starts_with("client-"))
+        .map(|(_, message)| message.to_string())
+        .collect();
+    let given = std::env::var("CONFERENCE_SEED").ok();
+    let seed = given.map_or(7, |seed| seed.parse().unwrap());
+    let _told = Told(seed);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut house = House::new();
+    let ada = house.join_as("Ada", ParticipantRole::Moderator);
+    let mut mallory = house.connect();
+    for _ in 0..5_000 {
+        if house.closed(mallory).is_some() {
+            mallory = house.connect();
+        }
+        let mut bytes = texts[random.usize(0..texts.len())].clone().into_bytes();
+        for _ in 0..random.usize(0..4) {
+            let at = random.usize(0..bytes.len());
+            match random.u32(0..3) {
+                0 => bytes[at] = random.u8(..),
+                1 => bytes.truncate(at + 1),
+                _ => {
+                    let other = &texts[random.usize(0..texts.len())].as_bytes()[..8];
+                    bytes.splice(at..at, other.iter().copied());
+                }
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        house.say_text(mallory, &text);
+        house.wait(Duration::from_millis(50));
+        house.take_orders();
+    }
+    assert_eq!(house.closed(ada), None);
+}
