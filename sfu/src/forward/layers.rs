@@ -71,9 +71,11 @@ impl Default for LayerFilter {
 impl LayerFilter {
     /// What may pass from the next picture on.
     pub(super) fn limit(&mut self, spatial: u8, temporal: u8) {
+        if self.temporal_max != temporal {
+            self.waiting_since = None;
+        }
         self.spatial_max = spatial;
         self.temporal_max = temporal;
-        self.waiting_since = None;
     }
 
     /// Another source, or another place of the same one, begins with a key picture.

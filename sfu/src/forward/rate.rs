@@ -52,10 +52,12 @@ impl RateMeter {
             }
         });
         self.last_layer = (packet.timestamp, layer);
+        // Nobody is sent fewer spatial layers of AV1: for whoever chooses they are one.
+        let can_be_limited = packet.inspection.vp9.is_some();
         self.add_layered(
             packet.arrival,
             packet.payload.len(),
-            layer.spatial,
+            if can_be_limited { layer.spatial } else { 0 },
             layer.temporal,
         );
     }
@@ -158,6 +160,9 @@ fn smoothed(last_bps: u64, bytes: u64, elapsed_us: u64) -> u64 {
 #[expect(clippy::disallowed_methods, reason = "an epoch for virtual time")]
 mod tests {
     use super::*;
+    use crate::api::CodecKind;
+    use crate::codec::inspect;
+    use crate::forward::shapes::{Camera, Shape};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -216,6 +221,34 @@ mod tests {
         );
         send(&mut meter, later, 2..64, 0);
         assert!(near(meter.bps(), before));
+    }
+
+    #[test]
+    fn a_packet_of_av1_that_names_no_layer_goes_on_with_its_picture() {
+        let start = Instant::now();
+        let mut meter = RateMeter::default();
+        let mut packet = Camera::new(Shape::Vp8, start).shoot(true, 1, 1)[0].packets[0].clone();
+        for number in 0..40_u32 {
+            let temporal = u8::from(number % 2 == 1);
+            // A frame of temporal layer 0 or 1 and spatial layer 1, and its rest.
+            for payload in [[0x10, 0x34, temporal << 5 | 8, 0], [0x90, 0x34, 0xe0, 0]] {
+                packet.timestamp = number * 3000;
+                packet.arrival = start + 33 * MS * number;
+                packet.inspection = inspect(CodecKind::Av1, &payload);
+                packet.payload = vec![0; 500].into();
+                meter.add_packet(&packet);
+            }
+        }
+        let rates: Vec<_> = meter.by_layer().collect();
+        assert_eq!(rates.len(), 2, "{rates:?}");
+        assert_eq!(
+            (rates[0].0, rates[0].1, rates[1].0, rates[1].1),
+            (0, 0, 0, 1)
+        );
+        assert!(
+            near(rates[0].2 * 2, rates[1].2),
+            "half of it each: {rates:?}"
+        );
     }
 
     #[test]

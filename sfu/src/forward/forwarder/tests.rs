@@ -3,6 +3,7 @@ mod property;
 use super::*;
 use crate::api::CodecKind;
 use crate::codec::inspect;
+use crate::forward::shapes::{Camera, Shape};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -167,4 +168,41 @@ fn another_publisher_is_waited_for_from_its_keyframe() {
         9 * 3000 - 90 * 3,
         "297 ms on the wall clock"
     );
+}
+
+#[test]
+fn a_replay_obeys_the_limits() {
+    let start = Instant::now();
+    let check = |shape, limit: (u8, u8), spatial, expected: &str| {
+        let mut camera = Camera::new(shape, start);
+        let mut gop = GopCache::new(shape.kind());
+        for number in 0..9 {
+            for frame in camera.shoot(number == 0, spatial, 1) {
+                push(&mut gop, &frame.packets);
+            }
+        }
+        let mut forwarder = Forwarder::new(90_000);
+        forwarder.limit(limit.0, limit.1);
+        forwarder.replay(start, 0, &gop, 0);
+        let mut sent = advance(&mut forwarder, start, &gop);
+        sent.truncate(sent.len() - REPEATED);
+        let sequences: Vec<u64> = sent.iter().map(|outgoing| outgoing.sequence).collect();
+        assert_eq!(sequences, (1..=sent.len() as u64).collect::<Vec<_>>());
+        // A picture's packets together, and a dot where the marker ends it.
+        let seen: String = sent
+            .iter()
+            .map(|outgoing| if outgoing.marker { "1." } else { "1" })
+            .collect();
+        assert_eq!(seen, expected, "{shape:?} {limit:?}");
+        let ids: Vec<u16> = sent
+            .iter()
+            .filter_map(|outgoing| Some(outgoing.vp8?.0))
+            .collect();
+        assert!(ids.windows(2).all(|pair| pair[1] == pair[0] + 1), "{ids:?}");
+    };
+    check(Shape::Vp8, (0, 0), 1, "1.1.1.");
+    check(Shape::Vp8, (0, 1), 1, "1.1.1.1.1.");
+    check(Shape::Vp9Full, (1, 0), 3, "11.11.11.");
+    check(Shape::Vp9Key, (0, 1), 3, "1.1.1.1.1.");
+    check(Shape::Vp9Key, (2, 0), 3, "111.111.111.");
 }
