@@ -84,9 +84,13 @@ struct Ending {
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        if !self.is_told {
+        if self.is_told {
+            return;
+        }
+        self.shared.end(&self.space);
+        // A server that stops ends what has not ended in time.
+        if !self.shared.shutdown.has_begun() {
             tracing::error!(space = %self.space, "the task of a conference is lost; everybody connects again. please report this");
-            self.shared.end(&self.space);
         }
     }
 }

@@ -100,29 +100,24 @@ impl From<Refused> for Problem {
 async fn serve(socket: WebSocket, connection: Connection, outbox: Outbox) {
     let heard = Heard::new();
     let (mut sink, mut stream) = socket.split();
-    let end = {
-        let reading = read(&mut stream, &connection, &heard);
-        tokio::pin!(reading);
-        let end = tokio::select! {
-            end = &mut reading => end,
-            end = write(&mut sink, &outbox) => end,
-            () = outbox.overflowed() => match outbox.try_next() {
-                Some(Frame::Close(close)) => End::Close(close),
-                _ => End::Gone,
-            },
-            () = heard.silence() => End::Gone,
-        };
-        if let End::Closing = end {
-            // The client answers the close, and what it says before that does not count any more.
-            let _ = timeout(CLOSE_MAX, reading).await;
-        }
-        end
+    let end = tokio::select! {
+        end = read(&mut stream, &connection, &heard) => end,
+        end = write(&mut sink, &outbox) => end,
+        () = outbox.overflowed() => match outbox.try_next() {
+            Some(Frame::Close(close)) => End::Close(close),
+            _ => End::Gone,
+        },
+        () = heard.silence() => End::Gone,
     };
-    // The space hears of it before the last word is written: that may take a while.
+    // The space hears of it before the last word is said and answered: that may take a while.
     drop(connection);
     let goodbye = async {
-        if let End::Close(close) = end {
-            let _ = sink.send(message(Frame::Close(close))).await;
+        match end {
+            End::Gone => {}
+            End::Closing => while let Some(Ok(_)) = stream.next().await {},
+            End::Close(close) => {
+                let _ = sink.send(message(Frame::Close(close))).await;
+            }
         }
         let _ = sink.close().await;
     };

@@ -275,6 +275,18 @@ fn a_session_that_is_up_when_the_server_stops_does_not_outlast_the_limit() {
 }
 
 #[test]
+fn a_participant_hears_that_the_server_stops() {
+    let mut server = Server::start("serve", &[]);
+    let mut participant = server.participant("stage");
+    assert!(participant.read_until("HTTP/1.1 101"));
+    server.terminate();
+    assert!(participant.read_until("the server stops"));
+    assert_eq!(server.wait(), Some(0));
+    let log = server.log();
+    assert!(!log.contains("ERROR") && !log.contains("WARN"), "{log}");
+}
+
+#[test]
 fn settings_of_a_file_reach_the_server() {
     let directory = data_dir();
     let file = directory.path().join("venue.toml");

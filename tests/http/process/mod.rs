@@ -296,6 +296,17 @@ impl Server {
         self.connect().exchange(&request)
     }
 
+    /// A WebSocket to the conference of a space.
+    pub(crate) fn participant(&self, space: &str) -> Connection {
+        let mut connection = self.connect();
+        let head = format!(
+            "GET /rtc/{space} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        connection.stream.write_all(head.as_bytes()).unwrap();
+        connection
+    }
+
     /// The event stream of a space.
     pub(crate) fn events(&self, space: &str) -> Connection {
         let mut connection = self.connect();
