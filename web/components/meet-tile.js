@@ -71,7 +71,7 @@ export const MeetTile = {
       <div class="tile-top" aria-hidden="true">
         <span v-if="tile.person.hand && !isScreen" class="chip hand"><Icon name="hand" /></span>
         <span v-if="quality !== 'Good' && !isScreen" class="chip quality" :class="quality.toLowerCase()"><span v-if="quality === 'Reconnecting'" class="spinner" aria-hidden="true"></span>{{ quality }}</span>
-        <span v-if="why" class="chip">{{ why }}</span>
+        <span v-if="why" class="chip why">{{ why }}</span>
         <span v-if="onAir" class="chip on-air"><Icon name="eye" /><template v-if="box.width >= 190">On the event page</template></span>
         <span v-if="pinned" class="chip"><Icon name="pin" /></span>
       </div>

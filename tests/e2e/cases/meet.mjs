@@ -191,6 +191,18 @@ test('a performer is shown on the event page from within the room', { timeout: 9
   await until(audience, 'seeing the performer move', () => audience.evaluate(() => [...document.querySelectorAll('video')].some((video) => video.getVideoPlaybackQuality().totalVideoFrames > 5)));
 });
 
+test('who came in with everything off turns it on later, and is seen', { timeout: 90_000 }, async (t) => {
+  const server = await startServer(t);
+  const ada = await enter(t, `${server.url}/stage/meet`, 'Ada');
+  const off = `localStorage.setItem('proscenium.meet', '{"cameraOn":false,"microphoneOn":false}');`;
+  const bert = await enter(t, `${server.url}/stage/meet`, 'Bert', { ...PHONE, init: off, audience: true });
+  await until(ada, 'seeing that Bert is silent and dark', async () => /microphone off, camera off/.test(await tileOf(ada, 'Bert').textContent()));
+  await bert.getByRole('button', { name: 'Turn the microphone on' }).click();
+  await until(ada, 'seeing that Bert has a microphone', async () => !/microphone off/.test(await tileOf(ada, 'Bert').textContent()));
+  await bert.getByRole('button', { name: 'Turn the camera on' }).click();
+  await untilMoving(ada, 'Bert');
+});
+
 test('one joins without any device, and is told why there is none', { timeout: 60_000 }, async (t) => {
   const server = await startServer(t);
   const page = await openPage(t, `${server.url}/stage/meet`, { ...PHONE, permissions: ['microphone'], init: `navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('Permission denied', 'NotAllowedError'); };` });
