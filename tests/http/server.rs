@@ -201,8 +201,16 @@ impl Server {
 
     /// Participants that the media threads hold.
     pub(crate) fn participants(&self) -> u64 {
-        let is_participant = |metric: &media::Metric| metric.label == Some(("role", "participant"));
-        let at = media::METRICS.iter().position(is_participant).unwrap();
+        self.sum(|metric| metric.label == Some(("role", "participant")))
+    }
+
+    /// What the media threads have counted under this name.
+    pub(crate) fn count(&self, name: &str) -> u64 {
+        self.sum(|metric| metric.name == name)
+    }
+
+    fn sum(&self, is_wanted: impl Fn(&media::Metric) -> bool) -> u64 {
+        let at = media::METRICS.iter().position(is_wanted).unwrap();
         let counters = self.media.counters();
         counters.iter().map(|counters| counters.values()[at]).sum()
     }

@@ -252,3 +252,40 @@ async fn a_camera_that_is_turned_on_later_is_seen_and_sound_goes_on() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_on_different_media_threads_see_and_hear_one_another() {
+    let server = Server::start_with(|config| config.limits.participants_max = 40).await;
+    let phone = Phone::new();
+    let (mut ada, ada_is) = Person::call(&server, "demo", "Ada", &phone).await;
+    phone.connected().await;
+    // So many that the next one goes to the other thread; they never connect.
+    let crowd = Phone::new();
+    let mut idle = Vec::new();
+    for number in 0..17 {
+        let mut joining = join(&format!("Idle-{number}"));
+        joining["sdp"] = json!(crowd.offer());
+        let (mut person, _) = Person::join_with(&server, "demo", joining).await;
+        person.hear("answer").await;
+        idle.push(person);
+    }
+    let watcher = Phone::new();
+    let (mut bob, bob_is) = Person::call(&server, "demo", "Bob", &watcher).await;
+    watcher.connected().await;
+    publish(&mut ada, &phone).await;
+    publish(&mut bob, &watcher).await;
+    let (audio, video) = slots(&mut bob, &ada_is.id).await;
+    watcher.receives(&audio, 5).await;
+    watcher.receives(&video, 5).await;
+    let (audio, video) = slots(&mut ada, &bob_is.id).await;
+    phone.receives(&audio, 5).await;
+    phone.receives(&video, 5).await;
+    assert!(
+        server.count("packets_relayed") > 0,
+        "they are on one thread"
+    );
+
+    bob.say(json!({ "type": "leave" })).await;
+    let is_empty = |map: &Value| map["slots"].as_array().unwrap().is_empty();
+    ada.hear_where("slots", is_empty).await;
+}
