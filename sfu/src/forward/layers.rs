@@ -291,7 +291,8 @@ impl LayerFilter {
         picture.lacks_temporal = NOTHING;
         if !picture.is_cut {
             picture.lacks_spatial = NOTHING;
-            picture.spatial_max = self.spatial_max;
+            // A lower limit is for the next picture.
+            picture.spatial_max = picture.spatial_max.max(self.spatial_max);
         }
     }
 

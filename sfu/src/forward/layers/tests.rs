@@ -173,6 +173,32 @@ fn a_limit_in_mid_picture_waits_for_the_next() {
 }
 
 #[test]
+fn a_key_picture_whose_base_comes_late_opens_what_it_can_and_closes_nothing() {
+    let passes = |filter: &mut LayerFilter, packet: &MediaPacket| match filter.judge(packet) {
+        Verdict::Pass { ends_picture, .. } => Some(ends_picture),
+        _ => None,
+    };
+    let mut camera = camera(Shape::Vp9Full);
+    let mut filter = LayerFilter::default();
+    let frames = camera.shoot(true, 3, 1);
+    assert_eq!(passes(&mut filter, &frames[1].packets[0]), Some(false));
+    filter.limit(0, 2);
+    assert_eq!(passes(&mut filter, &frames[0].packets[0]), Some(false));
+    assert_eq!(passes(&mut filter, &frames[2].packets[0]), Some(false));
+    assert_eq!(pass(&mut filter, &mut camera, FOUR, 3), "1!1!1!1!");
+    filter.limit(2, 2);
+    // What was held back of the picture before its base came cannot be helped.
+    let frames = camera.shoot(true, 3, 1);
+    assert_eq!(passes(&mut filter, &frames[2].packets[0]), None);
+    assert_eq!(passes(&mut filter, &frames[0].packets[0]), Some(true));
+    assert_eq!(passes(&mut filter, &frames[1].packets[0]), None);
+    let frames = camera.shoot(true, 3, 2);
+    assert_eq!(passes(&mut filter, &frames[0].packets[1]), Some(false));
+    assert_eq!(passes(&mut filter, &frames[0].packets[0]), Some(false));
+    assert_eq!(passes(&mut filter, &frames[1].packets[0]), Some(false));
+}
+
+#[test]
 fn what_was_lost_of_a_picture_left_out_leaves_no_hole() {
     let mut filter = LayerFilter::default();
     let mut camera = camera(Shape::Vp8);
