@@ -117,6 +117,13 @@ impl Phone {
         self.inner.lock().unwrap().rtc.is_connected()
     }
 
+    /// Ends the connection with a good-bye.
+    pub(crate) fn hang_up(&self) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.rtc.close().unwrap();
+        inner.drain();
+    }
+
     /// Waits for the good-bye.
     pub(crate) async fn ends(&self) {
         wait("a good-bye", || !self.inner.lock().unwrap().rtc.is_alive()).await;

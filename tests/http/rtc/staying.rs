@@ -94,3 +94,28 @@ async fn the_end_of_the_server_is_said_to_sockets_and_connections() {
     drop((two.ada, two.bob));
     assert!(server.conferences.drained(patience).await);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoevers_connection_ends_is_asked_for_a_new_one_and_goes_on_with_it() {
+    let server = Server::start().await;
+    let mut two = Two::meet(&server).await;
+    two.ada_phone.hang_up();
+    two.ada.hear("restart").await;
+    let without_feeds = |ada: &Value| ada["feeds"].as_array().unwrap().is_empty();
+    two.bob.forget();
+    two.bob
+        .hear_of("updated", &two.ada_is.id, without_feeds)
+        .await;
+    let phone = Phone::new();
+    two.ada
+        .say(json!({ "type": "offer", "id": 1, "sdp": phone.offer() }))
+        .await;
+    let answer = two.ada.hear("answer").await;
+    phone.take_answer(answer["sdp"].as_str().unwrap());
+    phone.connected().await;
+    publish(&mut two.ada, &phone).await;
+    two.bob.forget();
+    let (_, video) = slots(&mut two.bob, &two.ada_is.id).await;
+    two.bob_phone.receives(&video, 5).await;
+    assert!(!two.bob.has_heard("left"));
+}
