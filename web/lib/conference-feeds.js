@@ -202,6 +202,8 @@ export class Feeds extends EventTarget {
 
   /** Tells the server what it does not know yet. */
   #tell(/** @type {Source} */ source) {
+    // Where it may not be, it is not: what the server once knew ended with the permission.
+    if (!this.#mayPublish(source)) this.#told[source] = null;
     const described = this.#mayPublish(source) ? this.#describe(source) : null;
     const told = this.#told[source];
     if (!described) {

@@ -107,7 +107,11 @@ export class Peer extends EventTarget {
   async setMusic(music) {
     if (music === this.#music) return;
     this.#music = music;
-    if (this.isAnswered) await this.#negotiation.offer();
+    if (!this.isAnswered) return;
+    await this.#negotiation.offer().catch((error) => {
+      // It is agreed upon with everything else when the way to the server is found again.
+      if (error.code !== 'unsent') throw error;
+    });
   }
 
   /** Servers that serve the next gathering. @param {RTCIceServer[]} iceServers */

@@ -77,7 +77,7 @@ export class Conference extends EventTarget {
   #sound = new Sound();
   #reader;
   /** @type {Peer | null} */ #peer = null;
-  /** @type {import('./conference-identity.js').Identity | null} */ #identity = null;
+  /** @type {Promise<import('./conference-identity.js').Identity> | null} */ #identity = null;
   #music;
   #offers = 0;
   #resume = '';
@@ -240,8 +240,10 @@ export class Conference extends EventTarget {
   /** The `join` of each attempt: with an offer, unless a connection goes on. */
   async #compose(/** @type {string} */ space) {
     const { name, token, client, data, identity } = this.#options;
-    this.#identity ??= identity ? { value: identity, release() {} } : await identityFor(space);
-    const join = { type: 'join', version: VERSION, name, identity: this.#identity.value, client, ...(token ? { token } : {}), ...(data ? { data } : {}), ...(this.#resume ? { resume: this.#resume } : {}) };
+    // Attempts may overlap; they are the same person.
+    this.#identity ??= identity ? Promise.resolve({ value: identity, release() {} }) : identityFor(space);
+    const { value } = await this.#identity;
+    const join = { type: 'join', version: VERSION, name, identity: value, client, ...(token ? { token } : {}), ...(data ? { data } : {}), ...(this.#resume ? { resume: this.#resume } : {}) };
     if (this.#peer?.isAnswered && this.#resume) return join;
     const sdp = await this.#open().firstOffer(0);
     return { ...join, sdp, feeds: this.#feeds.announced() };
@@ -345,7 +347,7 @@ export class Conference extends EventTarget {
     this.#watch.stop();
     this.#drop();
     this.#sound.stop();
-    this.#identity?.release();
+    this.#identity?.then(({ release }) => release());
     this.#identity = null;
     this.#resume = '';
     this.#isJoined = false;

@@ -265,6 +265,23 @@ test('nothing leaves before it may: who is called on stage is seen at once', asy
   assert.deepEqual([types(), peer.sender('camera', 'video').track], [['publish camera'], camera]);
 });
 
+test('who joined with a camera but may not publish is seen when called on stage', async () => {
+  let may = true; // Before the welcome nobody knows.
+  const { feeds: own, types, peer, sent } = feeds({ may: () => may });
+  const camera = track('video');
+  await own.set('camera', { video: camera });
+  own.announced();
+  sent.length = 0;
+  may = false;
+  own.reconsider();
+  await sleep(1);
+  assert.deepEqual([types(), peer.sender('camera', 'video').track], [[], null]);
+  may = true;
+  own.reconsider();
+  await sleep(1);
+  assert.deepEqual([types(), peer.sender('camera', 'video').track], [['publish camera'], camera]);
+});
+
 test('music is only called so where it may be', async () => {
   let may = false;
   const { feeds: own, sent } = feeds({ may: (what) => what !== 'music' || may });
