@@ -6,11 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use crate::api::{CloseReason, Codec, Role, TrackInfo};
-use crate::conference::Want;
+use crate::conference::{AUDIO_SLOTS_MAX, VIDEO_SLOTS_MAX, Want};
 use crate::forward::{Forwarder, Outgoing, Selector};
 use crate::id::PeerId;
 use crate::rtc::{Mid, PayloadTypes, PeerOutput, RtcPeer};
 use crate::seat::Seat;
+
+/// Legs of one peer: every slot, and some whose sections the other side stopped.
+const LEGS_MAX: usize = AUDIO_SLOTS_MAX + VIDEO_SLOTS_MAX + 16;
 
 /// One peer of a worker.
 pub(crate) struct Peer {
@@ -61,7 +64,7 @@ pub(crate) enum Sections {
 }
 
 impl Sections {
-    fn contain(self, mid: Mid) -> bool {
+    pub(crate) fn contain(self, mid: Mid) -> bool {
         match self {
             Self::All => true,
             Self::Named { audio, video } => audio == Some(mid) || video == Some(mid),
@@ -192,6 +195,9 @@ impl Peer {
             .map(|section| (section.mid, section.is_audio))
             .collect();
         for (mid, is_audio) in fresh {
+            if self.legs.len() >= LEGS_MAX {
+                break;
+            }
             if let Some(ssrc) = self.rtc.sending_ssrc(mid) {
                 self.legs.push(Leg::new(mid, is_audio, ssrc));
             }
@@ -201,19 +207,32 @@ impl Peer {
 
     /// How many legs there are: for sound, for pictures.
     pub(crate) fn count_legs(&self) -> (usize, usize) {
-        let audio = self.legs.iter().filter(|leg| leg.is_audio).count();
-        (audio, self.legs.len() - audio)
+        let sections = self.rtc.sections();
+        let alive = |leg: &&Leg| {
+            sections
+                .iter()
+                .any(|section| section.mid == leg.mid && section.sends)
+        };
+        let alive: Vec<_> = self.legs.iter().filter(alive).collect();
+        let audio = alive.iter().filter(|leg| leg.is_audio).count();
+        (audio, alive.len() - audio)
     }
 
-    /// Whether one of `sections` belongs to something that is published already.
-    pub(crate) fn overlaps(&self, sections: Sections) -> bool {
+    /// The least that the estimator may be told to look for. Its probes send twice that, and what they find is believed, also
+    /// downwards: less would make a wide link narrow.
+    pub(crate) fn desired_least(&self) -> u64 {
+        self.estimate_bps.unwrap_or(0) * 55 / 100
+    }
+
+    /// Whether one of `sections` belongs to something that is published already, `but` for one stream.
+    pub(crate) fn overlaps(&self, sections: Sections, but: Option<usize>) -> bool {
         let Sections::Named { audio, video } = sections else {
             return !self.publishes.is_empty();
         };
-        [audio, video]
-            .into_iter()
-            .flatten()
-            .any(|mid| self.stream_of(mid).is_some())
+        [audio, video].into_iter().flatten().any(|mid| {
+            self.stream_of(mid)
+                .is_some_and(|stream| Some(stream) != but)
+        })
     }
 
     /// A viewer's leg for one kind: the first section of that kind.

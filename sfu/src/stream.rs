@@ -48,6 +48,8 @@ pub(crate) struct RelayTo {
     pub(crate) video: bool,
     /// The layers that it watches, a bit each.
     pub(crate) layers: u8,
+    /// When it was last sent the kept groups of pictures.
+    pub(crate) replayed: Option<Instant>,
 }
 
 /// Which layers of the picture somebody watches, a bit each.
@@ -89,6 +91,8 @@ pub(crate) struct Publication {
 #[derive(Debug)]
 pub(crate) struct Track {
     pub(crate) mid: Option<Mid>,
+    /// When it began, if it took the place of another one.
+    pub(crate) since: Option<Instant>,
     pub(crate) codec: Codec,
     pub(crate) layers: Vec<Layer>,
 }
@@ -96,6 +100,7 @@ pub(crate) struct Track {
 /// One encoding of a track.
 #[derive(Debug)]
 pub(crate) struct Layer {
+    kind: CodecKind,
     pub(crate) rid: Option<Rid>,
     pub(crate) name: String,
     pub(crate) gop: GopCache,
@@ -116,6 +121,7 @@ const GIVEN_UP_FOR: Duration = Duration::from_secs(15);
 impl Layer {
     fn new(kind: CodecKind, rid: Option<Rid>, name: String) -> Self {
         Self {
+            kind,
             rid,
             name,
             gop: GopCache::new(kind),
@@ -124,6 +130,11 @@ impl Layer {
             missed_since: None,
             given_up_until: None,
         }
+    }
+
+    /// Forgets the pictures that are kept.
+    pub(crate) fn forget(&mut self) {
+        self.gop = GopCache::new(self.kind);
     }
 
     /// Somebody waits for it.
@@ -156,7 +167,12 @@ impl Track {
         if layers.is_empty() {
             layers.push(Layer::new(codec.kind, None, String::new()));
         }
-        Self { mid, codec, layers }
+        Self {
+            mid,
+            since: None,
+            codec,
+            layers,
+        }
     }
 
     /// The same track on another worker.
@@ -169,6 +185,7 @@ impl Track {
             .collect();
         Self {
             mid: None,
+            since: None,
             codec: info.codec,
             layers,
         }

@@ -22,6 +22,9 @@ const HOLD: Duration = Duration::from_secs(2);
 /// 20 s, which is one change in ten.
 const SOON: Duration = Duration::from_secs(20);
 
+/// A black tile is not left black longer than this because of what went wrong before.
+const HOLD_BLACK: Duration = Duration::from_secs(2);
+
 /// After a wrong step up the next one waits four times as long, up to a minute.
 const HOLD_FACTOR: u32 = 4;
 const HOLD_MAX: Duration = Duration::from_secs(60);
@@ -190,6 +193,9 @@ impl Leg {
         } else {
             self.hold
         };
+        if self.current.is_none() {
+            return is_past(self.last_down, HOLD_BLACK);
+        }
         is_past(self.last_up, UP_INTERVAL)
             && is_past(self.last_down, hold)
             && (is_past(self.falls[0], FALLS_TIME) || is_news(self.up_bps))

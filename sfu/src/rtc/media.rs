@@ -36,6 +36,8 @@ pub(crate) struct Sections(Vec<Section>);
 impl Sections {
     /// Notes the sections of an answer of ours that were not refused. str0m tells of them only once the connection is up.
     pub(super) fn learn(&mut self, rtc: &Rtc, answer: &str) {
+        // A section whose line was stopped and given to another is gone.
+        self.0.retain(|section| rtc.media(section.mid).is_some());
         for name in super::sdp::mids(answer) {
             let mid = Mid::from(name);
             let Some(media) = rtc.media(mid).filter(|media| !media.disabled()) else {

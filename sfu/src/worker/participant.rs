@@ -113,7 +113,10 @@ impl Worker {
         Self::check_participant_offer(offer)?;
         let slot = self.add_peer(now, id, Role::Participant, Some(ESTIMATE_START_BPS))?;
         let answer = self.negotiate(now, slot, |rtc| rtc.accept_offer(offer))?;
-        let room = self.enter_room(now, room, slot);
+        if self.peer_mut(slot).is_none_or(|peer| peer.id != id) {
+            return Err(Refusal::UnknownPeer);
+        }
+        let room = self.enter_room(room, slot);
         if let Some(peer) = self.peer_mut(slot) {
             peer.make_legs();
             peer.seat = Some(Box::new(Seat {
@@ -221,8 +224,11 @@ impl Worker {
     /// A participant is connected, or has more slots: show it what it wants.
     pub(super) fn start_participant(&mut self, now: Instant, slot: usize) {
         self.assign_audio(now, slot);
-        self.assign_video(now, slot);
-        self.tell_slots(slot);
+        let wants = self
+            .seat_mut(slot)
+            .map(|seat| std::mem::take(&mut seat.wants));
+        // Streams that nobody here needed meanwhile were forgotten.
+        self.watch(now, slot, wants.unwrap_or_default());
     }
 
     fn publish(
@@ -252,16 +258,11 @@ impl Worker {
             .iter()
             .find(|published| published.stream == stream_slot)
             .map(|published| published.sections);
-        if known == Some(sections) {
-            return;
-        }
         if known.is_some() {
-            self.unpublish(slot, stream_slot);
-        }
-        let Some(peer) = self.peer_mut(slot) else {
+            self.change_sections(slot, stream_slot, sections);
             return;
-        };
-        if peer.publishes.len() >= PUBLICATIONS_MAX || peer.overlaps(sections) {
+        }
+        if peer.publishes.len() >= PUBLICATIONS_MAX || peer.overlaps(sections, None) {
             tracing::debug!(peer = %id, %stream, "too many streams, or a section of another one");
             return;
         }
@@ -271,6 +272,34 @@ impl Worker {
                 stream: stream_slot,
                 sections,
             });
+        }
+    }
+
+    /// What a participant sends as a stream comes from other sections now: a camera is added, or turned off for good.
+    fn change_sections(&mut self, slot: usize, stream_slot: usize, sections: Sections) {
+        let Some(peer) = self.peer_mut(slot) else {
+            return;
+        };
+        if peer.overlaps(sections, Some(stream_slot)) {
+            return;
+        }
+        for published in &mut peer.publishes {
+            if published.stream == stream_slot {
+                published.sections = sections;
+            }
+        }
+        let Some(publication) = self
+            .stream_mut(stream_slot)
+            .and_then(|stream| stream.publication.as_mut())
+        else {
+            return;
+        };
+        let before = publication.tracks.len();
+        publication
+            .tracks
+            .retain(|track| track.mid.is_some_and(|mid| sections.contain(mid)));
+        if publication.tracks.len() != before {
+            self.announce(stream_slot);
         }
     }
 
@@ -298,11 +327,22 @@ impl Worker {
             return;
         };
         let before = std::mem::replace(&mut publication.muted, muted);
-        if before.1 && !muted.1 {
-            // What was dropped meanwhile was a reference of what comes.
-            self.rebind_legs(stream_slot, true);
-            self.want_keyframes_for_waiting(now, stream_slot);
+        if before.1 == muted.1 {
+            return;
         }
+        // What was kept is from before the mute, and not for those who come after it; and what was dropped meanwhile was a
+        // reference of what comes. Here and on other workers everybody waits for a keyframe.
+        if let Some(track) = publication.video_mut() {
+            for layer in &mut track.layers {
+                layer.forget();
+                if !muted.1 {
+                    layer.requests.want();
+                }
+            }
+        }
+        self.rebind_legs(stream_slot, true);
+        self.renew_relays(stream_slot);
+        self.want_keyframes_for_waiting(now, stream_slot);
     }
 
     /// What a tick does for a participant.
@@ -335,7 +375,7 @@ impl Worker {
     /// How a connection did lately.
     pub(super) fn on_stats(&mut self, slot: usize, stats: Stats) {
         if let Some(seat) = self.seat_mut(slot) {
-            seat.stats = stats;
+            seat.note(stats);
         }
     }
 
@@ -344,14 +384,18 @@ impl Worker {
             return;
         };
         let id = peer.id;
-        let paused = peer.legs.iter().filter(|leg| leg.is_paused).count();
+        let paused = peer.legs.iter();
+        let paused = paused
+            .filter(|leg| leg.is_paused && leg.stream.is_some())
+            .count();
         let Some(seat) = peer.seat.as_mut() else {
             return;
         };
+        let stats = seat.stats;
         let quality = seat.meter.update(
             now,
-            seat.stats.loss,
-            seat.stats.round_trip,
+            stats.loss,
+            stats.round_trip,
             seat.desired_bps,
             seat.budget_bps,
             paused,

@@ -1,6 +1,6 @@
 //! Streams that cross workers, and the end of publications.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::api::{Event, Output, TrackInfo};
@@ -8,10 +8,13 @@ use crate::id::{PeerId, StreamId, WorkerId};
 use crate::relay::Relay;
 use crate::stream::{Feed, Publication, RelayTo, TRACKS_MAX, Track};
 
+/// Between two groups of pictures that another worker is sent of one stream.
+const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
+
 impl Worker {
     pub(super) fn on_relay(&mut self, now: Instant, from: WorkerId, message: Relay) {
         match message {
-            Relay::Subscribe { stream, video } => self.on_subscribe(from, stream, video),
+            Relay::Subscribe { stream, video } => self.on_subscribe(now, from, stream, video),
             Relay::Unsubscribe { stream } => {
                 if let Some(slot) = self.stream_slot(stream)
                     && let Some(stream) = self.stream_mut(slot)
@@ -75,7 +78,7 @@ impl Worker {
         }
     }
 
-    fn on_subscribe(&mut self, from: WorkerId, id: StreamId, video: bool) {
+    fn on_subscribe(&mut self, now: Instant, from: WorkerId, id: StreamId, video: bool) {
         // The stream is unknown when the subscription outlived it; the shell then tells the other side.
         let Some(slot) = self.ensure_stream(id) else {
             return;
@@ -85,12 +88,22 @@ impl Worker {
         };
         let known = stream.relays.iter_mut().find(|to| to.worker == from);
         let had_video = known.as_ref().is_some_and(|to| to.video);
+        // A group costs a ring's room. Who asks again and again waits for a keyframe instead.
+        let is_soon = known.as_ref().is_some_and(|to| {
+            to.replayed
+                .is_some_and(|last| now.saturating_duration_since(last) < REPLAY_INTERVAL)
+        });
+        let replayed = (video && !is_soon).then_some(now);
         match known {
-            Some(to) => to.video = video,
+            Some(to) => {
+                to.video = video;
+                to.replayed = replayed.or(to.replayed);
+            }
             None => stream.relays.push(RelayTo {
                 worker: from,
                 video,
                 layers: 0,
+                replayed,
             }),
         }
         if had_video {
@@ -107,7 +120,7 @@ impl Worker {
                 tracks: publication.infos(),
             },
         });
-        if !video {
+        if !video || is_soon {
             return;
         }
         for (track, source) in publication.tracks.iter().enumerate() {
@@ -153,6 +166,7 @@ impl Worker {
             stream.publication = Some(Publication::new(publisher, Feed::Relay(from), now));
         }
         if let Some(publication) = stream.publication.as_mut() {
+            publication.tracks.truncate(tracks.len());
             for (at, info) in tracks.iter().take(TRACKS_MAX).enumerate() {
                 match publication.tracks.get(at) {
                     Some(known) if known.info() == *info => {}
@@ -163,6 +177,35 @@ impl Worker {
         }
         self.rebind_legs(slot, is_new);
         self.want_keyframes_for_waiting(now, slot);
+    }
+
+    /// Makes other workers begin anew with a publication: what they keep of it is not to be shown any more.
+    pub(super) fn renew_relays(&mut self, slot: usize) {
+        let Some(stream) = self.streams.get(slot).and_then(Option::as_ref) else {
+            return;
+        };
+        let Some(publication) = stream.publication.as_ref() else {
+            return;
+        };
+        let (id, publisher) = (stream.id, publication.publisher);
+        for to in &stream.relays {
+            let messages = [
+                Relay::Ended {
+                    stream: id,
+                    publisher,
+                },
+                Relay::Tracks {
+                    stream: id,
+                    publisher,
+                    tracks: publication.infos(),
+                },
+            ];
+            self.outputs
+                .extend(messages.into_iter().map(|message| Output::Relay {
+                    to: to.worker,
+                    message,
+                }));
+        }
     }
 
     fn relayed_slot(

@@ -1,5 +1,6 @@
 //! Conferences: who is heard, in which slot.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use super::Worker;
@@ -54,7 +55,7 @@ impl Worker {
     }
 
     /// Puts participant `slot` into its conference; bounded by the number of peers.
-    pub(super) fn enter_room(&mut self, _now: Instant, room: RoomId, slot: usize) -> usize {
+    pub(super) fn enter_room(&mut self, room: RoomId, slot: usize) -> usize {
         let at = self.ensure_room(room);
         if let Some(room) = self.room_mut(at) {
             room.members.push(slot);
@@ -102,8 +103,9 @@ impl Worker {
         room.reports = reports;
         room.speakers.set_streams(now, &heard, loudest_max);
         let before = std::mem::replace(&mut room.streams, streams.clone());
+        let kept: BTreeSet<StreamId> = streams.iter().map(|stream| stream.stream).collect();
         for gone in before {
-            if !streams.iter().any(|stream| stream.stream == gone.stream)
+            if !kept.contains(&gone.stream)
                 && let Some(slot) = self.stream_slot(gone.stream)
                 && let Some(stream) = self.stream_mut(slot)
             {
@@ -188,11 +190,7 @@ impl Worker {
         };
         let slots = room.speakers.slots();
         let wanted = slots.len();
-        let is_own = |stream: StreamId| {
-            room.streams
-                .iter()
-                .any(|known| known.stream == stream && known.peer == peer.id)
-        };
+        let is_own = |stream: usize| peer.publishes.iter().any(|own| own.stream == stream);
         let legs = peer.legs.iter().enumerate().filter(|(_, leg)| leg.is_audio);
         let changes: Vec<(usize, Option<usize>)> = legs
             .enumerate()
@@ -201,8 +199,9 @@ impl Worker {
                     .get(place)
                     .copied()
                     .flatten()
-                    .filter(|stream| !is_own(*stream) && !seat.silenced.contains(stream))
-                    .and_then(|stream| self.stream_slot(stream));
+                    .filter(|stream| !seat.silenced.contains(stream))
+                    .and_then(|stream| self.stream_slot(stream))
+                    .filter(|stream| !is_own(*stream));
                 (leg.stream != stream).then_some((at, stream))
             })
             .collect();

@@ -1,6 +1,6 @@
 //! From a publisher's packets to its viewers.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::api::{CloseReason, Codec, Event, Output, Role, SourcePacket};
@@ -15,6 +15,9 @@ use crate::stream::{Feed, Publication, TRACKS_MAX, Track};
 
 /// Above this, a viewer of a publisher that answers keyframe requests waits for a keyframe instead of a replay.
 const REPLAY_BYTES_RESPONSIVE: usize = 256 << 10;
+
+/// Between two changes of a section's codec; everybody who gets it begins anew with each.
+const CODEC_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// A packet of a WebRTC publisher.
@@ -62,7 +65,7 @@ impl Worker {
             .position(|track| track.mid == Some(mid) && track.codec == codec);
         let track = match known {
             Some(track) => track,
-            None => match add_track(publication, peer, mid, codec) {
+            None => match add_track(now, publication, peer, mid, codec) {
                 Some(track) => {
                     self.announce(stream);
                     track
@@ -435,7 +438,13 @@ impl Worker {
     }
 }
 
-fn add_track(publication: &mut Publication, peer: &Peer, mid: Mid, codec: Codec) -> Option<usize> {
+fn add_track(
+    now: Instant,
+    publication: &mut Publication,
+    peer: &Peer,
+    mid: Mid,
+    codec: Codec,
+) -> Option<usize> {
     if peer.role == Role::Viewer {
         return None;
     }
@@ -445,13 +454,18 @@ fn add_track(publication: &mut Publication, peer: &Peer, mid: Mid, codec: Codec)
         .iter()
         .find(|section| section.mid == mid)
         .map(|section| section.rids.clone())?;
-    let track = Track::new(Some(mid), codec, &rids);
+    let mut track = Track::new(Some(mid), codec, &rids);
     // A section that changes its codec in mid-stream gets a fresh track in the old one's place.
     if let Some(at) = publication
         .tracks
         .iter()
         .position(|track| track.mid == Some(mid))
     {
+        let last = publication.tracks[at].since;
+        if last.is_some_and(|last| now.saturating_duration_since(last) < CODEC_INTERVAL) {
+            return None;
+        }
+        track.since = Some(now);
         publication.tracks[at] = track;
         return Some(at);
     }

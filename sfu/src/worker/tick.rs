@@ -284,7 +284,8 @@ impl Worker {
         let desired = best + best / 2;
         if peer.estimate_bps.is_some() && desired.abs_diff(peer.desired_bps) > desired / 10 {
             peer.desired_bps = desired;
-            peer.rtc.set_desired_bitrate(desired);
+            peer.rtc
+                .set_desired_bitrate(desired.max(peer.desired_least()));
         }
     }
 
