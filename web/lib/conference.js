@@ -18,12 +18,11 @@
  * It goes on by itself through lost networks and restarted servers until `leave`, or until the server refuses for good. PROTOCOL.md describes what it speaks.
  * @module
  */
-import { Backoff } from './backoff.js';
 import { Connection, ConferenceError } from './conference-connection.js';
 import { Feeds } from './conference-feeds.js';
 import { identityFor } from './conference-identity.js';
+import { Media } from './conference-media.js';
 import { VERSION } from './conference-messages.js';
-import { Peer } from './conference-peer.js';
 import { People, SlotMap } from './conference-people.js';
 import { Reader } from './conference-reader.js';
 import { Sound } from './conference-sound.js';
@@ -76,18 +75,14 @@ export class Conference extends EventTarget {
   #slots = new SlotMap();
   #sound = new Sound();
   #reader;
-  /** @type {Peer | null} */ #peer = null;
+  #media;
   /** @type {Promise<import('./conference-identity.js').Identity> | null} */ #identity = null;
   #music;
-  #offers = 0;
   #resume = '';
   #isJoined = false;
   #networkChanged = false;
-  /** @type {RTCIceServer[]} */ #iceServers = [];
   /** @type {string[] | null} */ #silenced = null;
   #stopListening = () => {};
-  #renewals = new Backoff();
-  /** @type {ReturnType<typeof setTimeout> | undefined} */ #renewal;
 
   /** @param {string} space @param {ConferenceOptions} options */
   constructor(space, options) {
@@ -96,12 +91,33 @@ export class Conference extends EventTarget {
     this.#music = options.music === true;
     const send = (/** @type {object} */ message) => this.#connection.send(message);
     this.#connection = new Connection(addressOf(space, options.url), () => this.#compose(space));
-    this.#feeds = new Feeds({ send, music: this.#music, mayPublish: (source) => !this.#isJoined || (source === 'screen' ? this.permissions.screen : this.permissions.publish), mayMusic: () => this.#isJoined && this.permissions.music });
+    this.#feeds = new Feeds({ send, music: this.#music, mayPublish: (source) => this.#mayPublish(source), mayMusic: () => this.#isJoined && this.permissions.music });
+    const { codecs, red } = this.#options;
+    this.#media = new Media({ connection: this.#connection, feeds: this.#feeds, codecs, red, music: this.#music });
     this.#watch = new WatchList(send);
-    this.#reader = new Reader(this, { feeds: this.#feeds, assign: (slots) => this.#assign(slots), negotiate: (message) => this.#peer?.take(message), renew: () => this.#renew(), welcome: (message) => this.#welcome(message) });
+    this.#reader = new Reader(this, {
+      feeds: this.#feeds,
+      assign: (slots) => this.#assign(slots),
+      negotiate: (message) => this.#media.peer?.take(message),
+      renew: () => this.#media.renew(),
+      welcome: (message) => this.#welcome(message),
+    });
+    this.#listen();
+  }
+
+  #listen() {
     this.#connection.addEventListener('message', (event) => this.#reader.read(/** @type {CustomEvent} */ (event).detail));
     this.#connection.addEventListener('state', (event) => this.#turn(/** @type {CustomEvent} */ (event).detail));
-    this.#connection.addEventListener('lost', () => this.#peer?.abandon());
+    this.#media.addEventListener('media', () => this.emit('media', { media: this.media }));
+    this.#media.addEventListener('gone', () => this.#assign([]));
+    this.#media.addEventListener('sections', () => {
+      this.#feeds.reconsider();
+      this.#assign(null);
+    });
+    this.#media.addEventListener('error', (event) => {
+      const { error, id } = /** @type {CustomEvent} */ (event).detail;
+      this.emit('error', { code: 'negotiation', message: String(error), request: 'offer', id });
+    });
     this.#feeds.addEventListener('feed', (event) => this.emit('feed', /** @type {CustomEvent} */ (event).detail));
     this.#sound.addEventListener('blocked', (event) => this.emit('sound', /** @type {CustomEvent} */ (event).detail));
   }
@@ -110,7 +126,7 @@ export class Conference extends EventTarget {
   /** Why it is refused, or waits. */
   get error() { return this.#connection.error; }
   /** Whether sounds and pictures flow: `none`, `connecting`, `connected` or `interrupted`. */
-  get media() { return this.#peer?.media ?? 'none'; }
+  get media() { return this.#media.state; }
   /** @returns {import('./conference-messages.js').Participant | null} */
   get self() { return this.people.self; }
   /** Everybody by id, oneself included. */
@@ -129,7 +145,7 @@ export class Conference extends EventTarget {
     if (muted) this.mute(muted);
     if (audio || video) this.publish('camera', { audio, video });
     this.#stopListening();
-    this.#stopListening = networkChanges(() => this.#moved(), () => this.#peer?.close());
+    this.#stopListening = networkChanges(() => this.#moved(), () => this.#media.close());
     const joined = new Promise((resolve, reject) => {
       const check = (/** @type {Event} */ event) => {
         const { state, error } = /** @type {CustomEvent} */ (event).detail;
@@ -195,7 +211,7 @@ export class Conference extends EventTarget {
     this.#music = on;
     this.#connection.send({ type: 'music', on });
     await this.#feeds.setMusic(on);
-    await this.#peer?.setMusic(on);
+    await this.#media.setMusic(on);
   }
 
   /** What reaches me of somebody. @param {string} id @param {Source} source @param {Kind} kind */
@@ -230,7 +246,7 @@ export class Conference extends EventTarget {
   /** Call it from a click when `isSoundBlocked`. */
   unlockSound() { return this.#sound.unlock(); }
   /** What flows, from whom and to whom: see conference-stats.js. */
-  stats() { return readStats(this.#peer, this.#slots.list()); }
+  stats() { return readStats(this.#media.peer, this.#slots.list()); }
 
   /** @param {string} type @param {object} [detail] */
   emit(type, detail = {}) {
@@ -244,87 +260,36 @@ export class Conference extends EventTarget {
     this.#identity ??= identity ? Promise.resolve({ value: identity, release() {} }) : identityFor(space);
     const { value } = await this.#identity;
     const join = { type: 'join', version: VERSION, name, identity: value, client, ...(token ? { token } : {}), ...(data ? { data } : {}), ...(this.#resume ? { resume: this.#resume } : {}) };
-    if (this.#peer?.isAnswered && this.#resume) return join;
-    const sdp = await this.#open().firstOffer(0);
+    if (this.#media.isAnswered && this.#resume) return join;
+    const sdp = await this.#media.offer();
     return { ...join, sdp, feeds: this.#feeds.announced() };
-  }
-
-  /** A new connection for sounds and pictures, in place of the one before. */
-  #open() {
-    this.#peer?.close();
-    const peer = new Peer({ send: (message) => this.#connection.send(message), nextId: () => (this.#offers += 1), iceServers: this.#iceServers, codecs: this.#options.codecs, red: this.#options.red, music: this.#music });
-    this.#peer = peer;
-    this.#feeds.attach(peer);
-    peer.addEventListener('media', () => {
-      if (peer.media === 'connected') this.#renewals.reset();
-      this.emit('media', { media: peer.media });
-    });
-    peer.addEventListener('sections', () => {
-      this.#feeds.reconsider();
-      this.#assign(null);
-    });
-    peer.addEventListener('unheard', () => this.#connection.refresh());
-    peer.addEventListener('lost', (event) => {
-      const { error } = /** @type {CustomEvent} */ (event).detail;
-      clearTimeout(this.#renewal);
-      this.#renewal = setTimeout(() => this.#renew(), this.#renewals.next(error.cause?.retryAfterMs));
-    });
-    this.emit('media', { media: 'connecting' });
-    return peer;
-  }
-
-  /** The media is gone, the participant stays: a new connection under the same name. */
-  async #renew() {
-    clearTimeout(this.#renewal);
-    // Without a way to the server the next `join` brings the offer.
-    if (!this.#connection.isOpen) return this.#drop();
-    this.#assign([]);
-    const peer = this.#open();
-    const id = (this.#offers += 1);
-    try {
-      const sdp = await peer.firstOffer(id);
-      this.#connection.send({ type: 'offer', id, sdp, fresh: true });
-      this.#feeds.repeat([]);
-    } catch (error) {
-      // Somebody left meanwhile, or the next `join` carries an offer of its own.
-      if (peer === this.#peer && this.state !== 'left') this.emit('error', { code: 'negotiation', message: String(error), request: 'offer', id });
-    }
-  }
-
-  #drop() {
-    clearTimeout(this.#renewal);
-    this.#peer?.close();
-    this.#peer = null;
-    this.#assign([]);
-    this.emit('media', { media: 'none' });
   }
 
   #welcome(/** @type {any} */ message) {
     const isKept = message.media === 'kept';
-    const isResumed = this.#peer?.isAnswered === true;
+    const isResumed = this.#media.isAnswered;
     this.#resume = message.resume ?? '';
     this.#isJoined = true;
-    this.#iceServers = message.ice_servers;
     this.limits = message.limits;
-    this.#peer?.setIceServers(message.ice_servers);
-    if (isResumed && isKept) {
-      this.#peer?.resume({ iceRestart: this.#networkChanged });
-      this.#feeds.repeat(this.self?.feeds.map(({ source }) => source) ?? []);
-    } else if (isResumed) {
-      this.#renew();
-    }
+    this.#media.welcome({ isKept, iceRestart: this.#networkChanged, iceServers: message.ice_servers });
     this.#networkChanged = false;
+    if (isResumed && isKept) this.#feeds.repeat(this.self?.feeds.map(({ source }) => source) ?? []);
     this.#feeds.reconsider();
     if (this.#music && this.permissions.music) this.#connection.send({ type: 'music', on: true });
     this.#watch.repeat();
     if (this.#silenced) this.#connection.send({ type: 'silence', ids: this.#silenced });
   }
 
+  /** Before the welcome nobody knows; afterwards the role says. */
+  #mayPublish(/** @type {Source} */ source) {
+    return !this.#isJoined || (source === 'screen' ? this.permissions.screen : this.permissions.publish);
+  }
+
   #assign(/** @type {import('./conference-messages.js').Slot[] | null} */ slots) {
-    const changes = this.#slots.assign(slots, (mid) => this.#peer?.received(mid) ?? null);
+    const changes = this.#slots.assign(slots, (mid) => this.#media.peer?.received(mid) ?? null);
     if (this.#options.sound) {
       const owners = new Map(this.sounds().map(({ mid, id }) => [mid, id]));
-      this.#sound.play((this.#peer?.slots() ?? []).filter(({ kind }) => kind === 'audio').map(({ mid, track }) => ({ mid, track, id: owners.get(mid) ?? null })));
+      this.#sound.play((this.#media.peer?.slots() ?? []).filter(({ kind }) => kind === 'audio').map(({ mid, track }) => ({ mid, track, id: owners.get(mid) ?? null })));
     }
     if (changes.length === 0) return;
     for (const change of changes) this.emit('track', { ...change, participant: this.people.all.get(change.id) ?? null });
@@ -345,7 +310,7 @@ export class Conference extends EventTarget {
   #end() {
     this.#stopListening();
     this.#watch.stop();
-    this.#drop();
+    this.#media.drop();
     this.#sound.stop();
     this.#identity?.then(({ release }) => release());
     this.#identity = null;

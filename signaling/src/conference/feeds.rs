@@ -46,9 +46,16 @@ impl Conference {
             None => FeedId(self.next_id()),
         };
         let source = publish.source;
-        let feed = merged(id, publish, before.as_ref());
+        let mut feed = merged(id, publish, before.as_ref());
         self.feeds.insert(id, (key, source));
         self.change(key, |member| {
+            if let Some(held) = member.held.get_mut(&source) {
+                // Who had nothing there to unmute has it now by its own will.
+                held.audio &= feed.audio.is_some();
+                held.video &= feed.video.is_some();
+                feed.muted.audio |= held.audio;
+                feed.muted.video |= held.video;
+            }
             member.feeds.insert(source, feed);
         });
         self.order_feed(key, source, before.as_ref());
@@ -69,7 +76,36 @@ impl Conference {
             audio: mute.audio,
             video: mute.video,
         };
-        self.set_muted(key, mute.source, muted)
+        self.set_muted(key, mute.source, muted)?;
+        self.change(key, |member| {
+            if let Some(held) = member.held.get_mut(&mute.source) {
+                held.audio &= muted.audio;
+                held.video &= muted.video;
+            }
+        });
+        Ok(())
+    }
+
+    /// Tells a member what a moderator muted, in case that it was away then, or publishes as if it had not heard.
+    pub(super) fn tell_held(&mut self, key: MemberKey) {
+        let Some(member) = self.members.get(&key) else {
+            return;
+        };
+        let held: Vec<_> = (member.feeds.iter())
+            .filter(|(source, _)| {
+                (member.held.get(source)).is_some_and(|held| held.audio || held.video)
+            })
+            .map(|(source, feed)| (*source, feed.muted))
+            .collect();
+        for (source, muted) in held {
+            let message = ServerMessage::Muted {
+                source,
+                audio: muted.audio,
+                video: muted.video,
+                by: None,
+            };
+            self.send_to_member(key, &message);
+        }
     }
 
     /// A member turns music mode on or off; it concerns its microphone.
@@ -114,6 +150,7 @@ impl Conference {
     pub(super) fn end_feed(&mut self, key: MemberKey, source: Source) -> bool {
         let ended = self.change(key, |member| {
             member.streams.remove(&source);
+            member.held.remove(&source);
             let feed = member.feeds.remove(&source)?;
             let session = member.session.as_ref().filter(|session| session.is_open);
             Some((feed.id, session.map(|session| session.id)))
@@ -199,8 +236,9 @@ impl Conference {
             return;
         };
         let name = member.streams.get(&source).cloned();
-        let sections = |feed: &Feed| (feed.audio.clone(), feed.video.clone(), feed.is_music);
-        if before.is_none_or(|before| sections(before) != sections(&feed)) {
+        let has_other_sections = before
+            .is_none_or(|before| (&before.audio, &before.video) != (&feed.audio, &feed.video));
+        if has_other_sections || before.is_some_and(|before| before.is_music != feed.is_music) {
             self.order(Order::Publish {
                 session,
                 feed: feed.id,
@@ -210,7 +248,8 @@ impl Conference {
             });
         }
         let muted_before = before.map_or(Muted::default(), |before| before.muted);
-        if muted_before != feed.muted {
+        // Media may take other sections for a new publication, which begins with nothing muted.
+        if muted_before != feed.muted || (has_other_sections && feed.muted != Muted::default()) {
             self.order(Order::Mute {
                 session,
                 feed: feed.id,

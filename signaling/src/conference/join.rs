@@ -138,6 +138,7 @@ impl Conference {
             session: None,
             feeds: std::collections::BTreeMap::new(),
             streams: std::collections::BTreeMap::new(),
+            held: std::collections::BTreeMap::new(),
             watch: None,
             silence: Vec::new(),
             role_told: ParticipantRole::Viewer,
@@ -236,6 +237,7 @@ impl Conference {
             }
         }
         self.welcome(key, connection, media);
+        self.tell_held(key);
         for fault in faults {
             self.send(connection, &fault.to_message());
         }

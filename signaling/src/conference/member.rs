@@ -56,6 +56,8 @@ pub(super) struct Member {
     pub(super) feeds: BTreeMap<Source, Feed>,
     /// Names of streams that outlive a feed: they come back when it does.
     pub(super) streams: BTreeMap<Source, String>,
+    /// What a moderator muted and its owner has not unmuted since: it outlives a reload as well as a second `publish`.
+    pub(super) held: BTreeMap<Source, Muted>,
     /// `None`: everybody, in the order of joining.
     pub(super) watch: Option<Vec<WatchTrack>>,
     pub(super) silence: Vec<String>,

@@ -103,6 +103,11 @@ impl Conference {
             return Ok(());
         }
         self.set_muted(key, source, after)?;
+        self.change(key, |member| {
+            let held = member.held.entry(source).or_default();
+            held.audio |= muted.audio;
+            held.video |= muted.video;
+        });
         let message = ServerMessage::Muted {
             source,
             audio: after.audio,

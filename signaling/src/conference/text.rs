@@ -108,7 +108,11 @@ impl Conference {
             ClientMessage::Offer(offer) => self.offer(key, connection, offer),
             ClientMessage::Answer(answer) => self.answer(key, answer),
             ClientMessage::Candidate(candidate) => self.candidate(key, connection, candidate),
-            ClientMessage::Publish(publish) => self.publish(key, publish),
+            ClientMessage::Publish(publish) => {
+                self.publish(key, publish)?;
+                self.tell_held(key);
+                Ok(())
+            }
             ClientMessage::Unpublish(unpublish) => self.unpublish(key, unpublish.source),
             ClientMessage::Mute(mute) => self.mute(key, mute),
             ClientMessage::Music(music) => self.music(key, music.on),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use signaling::conference::protocol::close;
 use signaling::conference::{News, Order, ParticipantRole, Refusal};
 
-use crate::house::{Client, House, screen};
+use crate::house::{Client, House, camera, screen};
 
 const ROLES: [ParticipantRole; 4] = [
     ParticipantRole::Viewer,
@@ -164,6 +164,71 @@ fn others_can_be_muted_but_never_unmuted() {
     house.wait(Duration::from_secs(1));
     let updated = house.last(moderator, "updated");
     assert_eq!(updated["participant"]["feeds"][0]["muted"]["audio"], false);
+}
+
+/// Whether the last order about what Ben's media drops is to drop his sound.
+fn drops_sound(house: &mut House) -> Option<bool> {
+    (house.take_orders().iter().rev()).find_map(|order| match order {
+        Order::Mute { audio, .. } => Some(*audio),
+        _ => None,
+    })
+}
+
+#[test]
+fn what_is_muted_stays_muted_in_other_sections() {
+    let (mut house, _, ben, _) = with(ParticipantRole::Moderator);
+    house.say(
+        ben,
+        json!({"type": "mute", "source": "camera", "audio": true, "video": false}),
+    );
+    house.take_orders();
+    let again = json!({"type": "publish", "source": "camera", "audio": "0", "video": null, "muted": {"audio": true}});
+    house.say(ben, again);
+    assert_eq!(drops_sound(&mut house), Some(true));
+}
+
+#[test]
+fn only_its_owner_s_own_word_ends_a_moderator_s_mute() {
+    let (mut house, moderator, ben, id) = with(ParticipantRole::Moderator);
+    house.say(
+        moderator,
+        json!({"type": "moderate", "action": "mute", "id": id, "source": "camera", "audio": true}),
+    );
+    house.take(ben);
+    house.take_orders();
+
+    house.say(ben, camera());
+    assert_eq!(
+        house.last(ben, "muted")["audio"],
+        true,
+        "published as before"
+    );
+    let other = json!({"type": "publish", "source": "camera", "audio": "0", "video": null});
+    house.say(ben, other);
+    assert_eq!(house.last(ben, "muted")["audio"], true);
+    assert_eq!(drops_sound(&mut house), Some(true));
+
+    // A reload, or a client that was away when it was muted.
+    let ben = house.join("Ben");
+    let messages = house.take_json(ben);
+    let kinds: Vec<_> = messages.iter().map(|message| &message["type"]).collect();
+    assert_eq!(kinds[..2], ["welcome", "muted"]);
+    assert_eq!(messages[1]["audio"], true);
+    assert_eq!(drops_sound(&mut house), Some(true));
+
+    house.say(
+        ben,
+        json!({"type": "mute", "source": "camera", "audio": false, "video": false}),
+    );
+    assert_eq!(drops_sound(&mut house), Some(false));
+    let ben = house.join("Ben");
+    assert_eq!(drops_sound(&mut house), None);
+    assert!(
+        house
+            .take_json(ben)
+            .iter()
+            .all(|message| message["type"] != "muted")
+    );
 }
 
 #[test]

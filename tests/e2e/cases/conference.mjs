@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openPage } from '../lib/browser.mjs';
+import { labUrl, openPage } from '../lib/browser.mjs';
 import { enter, outline, pictures, sound } from '../lib/conference.mjs';
 import { figure } from '../lib/figures.mjs';
 import { startServer } from '../lib/server.mjs';
@@ -157,4 +157,25 @@ test('pages written for OpenVidu 2 meet', { timeout: 90_000 }, async (t) => {
   await second.evaluate(() => window.session.disconnect());
   await first.waitForFunction(() => window.seen.length === 2, null, { timeout: 5000 });
   assert.deepEqual((await first.evaluate(() => window.seen))[1], ['destroyed', JSON.stringify(people[1])]);
+});
+
+test('a page of another site takes part with the library of the venue', { timeout: 60_000 }, async (t) => {
+  const server = await startServer(t);
+  const ada = await enter(t, server, 'residence', { name: 'Ada' });
+  const stranger = await openPage(t, await labUrl());
+  const height = await stranger.evaluate(async (venue) => {
+    const { Conference } = await import(`${venue}/web/lib/conference.js`);
+    const conference = new Conference('residence', { name: 'Stranger', url: venue });
+    const first = new Promise((resolve) => conference.addEventListener('track', ({ detail: { kind, track } }) => {
+      if (kind !== 'video' || !track) return;
+      const video = Object.assign(document.createElement('video'), { srcObject: new MediaStream([track]), autoplay: true, muted: true });
+      video.onresize = () => resolve(video.videoHeight);
+      document.body.append(video);
+    }));
+    await conference.openCamera();
+    await conference.join();
+    return first;
+  }, server.url);
+  assert.ok(height > 0);
+  await ada.until('meeting the stranger', ({ people, inbound }) => people.some(({ name, id }) => name === 'Stranger' && inbound.some((entry) => entry.id === id && entry.frames > 3)));
 });

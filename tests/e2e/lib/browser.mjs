@@ -15,8 +15,11 @@ const FLAGS = [
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8' };
 let shared;
 
+/** Another Chromium, or one that `executablePath` starts somewhere else. */
+export const launch = (executablePath = chromium()) => playwright.launch({ executablePath, headless: true, args: FLAGS });
+
 async function open() {
-  const browser = await playwright.launch({ executablePath: chromium(), headless: true, args: FLAGS });
+  const browser = await launch();
   const files = createServer(async (request, response) => {
     const name = new URL(request.url, 'http://localhost').pathname.slice(1) || 'index.html';
     const body = await readFile(join(e2eDir, 'page', name)).catch(() => null);
@@ -41,9 +44,11 @@ export async function labUrl() {
 }
 
 /** A fresh page in a context of its own, closed after test `t`. Its console is printed when the test fails by an error of the page. */
-export async function openPage(t, url, { init, ...options } = {}) {
-  shared ??= open();
-  const { browser } = await shared;
+export async function openPage(t, url, { init, browser, ...options } = {}) {
+  if (!browser) {
+    shared ??= open();
+    ({ browser } = await shared);
+  }
   const context = await browser.newContext({ permissions: ['camera', 'microphone'], ...options });
   t.after(() => context.close());
   if (init) await context.addInitScript(init);

@@ -1,10 +1,11 @@
 // Participants of a conference: tabs that use the client library which every page can use.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openPage } from './browser.mjs';
+import { openFirefox } from './firefox.mjs';
 
 /** Runs in the page: a camera that is a moving picture with its owner's hue, a microphone that hums. */
 function prepare() {
-  window.devices = ({ hue = 0, hz = 440, width = 640, height = 360 } = {}) => {
+  window.devices = ({ hue = 0, hz = 440, width = 640, height = 360, rate = 20 } = {}) => {
     const canvas = Object.assign(document.createElement('canvas'), { width, height });
     const pen = canvas.getContext('2d');
     let turn = 0;
@@ -13,7 +14,7 @@ function prepare() {
       pen.fillRect(0, 0, width, height);
       pen.fillStyle = '#fff';
       pen.fillRect((turn += 7) % width, height / 3, 40, height / 3);
-    }, 50);
+    }, 1000 / rate);
     const context = new AudioContext();
     const tone = new OscillatorNode(context, { frequency: hz });
     const loudness = new GainNode(context, { gain: 0.4 });
@@ -21,7 +22,7 @@ function prepare() {
     tone.connect(loudness).connect(microphone);
     tone.start();
     window.loudness = loudness;
-    return { audio: microphone.stream.getAudioTracks()[0], video: canvas.captureStream(20).getVideoTracks()[0] };
+    return { audio: microphone.stream.getAudioTracks()[0], video: canvas.captureStream(rate).getVideoTracks()[0] };
   };
   window.enter = async (space, { camera = {}, ...options }) => {
     const { Conference } = await import('/web/lib/conference.js');
@@ -30,7 +31,7 @@ function prepare() {
     window.heard = [];
     for (const type of ['state', 'media', 'error', 'track', 'permissions', 'participants', 'muted', 'unpublished', 'speakers']) {
       conference.addEventListener(type, ({ detail }) => {
-        if (window.heard.length < 5000) window.heard.push(JSON.parse(JSON.stringify({ type, at: Math.round(performance.now()), ...detail }, (_, value) => (value instanceof MediaStreamTrack ? value.id : value))));
+        if (window.heard.length < 5000) window.heard.push(JSON.parse(JSON.stringify({ type, at: Date.now(), ...detail }, (_, value) => (value instanceof MediaStreamTrack ? value.id : value))));
       });
     }
     await conference.join(camera ? window.devices(camera) : {});
@@ -38,15 +39,38 @@ function prepare() {
   };
   window.report = async () => ({
     state: conference.state, media: conference.media, id: conference.self?.id, role: conference.role, permissions: conference.permissions,
-    people: [...conference.participants.values()], speakers: conference.speakers, quality: [...conference.quality], now: Math.round(performance.now()), ...(await conference.stats()),
+    people: [...conference.participants.values()], speakers: conference.speakers, quality: [...conference.quality], now: Date.now(), ...(await conference.stats()),
   });
 }
 
-/** Opens a tab and takes part in `space`. Options are those of `Conference`, and `camera`: what it shows and how it sounds, or null for nothing. */
-export async function enter(t, server, space, options) {
-  const page = await openPage(t, `${server.url}/`, { init: prepare });
+/**
+ * Opens a tab and takes part in `space`. Options are those of `Conference`, and `camera`: what it shows and how it sounds, or null for nothing;
+ * `browser`: another one than the shared Chromium.
+ */
+export async function enter(t, server, space, { browser, ...options }) {
+  return join(await openPage(t, `${server.url}/`, { init: prepare, browser }), space, options);
+}
+
+/** Runs in Firefox: its microphone is the one that beeps. */
+async function beep() {
+  const draw = window.devices;
+  const [audio] = (await navigator.mediaDevices.getUserMedia({ audio: true })).getAudioTracks();
+  window.devices = (camera) => ({ ...draw(camera), audio });
+}
+
+/** The same in a Firefox, for which the server must be on an interface: it never pairs its addresses with a loopback candidate. */
+export async function enterFirefox(t, server, space, options) {
+  const page = await openFirefox(t, `${server.url}/`);
+  await page.evaluate(prepare);
+  await page.evaluate(beep);
+  return join(page, space, options);
+}
+
+async function join(page, space, options) {
   const tab = new Participant(page, options.name);
-  tab.id = await page.evaluate(([s, o]) => window.enter(s, o), [space, options]);
+  const { id, code, message } = await page.evaluate(([s, o]) => window.enter(s, o).then((id) => ({ id }), (error) => ({ code: error.code ?? '', message: String(error) })), [space, options]);
+  if (!id) throw Object.assign(new Error(`${options.name} did not get in: ${message}`), { code });
+  tab.id = id;
   return tab;
 }
 
@@ -58,12 +82,12 @@ export class Participant {
   /** Calls a method of the conference. */
   call(method, ...values) { return this.page.evaluate(([m, v]) => { window.conference[m](...v); }, [method, values]); }
 
-  /** Waits until `enough(report)` holds and returns the report. */
+  /** Waits until `enough(report)` holds, or resolves to what does, and returns the report. */
   async until(what, enough, timeoutMs = 20_000) {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
       const report = await this.report();
-      if (enough(report)) return report;
+      if (await enough(report)) return report;
       if (Date.now() > deadline) throw new Error(`${this.name}: not ${what} within ${timeoutMs} ms: ${outline(report)}\n${JSON.stringify((await this.page.evaluate(() => window.heard)).slice(-15))}\n${this.page.messages.join('\n')}`);
       await sleep(100);
     }
