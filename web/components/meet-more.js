@@ -4,6 +4,7 @@
  */
 import { computed, ref } from 'vue';
 import { PERSON_NAME_LENGTH_MAX } from '../composables/use-meet-settings.js';
+import { copyLink } from '../lib/meet-link.js';
 import { KEYS } from '../lib/meet-words.js';
 import { Icon } from './icon.js';
 import { MeetDevices } from './meet-devices.js';
@@ -32,14 +33,7 @@ export const MeetMore = {
 
     async function copy() {
       emit('close');
-      // The address without its fragment: an invitation belongs to one person.
-      const link = `${location.origin}${location.pathname}`;
-      try {
-        await navigator.clipboard.writeText(link);
-        emit('said', 'The link is copied. Who opens it can join.');
-      } catch {
-        emit('said', `Copy this address: ${link}`);
-      }
+      emit('said', await copyLink());
     }
     const moderate = (action, on) => {
       emit('moderate', action, { on });

@@ -2,7 +2,7 @@
  * The room: everybody's pictures, one's own controls, and who else is there.
  * @module
  */
-import { computed, ref, watch } from 'vue';
+import { computed, onMounted, ref, watch } from 'vue';
 import { useFullScreen } from '../composables/use-full-screen.js';
 import { useKeys } from '../composables/use-keys.js';
 import { useNotes } from '../composables/use-notes.js';
@@ -10,6 +10,7 @@ import { useRoom } from '../composables/use-room.js';
 import { useSize } from '../composables/use-size.js';
 import { useTiles } from '../composables/use-tiles.js';
 import { useWakeLock } from '../composables/use-wake-lock.js';
+import { copyLink } from '../lib/meet-link.js';
 import { handsOf, keyOf } from '../lib/meet-people.js';
 import { audienceWord, qualityAdvice, qualityWord } from '../lib/meet-words.js';
 import { Icon } from './icon.js';
@@ -33,6 +34,9 @@ export const MeetRoom = {
   emits: ['leave'],
   setup(props, { emit }) {
     const { conference, media, settings } = props;
+    const heading = ref(/** @type {HTMLElement | null} */ (null));
+    // Whoever does not see the page hears where they are now.
+    onMounted(() => heading.value?.focus({ preventScroll: true }));
     const area = ref(/** @type {HTMLElement | null} */ (null));
     const { notes, say, drop } = useNotes();
     const room = useRoom(conference, media, settings, say);
@@ -83,7 +87,7 @@ export const MeetRoom = {
     });
 
     return {
-      area, notes, drop, say, tiles, open, side, hovered, others, isInterrupted, menuTile, openPerson, fullScreen, self, audienceWord,
+      heading, area, notes, drop, say, tiles, open, side, hovered, others, isInterrupted, menuTile, openPerson, fullScreen, self, audienceWord,
       ...room, groups: tiles.groups, people: conference.people, state: conference.state, roomState: conference.room, permissions: conference.permissions, isBlocked: conference.isBlocked,
       ownVideo: media.video, hears: media.hears, sharing: computed(() => media.screen.value !== null), problems: media.problems, devices: media.devices,
       togglePin: tiles.togglePin, pinned: tiles.pinned, act: conference.act,
@@ -92,19 +96,20 @@ export const MeetRoom = {
         settings.name = name;
         conference.act('rename', name);
       },
+      invite: async () => say(await copyLink()),
       leave: () => emit('leave'),
     };
   },
   template: `
     <main class="room" :class="{ 'with-side': side }" :data-state="state">
       <header class="top">
-        <h1 class="title">{{ space }}</h1>
+        <h1 ref="heading" class="title" tabindex="-1">{{ space }}</h1>
         <p v-if="roomState.locked" class="badge"><Icon name="lock" />Locked</p>
         <p v-if="groups.audience.length > 0" class="badge" :aria-label="audienceWord(groups.audience.length)"><Icon name="eye" />{{ groups.audience.length.toLocaleString('en') }}</p>
         <button type="button" class="secondary slim people-button" :aria-expanded="side === 'people'" :aria-label="'People: ' + people.length" @click="side = side ? null : 'people'"><Icon name="people" />{{ people.length }}</button>
       </header>
       <div class="area" ref="area">
-        <MeetStage :conference="conference" :tiles="tiles" :own-video="ownVideo" :silenced="silenced" @menu="(tile, anchor) => open = { kind: 'person', id: tile.id, key: tile.key, anchor }" @focus="hovered = $event" />
+        <MeetStage :conference="conference" :tiles="tiles" :own-video="ownVideo" :silenced="silenced" @menu="(tile, anchor) => open = { kind: 'person', id: tile.id, key: tile.key, anchor }" @focus="hovered = $event" @invite="invite" />
       </div>
       <div class="notes" role="status" aria-live="polite">
         <p v-if="isInterrupted" class="note trouble"><span class="spinner" aria-hidden="true"></span>The connection was interrupted. Reconnecting.</p>

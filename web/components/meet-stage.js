@@ -18,7 +18,7 @@ export const MeetStage = {
     ownVideo: { type: Object, default: null },
     silenced: { type: Object, required: true },
   },
-  emits: ['menu', 'focus'],
+  emits: ['menu', 'focus', 'invite'],
   setup(props) {
     const { conference, tiles } = props;
     const seen = computed(() => tiles.shown.value.map((tile) => {
@@ -52,7 +52,7 @@ export const MeetStage = {
   template: `
     <div class="stage" @pointerdown="press" @pointerup="release">
       <ul class="tiles" aria-label="People on stage">
-        <MeetTile v-for="entry in seen" :key="entry.tile.key" v-bind="entry" :alone="alone" @menu="$emit('menu', entry.tile, $event)" @pin="togglePin(entry.tile.key)"
+        <MeetTile v-for="entry in seen" :key="entry.tile.key" v-bind="entry" :alone="alone" @menu="$emit('menu', entry.tile, $event)" @pin="togglePin(entry.tile.key)" @invite="$emit('invite')"
           @pointerenter="$emit('focus', entry.tile.key)" @pointerleave="$emit('focus', null)" />
       </ul>
       <nav v-if="pager" class="pager" :class="{ slim: pager.isSlim }" :style="pager.style" aria-label="Pages of people">

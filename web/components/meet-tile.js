@@ -26,7 +26,7 @@ export const MeetTile = {
     /** The only person in the room. */
     alone: { type: Boolean, default: false },
   },
-  emits: ['menu', 'pin'],
+  emits: ['menu', 'pin', 'invite'],
   setup(props) {
     const element = ref(/** @type {HTMLVideoElement | null} */ (null));
     const aspect = ref(PICTURE_ASPECT);
@@ -67,7 +67,7 @@ export const MeetTile = {
       <span class="hidden">{{ label }}</span>
       <div v-if="!isScreen" class="face" :style="face" aria-hidden="true"><span>{{ initials(tile.person.name) }}</span></div>
       <video ref="element" muted autoplay playsinline disablepictureinpicture :class="[fit, { mirrored: isMirrored, seen: shows && isPlaying, still: state === 'paused' }]" aria-hidden="true" @loadeddata="began" @playing="began" @resize="measure"></video>
-      <p v-if="alone" class="tile-words">Nobody else is here yet.</p>
+      <div v-if="alone" class="tile-words"><p>Nobody else is here yet.</p><button type="button" class="secondary slim" @click.stop="$emit('invite')"><Icon name="link" />Copy the link</button></div>
       <div class="tile-top" aria-hidden="true">
         <span v-if="tile.person.hand && !isScreen" class="chip hand"><Icon name="hand" /></span>
         <span v-if="quality !== 'Good' && !isScreen" class="chip quality" :class="quality.toLowerCase()"><span v-if="quality === 'Reconnecting'" class="spinner" aria-hidden="true"></span>{{ quality }}</span>

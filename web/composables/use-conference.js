@@ -32,6 +32,8 @@ export function useConference(space) {
   const media = ref('none');
   /** Rises when pictures come to other places; read it to see them anew. */
   const tracks = ref(0);
+  /** The tracks that the conference has been given. @type {{audio: MediaStreamTrack | null, video: MediaStreamTrack | null}} */
+  const sent = { audio: null, video: null };
   const listeners = new EventTarget();
 
   const inside = computed(() => INSIDE.has(state.value) && selfId.value !== null);
@@ -101,8 +103,10 @@ export function useConference(space) {
     const next = new Conference(space, { name, token: token || undefined, client: 'meet', music });
     conference.value = next;
     [state.value, error.value, retryAt.value, isBlocked.value, selfId.value] = ['joining', null, null, false, null];
+    Object.assign(sent, { audio, video });
     listen(next);
-    if (speaker) next.setSpeaker(speaker);
+    // A speaker that was unplugged since is replaced by the system's choice.
+    if (speaker) Promise.resolve(next.setSpeaker(speaker)).catch(() => {});
     try {
       await next.join({ audio, video, muted });
       if (conference.value === next && next.state === 'joined') seeAll(next);
@@ -140,7 +144,7 @@ export function useConference(space) {
   });
 
   return {
-    state, error, retryAt, people, selfId, self, room, permissions, role, limits, speakers, quality, tracks, media, isBlocked, inside, join, leave, act,
+    state, error, retryAt, people, selfId, self, room, permissions, role, limits, speakers, quality, tracks, media, isBlocked, inside, sent, join, leave, act,
     on: (/** @type {string} */ name, /** @type {(detail: any) => void} */ then) => listeners.addEventListener(name, (event) => then(/** @type {CustomEvent} */ (event).detail)),
     /** What a slot carries. Depends on `tracks`. */
     trackOf(/** @type {string} */ id, /** @type {string} */ source, /** @type {'audio' | 'video'} */ kind) {

@@ -27,12 +27,15 @@ export function useRoom(conference, media, settings, say) {
 
   // What is switched off stays published and is muted: others keep their place for it, and it is back at once.
   const mute = () => act('mute', { audio: !media.hears.value, video: media.video.value === null });
+  // What came while the room was still being entered is sent as well.
   watch([media.video, media.audio], async ([video, audio]) => {
     if (!inside.value || !canPublish.value) return;
+    const isNew = { video: video !== null && video !== conference.sent.video, audio: audio !== null && audio !== conference.sent.audio };
+    Object.assign(conference.sent, { video, audio });
     // Both at once where both are new: the others then hear of it once.
-    if (video || audio) await act('publish', 'camera', { ...(video ? { video } : {}), ...(audio ? { audio } : {}) });
+    if (isNew.video || isNew.audio) await act('publish', 'camera', { ...(isNew.video ? { video } : {}), ...(isNew.audio ? { audio } : {}) });
     mute();
-  });
+  }, { immediate: true });
   watch(media.hears, () => inside.value && canPublish.value && mute());
   watch(media.screen, (now) => inside.value && act('setScreen', now?.video ?? null, now?.audio ?? null));
   watch(() => settings.music, (on) => inside.value && permissions.value.music && act('music', on));

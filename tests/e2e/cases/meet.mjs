@@ -213,4 +213,6 @@ test('one joins without any device, and is told why there is none', { timeout: 6
   await page.getByRole('button', { name: 'Join', exact: true }).click();
   await page.locator('.room').waitFor({ timeout: 15_000 });
   await tileOf(page, 'Nora').waitFor({ timeout: 5000 });
+  await sleep(500);
+  assert.deepEqual(await page.locator('.note').allTextContents(), [], 'nothing of it is refused by the venue');
 });

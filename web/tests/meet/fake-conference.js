@@ -152,7 +152,7 @@ export class Conference extends EventTarget {
   watch(list) { this.watched = list; }
   async publish(source, tracks) {
     this.#note('publish', [source, Object.keys(tracks)]);
-    if (this.self.feeds.length === 0) this.update('p_self', { feeds: [this.feed(tracks.audio, tracks.video, {})] });
+    this.update('p_self', { feeds: [this.feed(tracks.audio, tracks.video, {})] });
   }
 
   async setScreen(video) { this.#note('setScreen', video !== null); }
