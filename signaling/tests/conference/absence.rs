@@ -107,6 +107,8 @@ fn the_30_seconds_count_from_what_was_heard_last() {
     house.wait(60 * SECOND);
     house.hang_up(ada);
     house.wait(4 * SECOND);
+    assert_eq!(house.names(ben), ["Ada", "Ben"]);
+    house.grant = None;
     let again = house.connect();
     house.say(again, resumed(&resume));
     house.wait(60 * SECOND);
