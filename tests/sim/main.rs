@@ -10,6 +10,7 @@
 mod audio;
 mod client;
 mod conference;
+mod hashing;
 mod lifecycle;
 mod link;
 mod media;

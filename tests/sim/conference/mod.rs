@@ -19,6 +19,7 @@ mod negotiation;
 mod reconnect;
 mod replay;
 mod slots;
+mod steps;
 
 pub use participant::Participant;
 pub use room::Room;

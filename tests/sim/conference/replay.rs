@@ -3,6 +3,7 @@
 use fastrand::Rng;
 
 use super::venue::{MS, Path, S, Venue, draw_bps};
+use crate::hashing::with_fixed_order;
 use crate::shell::seed;
 use crate::trace::Trace;
 
@@ -29,11 +30,9 @@ fn minute(seed: u64, seconds: u32) -> Trace {
 }
 
 #[test]
-#[ignore = "the order of equal queues in str0m is random"]
 fn the_same_seed_replays_the_same_minute_of_a_conference() {
     let seed = seed(280);
-    let first = minute(seed, 60);
-    let again = minute(seed, 60);
+    let [first, again] = [0, 1].map(|_| with_fixed_order(move || minute(seed, 60)));
     println!("{} lines", first.lines().len());
     assert_eq!(first.first_difference(&again), None, "seed {seed}");
     assert!(

@@ -129,6 +129,14 @@ impl Venue {
         });
     }
 
+    /// What somebody's link carried at a time.
+    pub fn bps_at(&self, client: usize, at: Instant) -> u64 {
+        let mut steps = self.steps.iter().filter(|step| step.client == client);
+        let now = self.world.clients[client].down.bandwidth_bps;
+        let next = steps.find(|step| step.at > at);
+        next.map(|step| step.before).or(now).unwrap_or(u64::MAX)
+    }
+
     pub fn plan_all(&mut self, plan: &Plan) {
         for client in self.people.clone() {
             self.world.plan(client, plan.clone());

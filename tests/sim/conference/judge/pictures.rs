@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use sfu::{SlotState, StreamId};
 
+use super::super::camera::LAYERS;
 use super::super::venue::Venue;
 use super::is_unsettled;
 
@@ -16,6 +17,9 @@ const OSCILLATION: Duration = Duration::from_secs(10);
 
 /// How long a stream may be paused while another has two layers to spare.
 const STARVING: Duration = Duration::from_secs(3);
+
+/// What sound takes at most when three speak, in bits per second.
+const SOUND: u64 = 200_000;
 
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -31,12 +35,17 @@ pub struct Change {
 pub struct Pictures {
     /// By viewer and stream.
     pub changes: BTreeMap<(usize, StreamId), Vec<Change>>,
-    /// Layers that went there and back within ten seconds without a reason, as lines to print.
+    /// Layers that went there and back within ten seconds without a reason.
+    pub returns: u64,
+    /// Those that did so twice in ten seconds, as lines to print.
     pub oscillations: Vec<String>,
-    /// For each step: how long until the last change in the ten seconds after it, and whether it was to less.
+    /// For each step: how long until the sum of what is shown was nearly what it was after ten seconds, and whether the
+    /// step was to less.
     pub settled: Vec<(Duration, bool)>,
     /// Streams that were paused while another had two layers to spare, as lines to print.
     pub starved: Vec<String>,
+    /// Time for which pictures were paused although the link carries twice what all the lowest layers need.
+    pub needless: Duration,
     /// Times without a picture for over two seconds, pauses included.
     pub frozen: u64,
     /// Pictures shown in all.
@@ -61,12 +70,14 @@ impl Pictures {
             )
         };
         format!(
-            "{} pictures, {} times frozen, {} changes, {} oscillations, {} starved, steps down (number, median, worst) {:?}, up {:?}",
+            "{} pictures, {} times frozen, {} changes, {} there and back, {} oscillations, {} starved, {:?} needlessly paused, steps down (number, median, worst) {:?}, up {:?}",
             self.shown,
             self.frozen,
             self.changes.values().map(Vec::len).sum::<usize>(),
+            self.returns,
             self.oscillations.len(),
             self.starved.len(),
+            self.needless,
             late(true),
             late(false),
         )
@@ -164,18 +175,35 @@ fn oscillations(venue: &Venue, who: usize, stream: StreamId, all: &[Change], out
         })
     };
     let calm: Vec<&Change> = all.iter().filter(|change| !unsettled(change)).collect();
-    for pair in calm.windows(2) {
-        let rises = |change: &Change| change.to > change.from;
-        if rises(pair[0]) != rises(pair[1]) && pair[1].at - pair[0].at < OSCILLATION {
-            let at = pair[0].at - venue.world.base;
-            let after = pair[1].at - pair[0].at;
+    let rises = |change: &Change| change.to > change.from;
+    let mut backs: Vec<Instant> = Vec::new();
+    let mut at = 0;
+    while at + 1 < calm.len() {
+        let (there, back) = (calm[at], calm[at + 1]);
+        at += 1;
+        if rises(there) == rises(back) || back.at - there.at >= OSCILLATION {
+            continue;
+        }
+        at += 1;
+        out.returns += 1;
+        if let Some(before) = backs.last()
+            && back.at - *before < OSCILLATION
+        {
             out.oscillations.push(format!(
-                "{who} was shown {stream} in {:?}, {:?} and {:?} after {after:?} from {at:?} on",
-                pair[0].from, pair[0].to, pair[1].to
+                "{who} was shown {stream} in {:?}, {:?} and {:?}, from {:?} on, {:?} after it last went there and back",
+                there.from,
+                there.to,
+                back.to,
+                there.at - venue.world.base,
+                back.at - *before,
             ));
         }
+        backs.push(back.at);
     }
 }
+
+/// A sum of rates that is within a quarter of what it becomes has settled.
+const NEARLY: f64 = 0.25;
 
 fn settling(venue: &Venue, out: &mut Pictures) {
     for step in &venue.steps {
@@ -183,13 +211,26 @@ fn settling(venue: &Venue, out: &mut Pictures) {
             .changes
             .iter()
             .filter(|((who, _), _)| *who == step.client);
-        let last = of_viewer
-            .flat_map(|(_, changes)| changes)
-            .map(|change| change.at)
-            .filter(|at| (step.at..step.at + OSCILLATION).contains(at))
-            .max();
-        let after = last.map_or(Duration::ZERO, |last| last - step.at);
-        out.settled.push((after, step.after < step.before));
+        let streams: Vec<&Vec<Change>> = of_viewer.map(|(_, changes)| changes).collect();
+        let rate_at = |at: Instant| -> f64 {
+            let layers = streams.iter().filter_map(|changes| {
+                let after = changes.partition_point(|change| change.at <= at);
+                changes[after.checked_sub(1)?].to
+            });
+            layers.map(|layer| LAYERS[usize::from(layer)] as f64).sum()
+        };
+        let end = step.at + OSCILLATION;
+        let finally = rate_at(end);
+        let is_settled = |at: Instant| {
+            let off = (rate_at(at) - finally).abs();
+            off <= finally * NEARLY || off <= LAYERS[0] as f64
+        };
+        let mut settled = end;
+        while settled > step.at && is_settled(settled - LOOK / 2) {
+            settled -= LOOK / 2;
+        }
+        out.settled
+            .push((settled - step.at, step.after < step.before));
     }
 }
 
@@ -229,6 +270,11 @@ fn starvation(venue: &Venue, who: usize, out: &mut Pictures) {
                 continue;
             }
             let since = *paused.entry(slot.stream).or_insert(at);
+            let lowest = LAYERS[0] * slots.len() as u64 + SOUND;
+            let bps = venue.bps_at(who, at);
+            if at - since >= STARVING && bps > 2 * lowest {
+                out.needless += LOOK;
+            }
             let spare = slots
                 .iter()
                 .filter(|other| !other.is_audio && other.stream != slot.stream)
