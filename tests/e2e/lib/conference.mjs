@@ -5,14 +5,27 @@ import { openFirefox } from './firefox.mjs';
 
 /** Runs in the page: a camera that is a moving picture with its owner's hue, a microphone that hums. */
 function prepare() {
-  window.devices = ({ hue = 0, hz = 440, width = 640, height = 360, rate = 20 } = {}) => {
+  // The way to the server, which a test can close.
+  const Original = window.WebSocket;
+  window.signalling = { sockets: [], isOpen: true };
+  window.WebSocket = class extends Original {
+    constructor(url, ...others) {
+      super(window.signalling.isOpen ? url : 'ws://127.0.0.1:1/', ...others);
+      window.signalling.sockets.push(this);
+    }
+  };
+  window.devices = ({ hue = 0, hz = 440, width = 640, height = 360, rate = 20, isBusy = false } = {}) => {
     const canvas = Object.assign(document.createElement('canvas'), { width, height });
     const pen = canvas.getContext('2d');
     let turn = 0;
+    // Grain that is elsewhere in each picture takes the bits that an encoder may spend.
+    const grain = new ImageData(Math.ceil(width / 3), Math.ceil(height / 3));
+    for (let at = 0; isBusy && at < grain.data.length; at += 4) grain.data.set([Math.random() * 256, Math.random() * 256, Math.random() * 256, 255], at);
     setInterval(() => {
       pen.fillStyle = `hsl(${hue} 90% 50%)`;
       pen.fillRect(0, 0, width, height);
       pen.fillStyle = '#fff';
+      if (isBusy) pen.putImageData(grain, (turn * 37) % width, (turn * 53) % height);
       pen.fillRect((turn += 7) % width, height / 3, 40, height / 3);
     }, 1000 / rate);
     const context = new AudioContext();
