@@ -90,7 +90,6 @@ fn sections_that_do_not_exist_or_are_not_ones_own_publish_nothing() {
 }
 
 #[test]
-#[ignore = "the estimate falls while nothing is wanted, and pictures stay paused"]
 fn streams_that_do_not_exist_are_watched_in_vain() {
     let mut venue = Venue::of(seed(271), 2, 3);
     venue.run_until(2 * S);

@@ -88,7 +88,7 @@ fn pictures_change_places_without_another_negotiation() {
 }
 
 #[test]
-#[ignore = "over two workers a picture takes 1.7 s to come back"]
+#[ignore = "after a mute of the picture nothing comes for two seconds"]
 fn what_is_muted_is_dropped_and_what_is_unmuted_is_back_at_once() {
     for (at, workers) in (0..).zip(1..=2) {
         let mut venue = Venue::of(seed(235) + at, workers, 3);
@@ -160,7 +160,6 @@ fn a_screen_is_shared_beside_the_camera_and_taken_back() {
 }
 
 #[test]
-#[ignore = "the estimate falls while little is wanted, and the best layer stays away"]
 fn layers_that_nobody_watches_are_not_sent_and_come_back_with_a_keyframe() {
     let mut venue = Venue::of(seed(239), 2, 4);
     let stream = venue.streams[1];
