@@ -7,7 +7,7 @@ mod sessions;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sfu::{Codec, Command, Event, PeerId, Refusal, Reply, RequestId, StreamId, WorkerId};
@@ -25,8 +25,11 @@ use crate::clock;
 /// How long a media thread may take to answer. It does within milliseconds; in a storm of joins, within a second.
 const ANSWER_MAX: Duration = Duration::from_secs(8);
 
-/// How often the directory looks for streams whose viewers waited long enough.
+/// How often the directory looks for streams whose viewers waited long enough, and repeats good-byes that found no room.
 const EXPIRE_EVERY: Duration = Duration::from_secs(1);
+
+/// Good-byes that are repeated: one for every session that a venue can have. More are dropped, with a warning.
+const GOODBYES_MAX: usize = 16_384;
 
 struct Shared {
     links: Vec<Link>,
@@ -35,6 +38,8 @@ struct Shared {
     candidates: Vec<SocketAddr>,
     next_request: AtomicU64,
     is_stopping: AtomicBool,
+    /// Peers whose worker had no room for the command that closes them: who was removed must not listen on.
+    goodbyes: Mutex<Vec<(WorkerId, PeerId)>>,
     /// Sessions per worker that were asked for and not answered yet: a storm of joins must spread, too.
     under_way: Vec<AtomicUsize>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
@@ -63,6 +68,7 @@ impl Handle {
             candidates,
             next_request: AtomicU64::new(1),
             is_stopping: AtomicBool::new(false),
+            goodbyes: Mutex::default(),
             threads: Mutex::default(),
         }));
         let shared = handle.clone();
@@ -236,8 +242,36 @@ impl Handle {
     }
 
     fn tell(&self, worker: WorkerId, command: Command) {
-        if self.send(worker, Message::Command(command, None)).is_err() {
-            tracing::warn!(%worker, "a media thread takes no more commands");
+        let closes = match command {
+            Command::Close { peer } => Some(peer),
+            _ => None,
+        };
+        let Err(refused) = self.send(worker, Message::Command(command, None)) else {
+            return;
+        };
+        tracing::warn!(%worker, "a media thread takes no more commands");
+        if let (Some(peer), Refused::Full(_)) = (closes, refused) {
+            let mut goodbyes = self.goodbyes();
+            if goodbyes.len() < GOODBYES_MAX {
+                goodbyes.push((worker, peer));
+            }
+        }
+    }
+
+    fn goodbyes(&self) -> MutexGuard<'_, Vec<(WorkerId, PeerId)>> {
+        // Nothing in here is ever half changed.
+        self.0
+            .goodbyes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says again what found no room; what still finds none waits for the next time.
+    fn repeat_goodbyes(&self) {
+        // Not under the lock, which `tell` takes.
+        let goodbyes = std::mem::take(&mut *self.goodbyes());
+        for (worker, peer) in goodbyes {
+            self.tell(worker, Command::Close { peer });
         }
     }
 
@@ -256,20 +290,35 @@ impl Handle {
     }
 
     fn keep_directory(&self, events: &Receiver<Event>) {
-        loop {
-            match events.recv_timeout(EXPIRE_EVERY) {
-                Ok(event) => {
-                    for consequence in self.0.directory.apply(event) {
-                        self.carry_out(&consequence);
-                    }
+        attend(events, EXPIRE_EVERY, |event| {
+            let directory = &self.0.directory;
+            let consequences = match event {
+                Some(event) => directory.apply(event),
+                None => {
+                    self.repeat_goodbyes();
+                    directory.expire(clock::now())
                 }
-                Err(RecvTimeoutError::Timeout) => {
-                    for consequence in self.0.directory.expire(clock::now()) {
-                        self.carry_out(&consequence);
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            for consequence in consequences {
+                self.carry_out(&consequence);
             }
+        });
+    }
+}
+
+/// Calls `act` with each event, and with `None` after each `every`, however many events come. Returns when no more can.
+fn attend(events: &Receiver<Event>, every: Duration, mut act: impl FnMut(Option<Event>)) {
+    let mut due = clock::now() + every;
+    loop {
+        match events.recv_timeout(due.saturating_duration_since(clock::now())) {
+            Ok(event) => act(Some(event)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        let now = clock::now();
+        if now >= due {
+            act(None);
+            due = now + every;
         }
     }
 }
@@ -317,4 +366,56 @@ fn index_of(name: &str, label: &str) -> usize {
             metric.name == name && metric.label.is_some_and(|(_, value)| value == label)
         })
         .expect("a metric of the table")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::*;
+
+    #[test]
+    fn what_is_done_every_so_often_is_done_however_many_events_come() {
+        let (sender, events) = sync_channel(16);
+        let talker = std::thread::spawn(move || {
+            for _ in 0..100 {
+                let peer = PeerId(1);
+                sender.send(Event::Connected { peer }).unwrap();
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let (mut heard, mut looked) = (0, 0);
+        attend(&events, Duration::from_millis(20), |event| match event {
+            Some(_) => heard += 1,
+            None => looked += 1,
+        });
+        talker.join().unwrap();
+        assert_eq!(heard, 100);
+        assert!(looked >= 3, "{looked} times in 200 ms");
+    }
+
+    #[test]
+    fn a_good_bye_that_found_no_room_is_said_again() {
+        let (link, commands) = Link::without_thread(1);
+        let (_events, events) = sync_channel(1);
+        let limits = Limits {
+            streams_max: 1,
+            publishers_max: 1,
+            viewers_max: 1,
+            participants_max: 1,
+        };
+        let handle = Handle::start(vec![link], events, Vec::new(), limits).unwrap();
+        let closed = || match commands.try_recv() {
+            Ok(Message::Command(Command::Close { peer }, None)) => Some(peer),
+            _ => None,
+        };
+        for peer in [PeerId(1), PeerId(2), PeerId(3)] {
+            handle.tell(WorkerId(0), Command::Close { peer });
+        }
+        assert_eq!((closed(), closed()), (Some(PeerId(1)), None));
+        handle.repeat_goodbyes();
+        assert_eq!((closed(), closed()), (Some(PeerId(2)), None));
+        handle.repeat_goodbyes();
+        assert_eq!((closed(), closed()), (Some(PeerId(3)), None));
+    }
 }

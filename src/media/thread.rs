@@ -75,6 +75,22 @@ pub(super) enum Busy {
 }
 
 impl Link {
+    /// A link into a queue of `commands_max` that a test reads.
+    #[cfg(test)]
+    pub(super) fn without_thread(commands_max: usize) -> (Self, Receiver<Message>) {
+        let poll = Poll::new().expect("a test may poll");
+        let waker = Waker::new(poll.registry(), WAKE).expect("a test may wake");
+        let (commands, commands_in) = sync_channel(commands_max);
+        let link = Self {
+            commands,
+            packets: sync_channel(1).0,
+            waker: Arc::new(waker),
+            counters: Arc::default(),
+            thread: None,
+        };
+        (link, commands_in)
+    }
+
     pub(super) fn counters(&self) -> Arc<Counters> {
         self.counters.clone()
     }
