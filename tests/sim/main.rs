@@ -5,6 +5,10 @@
 //! again with `SIM_SEED`.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a run's figures, shown with --nocapture"
+)]
 #![expect(unreachable_pub, reason = "a test program has no outside")]
 
 mod audio;
