@@ -32,8 +32,7 @@ pub(crate) struct Seat {
     pub(crate) desired_bps: u64,
     pub(crate) budget_bps: u64,
     pub(crate) given_bps: u64,
-    /// When the estimator was last asked to look for more.
-    pub(crate) probed: Option<Instant>,
+    pub(crate) look: Look,
     /// Reused by the allocation.
     pub(crate) rungs: Vec<Rung>,
     pub(crate) choices: Vec<Option<usize>>,
@@ -55,17 +54,61 @@ impl Seat {
             .min();
     }
 
+    /// Whether packets wait somewhere on their way, or nothing is known.
+    pub(crate) fn is_queueing(&self) -> bool {
+        match (self.stats.round_trip, self.best_round_trip) {
+            (Some(now), Some(best)) => now > best + QUEUE_MIN,
+            _ => true,
+        }
+    }
+
     /// What certainly arrives of what is sent now. Estimators take the losses of a radio link for congestion and fall below
     /// it; nothing is gained by sending less there.
     pub(crate) fn arriving_bps(&self) -> u64 {
-        let is_queueing = match (self.stats.round_trip, self.best_round_trip) {
-            (Some(now), Some(best)) => now > best + QUEUE_MIN,
-            _ => true,
-        };
-        if is_queueing || !(0.01..=RADIO_LOSS_MAX).contains(&self.stats.loss) {
+        if self.is_queueing() || !(0.01..=RADIO_LOSS_MAX).contains(&self.stats.loss) {
             return 0;
         }
         // Less the loss and a margin, so that it falls when it does not help.
         self.given_bps * 85 / 100
+    }
+}
+
+/// When the estimator is asked to look for more than it found: a look at a link that is full costs those who are on it.
+#[derive(Debug, Default)]
+pub(crate) struct Look {
+    last: Option<(Instant, u64)>,
+    /// Looks in a row that found nothing.
+    in_vain: u32,
+}
+
+impl Look {
+    /// The first wait, doubled after each look in vain.
+    const WAIT: Duration = Duration::from_secs(1);
+
+    /// Doublings: 16 s at most.
+    const IN_VAIN_MAX: u32 = 4;
+
+    /// Whether to look now, at an estimate of `bps`; it counts as done.
+    pub(crate) fn is_due(&mut self, now: Instant, bps: u64) -> bool {
+        if let Some((at, before)) = self.last {
+            let waited = now.saturating_duration_since(at);
+            // What rose shows that there is more; what fell much is another link.
+            let has_risen = bps > before + before / 10;
+            let wait = if has_risen {
+                Self::WAIT
+            } else {
+                Self::WAIT * 2u32.pow(self.in_vain)
+            };
+            if waited < wait {
+                return false;
+            }
+            self.in_vain = if has_risen {
+                0
+            } else {
+                (self.in_vain + 1).min(Self::IN_VAIN_MAX)
+            };
+        }
+        self.last = Some((now, bps));
+        true
     }
 }

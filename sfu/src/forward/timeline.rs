@@ -1,5 +1,6 @@
 //! Outgoing RTP timestamps: one timeline per viewer and track that never steps back, whatever sources feed it.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The later of two points on a 32-bit circle comes less than half a turn after the other (RFC 3550 A.1).
@@ -18,6 +19,9 @@ pub(crate) fn duration(ticks: u32, clock_rate: u32) -> Duration {
     Duration::from_nanos(u64::from(ticks) * 1_000_000_000 / u64::from(clock_rate))
 }
 
+/// Pictures of a replay whose late packets are known: a packet is repaired within a few of them.
+const RECENT_MAX: usize = 16;
+
 /// Rewrites source timestamps for one viewer.
 #[derive(Debug)]
 pub(crate) struct Timeline {
@@ -28,6 +32,8 @@ pub(crate) struct Timeline {
     last: Option<(u32, Instant)>,
     /// The newest source timestamp since the last restart, and what became of it.
     newest: Option<(u32, u32)>,
+    /// The same of the pictures before it while they are squeezed: their late packets belong to them.
+    recent: VecDeque<(u32, u32)>,
     /// Squeezes a replayed group of pictures; `None` when the source is followed as it comes.
     squeeze: Option<Squeeze>,
 }
@@ -48,6 +54,7 @@ impl Timeline {
             offset: 0,
             last: None,
             newest: None,
+            recent: VecDeque::new(),
             squeeze: None,
         }
     }
@@ -56,6 +63,7 @@ impl Timeline {
     pub(crate) fn restart(&mut self, timestamp: u32, wallclock: Instant) {
         self.squeeze = None;
         self.newest = None;
+        self.recent.clear();
         self.offset = match self.last {
             None => 0,
             Some((last, at)) => {
@@ -101,7 +109,10 @@ impl Timeline {
     fn distinct(&mut self, timestamp: u32, mut out: u32) -> u32 {
         match self.newest {
             Some((newest, known)) if newest == timestamp => return known,
-            Some((newest, _)) if !is_newer(timestamp, newest) => return out,
+            Some((newest, _)) if !is_newer(timestamp, newest) => {
+                let known = self.recent.iter().find(|(source, _)| *source == timestamp);
+                return known.map_or(out, |(_, known)| *known);
+            }
             _ => {}
         }
         if let Some((last, _)) = self.last
@@ -117,6 +128,15 @@ impl Timeline {
             }
         }
         self.newest = Some((timestamp, out));
+        if self
+            .squeeze
+            .is_some_and(|squeeze| !is_newer(timestamp, squeeze.live))
+        {
+            if self.recent.len() >= RECENT_MAX {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((timestamp, out));
+        }
         out
     }
 

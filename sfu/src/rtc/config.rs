@@ -22,7 +22,7 @@ pub(super) const RESEND_AGE_MAX: Duration = Duration::from_secs(3);
 pub(super) const RESEND_SHARE_MAX: f32 = 0.4;
 
 /// How often a participant's connection is judged.
-pub(super) const STATS_INTERVAL: Duration = Duration::from_secs(2);
+pub(super) const STATS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The server's DTLS identity. One is enough for a process; making one takes a fraction of a millisecond.
 #[derive(Debug, Clone)]

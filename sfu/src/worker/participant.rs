@@ -6,6 +6,7 @@ use super::Worker;
 use super::command::ESTIMATE_START_BPS;
 use crate::api::{Command, Event, Refusal, Reply, Role};
 use crate::conference::{AUDIO_SLOTS_MAX, PUBLICATIONS_MAX, VIDEO_SLOTS_MAX};
+use crate::forward::KeyframeRequests;
 use crate::id::{PeerId, RoomId, StreamId};
 use crate::peer::{Published, Sections};
 use crate::rtc::{Mid, RtcPeer, Stats, count_sections};
@@ -335,6 +336,8 @@ impl Worker {
         if let Some(track) = publication.video_mut() {
             for layer in &mut track.layers {
                 layer.forget();
+                // Whoever was asked while muted answered in vain.
+                layer.requests = KeyframeRequests::default();
                 if !muted.1 {
                     layer.requests.want();
                 }

@@ -145,6 +145,9 @@ impl Worker {
             return;
         };
         let feed = publication.feed;
+        if publication.muted.1 {
+            return;
+        }
         let mut asked = Vec::new();
         for (track, source) in publication.tracks.iter_mut().enumerate() {
             for (layer, kept) in source.layers.iter_mut().enumerate() {

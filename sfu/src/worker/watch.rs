@@ -26,9 +26,6 @@ const LOWEST_UNWATCHED_AFTER: Duration = Duration::from_secs(15);
 /// small picture needed. A probe of twice as much lasts 15 ms: 9 kB every 5 s.
 const DESIRED_MIN_BPS: u64 = ESTIMATE_START_BPS;
 
-/// How often the estimator is asked to look for more while something wanted is not given.
-const PROBE_EVERY: Duration = Duration::from_secs(2);
-
 /// Of the estimate, what is left for RTCP, retransmissions and the estimate's own error.
 const USABLE_PERCENT: u64 = 95;
 
@@ -398,16 +395,17 @@ type Asked = (usize, std::ops::Range<usize>);
 /// Tells the estimator how much there is to send. It probes when that grows, once: while something wanted is not given it is
 /// told again, a little less and then all of it. Returns whether it was told.
 fn look_for_more(now: Instant, peer: &mut Peer, seat: &mut Seat, total_bps: u64) -> bool {
-    let whole = total_bps.max(DESIRED_MIN_BPS);
+    let estimate = peer.estimate_bps.unwrap_or(0);
+    let lacks = estimate < total_bps;
+    let whole = if lacks {
+        total_bps
+    } else {
+        total_bps.max(DESIRED_MIN_BPS)
+    };
     let less = whole - whole / 50;
-    let lacks = peer.estimate_bps.is_some_and(|bps| bps < total_bps);
-    let is_due = seat
-        .probed
-        .is_none_or(|last| now.saturating_duration_since(last) >= PROBE_EVERY);
     let next = if peer.desired_bps == less {
         whole
-    } else if lacks && is_due {
-        seat.probed = Some(now);
+    } else if lacks && seat.look.is_due(now, estimate) && !seat.is_queueing() {
         less
     } else if whole.abs_diff(peer.desired_bps) > whole / 10 {
         whole
