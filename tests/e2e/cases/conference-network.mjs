@@ -143,5 +143,5 @@ test('a tab that only TCP reaches takes part', { timeout: 90_000 }, async (t) =>
     const pairs = report.filter(({ type, nominated, state }) => type === 'candidate-pair' && nominated && state === 'succeeded');
     return pairs.map(({ remoteCandidateId }) => report.find(({ id }) => id === remoteCandidateId).protocol);
   });
-  assert.deepEqual(protocols, ['tcp']);
+  assert.deepEqual([...new Set(protocols)], ['tcp']);
 });
