@@ -58,10 +58,27 @@ function prepare() {
 
 /**
  * Opens a tab and takes part in `space`. Options are those of `Conference`, and `camera`: what it shows and how it sounds, or null for nothing;
- * `browser`: another one than the shared Chromium.
+ * `browser`: another one than the shared Chromium; `isTcpOnly`: no candidate of the server's UDP gets to it.
  */
-export async function enter(t, server, space, { browser, ...options }) {
-  return join(await openPage(t, `${server.url}/`, { init: prepare, browser }), space, options);
+export async function enter(t, server, space, { browser, isTcpOnly, ...options }) {
+  const page = await openPage(t, `${server.url}/`, { init: prepare, browser });
+  if (isTcpOnly) await page.evaluate(closeUdp);
+  return join(page, space, options);
+}
+
+/** Runs in the page: of what the server says, only its TCP addresses arrive. */
+function closeUdp() {
+  const Original = window.RTCPeerConnection;
+  window.connections = [];
+  window.RTCPeerConnection = class extends Original {
+    constructor(...values) {
+      super(...values);
+      window.connections.push(this);
+    }
+    setRemoteDescription({ type, sdp }) {
+      return super.setRemoteDescription({ type, sdp: sdp.split('\r\n').filter((line) => !/^a=candidate:\S+ \d+ udp/i.test(line)).join('\r\n') });
+    }
+  };
 }
 
 /** Runs in Firefox: its microphone is the one that beeps. */
