@@ -12,6 +12,9 @@ use crate::id::PeerId;
 use crate::rtc::{Mid, PayloadTypes, PeerOutput, RtcPeer};
 use crate::seat::Seat;
 
+/// Packets that a pacer lets go in one turn: a large keyframe's. The rest has a turn of its own.
+const PACED_MAX: usize = 64;
+
 /// Legs of one peer: every slot, and some whose sections the other side stopped.
 const LEGS_MAX: usize = AUDIO_SLOTS_MAX + VIDEO_SLOTS_MAX + 16;
 
@@ -170,9 +173,24 @@ impl Peer {
     }
 
     /// Drains the connection and notes its next deadline.
-    pub(crate) fn drain(&mut self, into: &mut VecDeque<PeerOutput>) -> Result<(), CloseReason> {
+    pub(crate) fn drain(
+        &mut self,
+        now: Instant,
+        into: &mut VecDeque<PeerOutput>,
+    ) -> Result<(), CloseReason> {
         self.is_dirty = false;
         self.deadline = self.guarded(|rtc| rtc.poll(into))?;
+        if self.estimate_bps.is_none() {
+            return Ok(());
+        }
+        // A pacer lets one packet go and asks to be woken at once for the next: what it lets go now leaves in one send.
+        for _ in 0..PACED_MAX {
+            if self.deadline > now {
+                break;
+            }
+            self.guarded(|rtc| rtc.handle_timeout(now))?;
+            self.deadline = self.guarded(|rtc| rtc.poll(into))?;
+        }
         Ok(())
     }
 

@@ -77,7 +77,7 @@ impl Worker {
             self.scratch = scratch;
             return;
         };
-        let drained = peer.drain(&mut scratch);
+        let drained = peer.drain(now, &mut scratch);
         let mut end = drained.err();
         while let Some(output) = scratch.pop_front() {
             match output {
@@ -179,7 +179,7 @@ impl Worker {
             let _ = peer
                 .guarded(RtcPeer::close)
                 .and_then(|()| peer.guarded(|rtc| rtc.handle_timeout(now)))
-                .and_then(|()| peer.drain(&mut scratch));
+                .and_then(|()| peer.drain(now, &mut scratch));
         }
         for output in scratch.drain(..) {
             if let PeerOutput::Transmit(transmit) = output {
