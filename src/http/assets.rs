@@ -359,7 +359,11 @@ mod tests {
             let page = assets.get(page).await.unwrap();
             assert!(page.csp.is_some() && page.content_type.starts_with("text/html"));
             let page = page.respond(&HeaderMap::new());
-            assert!(!page.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
+            assert!(
+                !page
+                    .headers()
+                    .contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN)
+            );
         }
         let Assets::Embedded(files) = &assets else {
             unreachable!("no folder was named")
