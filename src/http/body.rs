@@ -53,13 +53,18 @@ pub(crate) fn unsupported(found: &MediaType, accept: (HeaderName, &'static str))
         .with(name, HeaderValue::from_static(types))
 }
 
+/// What is taken past a limit and thrown away, and for how long: closing on a client that still writes would take the refusal
+/// from it.
+const LINGER_BYTES_MAX: usize = 1 << 20;
+const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// Reads a whole body of at most `length_max` bytes.
 ///
 /// # Errors
 /// 413 when it is longer, 408 when it takes longer than [`BODY_TIME_MAX`], 400 when it breaks off.
 pub(crate) async fn read(
     headers: &HeaderMap,
-    body: Body,
+    mut body: Body,
     length_max: usize,
 ) -> Result<Bytes, Problem> {
     let too_large = || {
@@ -70,18 +75,36 @@ pub(crate) async fn read(
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > length_max) {
+        linger(body).await;
         return Err(too_large());
     }
-    let read = Limited::new(body, length_max).collect();
+    let read = Limited::new(&mut body, length_max).collect();
     match tokio::time::timeout(BODY_TIME_MAX, read).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            linger(body).await;
+            Err(too_large())
+        }
         Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "the body broke off").closing()),
         Err(_) => {
             let detail = format!("the body did not come within {} s", BODY_TIME_MAX.as_secs());
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).closing())
         }
     }
+}
+
+async fn linger(mut body: Body) {
+    let rest = async {
+        let mut taken = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            taken += frame.data_ref().map_or(0, Bytes::len);
+            if taken > LINGER_BYTES_MAX {
+                break;
+            }
+        }
+    };
+    // Whoever takes longer loses the words, as everybody did.
+    let _ = tokio::time::timeout(LINGER_TIME_MAX, rest).await;
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ const HOLD: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(20);
 
 /// A black tile is not left black longer than this because of what went wrong before.
-const HOLD_BLACK: Duration = Duration::from_secs(2);
+const HOLD_BLACK_MAX: Duration = Duration::from_secs(30);
 
 /// After a wrong step up the next one waits four times as long, up to a minute.
 const HOLD_FACTOR: u32 = 4;
@@ -194,7 +194,7 @@ impl Leg {
             self.hold
         };
         if self.current.is_none() {
-            return is_past(self.last_down, HOLD_BLACK);
+            return is_past(self.last_down, self.hold.min(HOLD_BLACK_MAX));
         }
         is_past(self.last_up, UP_INTERVAL)
             && is_past(self.last_down, hold)

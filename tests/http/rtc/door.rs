@@ -283,8 +283,11 @@ async fn two_hundred_who_come_at_once_are_all_welcome_and_know_one_another() {
         .await;
     let raised = |message: &serde_json::Value| {
         let one = message["participant"].clone();
-        let many = message["updated"].as_array().cloned().unwrap_or_default();
-        many.into_iter()
+        // So soon after the arrival, both may be told in one.
+        let many = |list: &str| message[list].as_array().cloned().unwrap_or_default();
+        many("updated")
+            .into_iter()
+            .chain(many("joined"))
             .chain([one])
             .any(|participant| participant["hand"].is_string())
     };
