@@ -193,9 +193,11 @@ impl Leg {
         } else {
             self.hold
         };
-        if self.current.is_none() {
-            return is_past(self.last_down, self.hold.min(HOLD_BLACK_MAX));
-        }
+        let hold = if self.current.is_none() {
+            hold.min(HOLD_BLACK_MAX)
+        } else {
+            hold
+        };
         is_past(self.last_up, UP_INTERVAL)
             && is_past(self.last_down, hold)
             && (is_past(self.falls[0], FALLS_TIME) || is_news(self.up_bps))
