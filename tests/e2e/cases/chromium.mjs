@@ -12,8 +12,7 @@ for (const codec of ['VP8', 'H264']) {
     const performer = await openLab(t);
     const viewer = await openLab(t);
     const sent = await performer.whip(server.whip('stage'), { codec });
-    const stream = await server.live('stage');
-    assert.equal(stream.tracks.find((track) => track.kind === 'video').codec.toUpperCase(), codec);
+    assert.equal((await server.track('stage', 'video')).codec.toUpperCase(), codec);
 
     const id = await viewer.whep(server.whep('stage'), {});
     const seen = await viewer.until(id, 'showing 200 frames', (s) => s.frames.length >= 200, 30_000);

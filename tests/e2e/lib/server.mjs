@@ -87,6 +87,17 @@ class Server {
     return response.json();
   }
 
+  /** Waits until a stream of `space` has a track of a kind, which may come a moment after the other, and returns it. */
+  async track(space, kind, timeoutMs = 15_000) {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const found = (await this.live(space, 'main', timeoutMs)).tracks.find((track) => track.kind === kind);
+      if (found) return found;
+      if (Date.now() > deadline) throw new Error(`${space} has no ${kind} after ${timeoutMs} ms`);
+      await sleep(50);
+    }
+  }
+
   /** Waits until a stream of `space` is live and returns its entry. */
   async live(space, stream = 'main', timeoutMs = 15_000) {
     const deadline = Date.now() + timeoutMs;
