@@ -3,12 +3,11 @@
 use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 
 use super::AppState;
-use super::cors;
 use super::errors::{self, Detail, Problem};
 use super::place::Space;
 
@@ -22,14 +21,10 @@ const REFUSAL_CSP: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'";
 
 pub(crate) fn routes() -> Router<AppState> {
-    // An artist's page imports the client library from wherever it is.
-    let files = Router::new()
-        .route("/web/{*path}", get(file))
-        .layer(middleware::map_response(cors::allow_every_origin));
     Router::new()
-        .merge(files)
         .route("/", get(home))
         .route("/robots.txt", get(robots))
+        .route("/web/{*path}", get(file))
         .route("/{space}", get(space))
         .route("/{space}/perform", get(perform))
         .route("/{space}/meet", get(meet))
