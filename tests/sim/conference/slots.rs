@@ -88,7 +88,6 @@ fn pictures_change_places_without_another_negotiation() {
 }
 
 #[test]
-#[ignore = "after a mute of the picture nothing comes for two seconds"]
 fn what_is_muted_is_dropped_and_what_is_unmuted_is_back_at_once() {
     for (at, workers) in (0..).zip(1..=2) {
         let mut venue = Venue::of(seed(235) + at, workers, 3);
