@@ -36,6 +36,9 @@ pub const MEDIA_THREADS_MAX: usize = 64;
 /// The most voices that a conference forwards at once: as many slots for sound as a participant has.
 pub const LOUDEST_MAX: usize = 16;
 
+/// The longest DVR window in minutes, a week: a list of segments much longer than that no player wants to load.
+pub const DVR_MINUTES_MAX: usize = 7 * 24 * 60;
+
 /// Everything that the server can be told, checked and complete.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -47,7 +50,7 @@ pub struct Config {
     pub public_ip: Vec<IpAddr>,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpAddr>,
-    /// Where the database lives; made when missing.
+    /// Where the database and the recordings live; made when missing.
     pub data_dir: PathBuf,
     /// How many media threads run; at least one.
     pub media_threads: usize,
@@ -65,6 +68,10 @@ pub struct Config {
     pub limits: Limits,
     /// How many of the loudest are heard in a conference at once, from 1 to [`LOUDEST_MAX`]; music comes on top.
     pub loudest: usize,
+    /// Low-latency HLS for large audiences.
+    pub hls: HlsConfig,
+    /// What is kept on disk of what was live.
+    pub recordings: RecordingsConfig,
     /// What an operator presents to have tokens made over HTTP; `None`: the one that the store keeps.
     pub secret: Option<Secret>,
     /// Whether a built-in performer plays in the space `demo`.
@@ -106,6 +113,55 @@ impl Default for Limits {
     }
 }
 
+/// Low-latency HLS for large audiences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HlsConfig {
+    /// Whether streams are offered as HLS at all.
+    pub enabled: bool,
+    /// The target duration of a part, 200 to 1000 ms.
+    pub part: Duration,
+    /// How many viewers the pages let watch over WebRTC before they choose HLS; `0`: all watch HLS.
+    pub webrtc_seats: usize,
+}
+
+impl Default for HlsConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            part: Duration::from_millis(500),
+            webrtc_seats: Limits::default().viewers_max,
+        }
+    }
+}
+
+/// What is kept on disk of what was live.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordingsConfig {
+    /// How far a viewer can go back in a live stream; zero: not at all, and only recorded streams are written.
+    pub dvr_window: Duration,
+    /// Whether streams are recorded that the file says nothing about.
+    pub record: bool,
+    /// Most bytes of recordings and DVR windows together; `None`: as many as the disk holds. The default of 20 GB is
+    /// eleven hours at 4 Mbit/s, or five and a half DVR windows of two hours.
+    pub quota_bytes: Option<u64>,
+    /// How long a finished recording is kept; `None`: for ever.
+    pub keep_max: Option<Duration>,
+}
+
+impl Default for RecordingsConfig {
+    fn default() -> Self {
+        Self {
+            dvr_window: Duration::from_secs(120 * 60),
+            record: false,
+            quota_bytes: Some(20 * GIGABYTE),
+            keep_max: None,
+        }
+    }
+}
+
+/// As disks are sold and file managers count.
+const GIGABYTE: u64 = 1_000_000_000;
+
 /// A `[[space]]` of the file.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SpaceConfig {
@@ -124,6 +180,8 @@ pub struct StreamConfig {
     pub name: String,
     /// The camera that performs in it, with user name and password if it wants them: never to be logged.
     pub rtsp: Option<String>,
+    /// Whether it is recorded; `None`: as [`RecordingsConfig::record`] says for all.
+    pub record: Option<bool>,
 }
 
 /// An `[[ice_server]]` of the file.
@@ -154,12 +212,27 @@ impl Default for Config {
             log_filter: "info".to_owned(),
             limits: Limits::default(),
             loudest: 8,
+            hls: HlsConfig::default(),
+            recordings: RecordingsConfig::default(),
             secret: None,
             demo: false,
             drain_max: Duration::from_secs(5),
             file: None,
             warnings: Vec::new(),
         }
+    }
+}
+
+impl Config {
+    /// Whether this stream is recorded from its begin: as its entry in the file says, else as `record` does for all.
+    #[must_use]
+    pub fn is_recorded(&self, space: &str, stream: &str) -> bool {
+        let spaces = self.spaces.iter().filter(|entry| entry.name == space);
+        spaces
+            .flat_map(|entry| &entry.streams)
+            .find(|entry| entry.name == stream)
+            .and_then(|entry| entry.record)
+            .unwrap_or(self.recordings.record)
     }
 }
 
@@ -192,6 +265,7 @@ impl fmt::Debug for StreamConfig {
         f.debug_struct("StreamConfig")
             .field("name", &self.name)
             .field("rtsp", &rtsp)
+            .field("record", &self.record)
             .finish()
     }
 }

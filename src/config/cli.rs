@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use signaling::conference::ParticipantRole;
 
 use super::{Secret, parse};
@@ -151,7 +151,7 @@ pub struct Settings {
     /// Reverse proxy whose X-Forwarded-For is believed; repeatable, or several with commas
     #[arg(long, value_name = "IP", value_delimiter = ',', value_parser = parse::proxy)]
     pub trusted_proxy: Option<Vec<IpAddr>>,
-    /// Where keys are kept [default: ./proscenium-data]
+    /// Where keys and recordings are kept [default: ./proscenium-data]
     #[arg(long, value_name = "DIR", value_parser = parse::path)]
     pub data_dir: Option<PathBuf>,
     /// How many threads forward media, 1 to 64 [default: one for each core]
@@ -188,6 +188,28 @@ pub struct Settings {
     /// the file) [default: made at the first start; `proscenium secret` prints it]
     #[arg(long, value_name = "SECRET", value_parser = parse::secret)]
     pub secret: Option<Secret>,
+    /// Whether streams are offered as low-latency HLS, too: on or off [default: on]
+    #[arg(long, value_name = "ON|OFF", action = ArgAction::Set, value_parser = parse::switch)]
+    pub hls: Option<bool>,
+    /// How long a part of low-latency HLS is, 200 to 1000 ms; viewers are about four of them behind [default: 500]
+    #[arg(long, value_name = "MS", value_parser = parse::hls_part_ms)]
+    pub hls_part_ms: Option<u64>,
+    /// How many viewers the pages let watch over WebRTC before they choose HLS [default: as many as --viewers-max]
+    #[arg(long, value_name = "N", value_parser = parse::webrtc_seats)]
+    pub webrtc_seats: Option<usize>,
+    /// Minutes that a viewer can go back in a live stream, up to 10080; 0: none, and only recorded streams are written
+    /// to disk [default: 120]
+    #[arg(long, value_name = "MINUTES", value_parser = parse::dvr_window_minutes)]
+    pub dvr_window_minutes: Option<u64>,
+    /// Whether every stream is recorded unless its entry in the file says otherwise: on or off [default: off]
+    #[arg(long, value_name = "ON|OFF", action = ArgAction::Set, value_parser = parse::switch)]
+    pub record: Option<bool>,
+    /// Most gigabytes (10^9 bytes) of recordings and DVR windows together; 0: as much as the disk holds [default: 20]
+    #[arg(long, value_name = "GB", value_parser = parse::recordings_quota_gb)]
+    pub recordings_quota_gb: Option<u64>,
+    /// Days after which a finished recording is deleted; 0: never [default: 0]
+    #[arg(long, value_name = "DAYS", value_parser = parse::recordings_keep_days)]
+    pub recordings_keep_days: Option<u64>,
     /// Most HTTP connections at once; a page needs one or two [default: twice the viewers and participants]
     #[arg(long, value_name = "N", value_parser = parse::connections_max)]
     pub connections_max: Option<usize>,
@@ -219,6 +241,13 @@ impl Settings {
                 .or(weaker.space_participants_max),
             loudest: self.loudest.or(weaker.loudest),
             secret: self.secret.or(weaker.secret),
+            hls: self.hls.or(weaker.hls),
+            hls_part_ms: self.hls_part_ms.or(weaker.hls_part_ms),
+            webrtc_seats: self.webrtc_seats.or(weaker.webrtc_seats),
+            dvr_window_minutes: self.dvr_window_minutes.or(weaker.dvr_window_minutes),
+            record: self.record.or(weaker.record),
+            recordings_quota_gb: self.recordings_quota_gb.or(weaker.recordings_quota_gb),
+            recordings_keep_days: self.recordings_keep_days.or(weaker.recordings_keep_days),
             connections_max: self.connections_max.or(weaker.connections_max),
             drain_seconds: self.drain_seconds.or(weaker.drain_seconds),
         }

@@ -11,6 +11,9 @@ use super::resolve::{names, nearest, one};
 use super::spaces;
 use super::{ConfigError, IceServer, SpaceConfig};
 
+/// The settings that are on or off, for which TOML has words of its own.
+const SWITCHES: [&str; 2] = ["hls", "record"];
+
 /// What only the file can say.
 #[derive(Debug, Default)]
 pub(super) struct Extras {
@@ -121,6 +124,7 @@ fn text(
     match value.get_ref() {
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().replace('_', "")),
+        DeValue::Boolean(on) if SWITCHES.contains(&key) => Ok(on.to_string()),
         other => {
             let message = format!(
                 "`{key}` is {}; give a string or a decimal number",

@@ -9,7 +9,7 @@ use signaling::NameError;
 use signaling::conference::ParticipantRole;
 use tracing_subscriber::EnvFilter;
 
-use super::{LOUDEST_MAX, MEDIA_THREADS_MAX, Secret};
+use super::{DVR_MINUTES_MAX, LOUDEST_MAX, MEDIA_THREADS_MAX, Secret};
 use crate::tokens::{self, Scope};
 
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
@@ -106,6 +106,34 @@ pub(super) fn connections_max(text: &str) -> Result<usize, String> {
 
 pub(super) fn drain_seconds(text: &str) -> Result<u64, String> {
     number(text, 0..=60, "a number of seconds").map(|seconds| seconds as u64)
+}
+
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err("neither on nor off".to_owned()),
+    }
+}
+
+pub(super) fn hls_part_ms(text: &str) -> Result<u64, String> {
+    number(text, 200..=1000, "a number of milliseconds").map(|ms| ms as u64)
+}
+
+pub(super) fn webrtc_seats(text: &str) -> Result<usize, String> {
+    number(text, 0..=1_000_000, "a number of seats")
+}
+
+pub(super) fn dvr_window_minutes(text: &str) -> Result<u64, String> {
+    number(text, 0..=DVR_MINUTES_MAX, "a number of minutes").map(|minutes| minutes as u64)
+}
+
+pub(super) fn recordings_quota_gb(text: &str) -> Result<u64, String> {
+    number(text, 0..=1_000_000, "a number of gigabytes").map(|gigabytes| gigabytes as u64)
+}
+
+pub(super) fn recordings_keep_days(text: &str) -> Result<u64, String> {
+    number(text, 0..=36_500, "a number of days").map(|days| days as u64)
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {

@@ -11,7 +11,7 @@ use clap::{Args as _, FromArgMatches as _};
 
 use super::cli::{LogFormat, Settings};
 use super::file::{self, Extras};
-use super::{Config, ConfigError, DEFAULT_FILE, Limits};
+use super::{Config, ConfigError, DEFAULT_FILE, GIGABYTE, HlsConfig, Limits, RecordingsConfig};
 
 /// The process environment, as far as it matters: `PROSCENIUM_*` and `RUST_LOG`.
 pub type Environment = BTreeMap<String, String>;
@@ -103,10 +103,18 @@ fn complete(
         .participants_max
         .unwrap_or(defaults.limits.participants_max);
     let pages = viewers_max.saturating_add(participants_max);
+    let recordings = recordings(&said, defaults.recordings);
     let log_filter = said
         .log_level
         .or_else(|| rust_log.cloned())
         .unwrap_or(defaults.log_filter);
+    let hls = HlsConfig {
+        enabled: said.hls.unwrap_or(defaults.hls.enabled),
+        part: said
+            .hls_part_ms
+            .map_or(defaults.hls.part, Duration::from_millis),
+        webrtc_seats: said.webrtc_seats.unwrap_or(viewers_max),
+    };
     let config = Config {
         listen: said.listen.unwrap_or(SocketAddr::from((address, 8080))),
         rtc_port: said.rtc_port.unwrap_or(defaults.rtc_port),
@@ -133,6 +141,8 @@ fn complete(
                 .unwrap_or(pages.saturating_mul(2).max(1000)),
         },
         loudest: said.loudest.unwrap_or(defaults.loudest),
+        hls,
+        recordings,
         secret: said.secret,
         demo,
         drain_max: said
@@ -144,6 +154,28 @@ fn complete(
     check_ports(&config)?;
     check_web_dir(&config)?;
     Ok(config)
+}
+
+fn recordings(said: &Settings, defaults: RecordingsConfig) -> RecordingsConfig {
+    let days = |days| Duration::from_secs(days * 24 * 60 * 60);
+    RecordingsConfig {
+        dvr_window: said
+            .dvr_window_minutes
+            .map_or(defaults.dvr_window, |minutes| {
+                Duration::from_secs(minutes * 60)
+            }),
+        record: said.record.unwrap_or(defaults.record),
+        quota_bytes: match said.recordings_quota_gb {
+            None => defaults.quota_bytes,
+            Some(0) => None,
+            Some(gigabytes) => Some(gigabytes * GIGABYTE),
+        },
+        keep_max: match said.recordings_keep_days {
+            None => defaults.keep_max,
+            Some(0) => None,
+            Some(count) => Some(days(count)),
+        },
+    }
 }
 
 /// The media ports fit into the numbers there are, and HTTP does not listen on one of them.

@@ -66,12 +66,16 @@ fn space(
 fn streams(source: &Source<'_>, value: &Value<'_>) -> Result<Vec<StreamConfig>, ConfigError> {
     let mut streams: Vec<StreamConfig> = Vec::new();
     for (table, span) in tables(source, value, "[[space.stream]]", STREAMS_MAX)? {
-        let (mut name, mut rtsp) = (None, None);
+        let (mut name, mut rtsp, mut record) = (None, None, None);
         for (field, value) in table {
             match field.get_ref().as_ref() {
                 "name" => name = Some(valid_name(source, "stream", value)?),
                 "rtsp" => rtsp = Some(camera(source, value)?),
-                _ => return Err(source.unknown(field, " in [[space.stream]]", &["name", "rtsp"])),
+                "record" => record = Some(boolean(source, "record", value)?),
+                _ => {
+                    let known = ["name", "rtsp", "record"];
+                    return Err(source.unknown(field, " in [[space.stream]]", &known));
+                }
             }
         }
         let name = name.ok_or_else(|| {
@@ -86,7 +90,7 @@ fn streams(source: &Source<'_>, value: &Value<'_>) -> Result<Vec<StreamConfig>, 
                 format!("stream `{name}` is there twice in its space; rename one"),
             ));
         }
-        streams.push(StreamConfig { name, rtsp });
+        streams.push(StreamConfig { name, rtsp, record });
     }
     Ok(streams)
 }
@@ -187,6 +191,16 @@ fn string<'v>(
     value.get_ref().as_str().ok_or_else(|| {
         let message = format!(
             "`{field}` is {}; give a string in quotes",
+            value.get_ref().type_str()
+        );
+        source.error(&value.span(), message)
+    })
+}
+
+fn boolean(source: &Source<'_>, field: &str, value: &Value<'_>) -> Result<bool, ConfigError> {
+    value.get_ref().as_bool().ok_or_else(|| {
+        let message = format!(
+            "`{field}` is {}; give true or false, without quotes",
             value.get_ref().type_str()
         );
         source.error(&value.span(), message)

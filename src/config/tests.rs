@@ -107,6 +107,13 @@ fn every_setting_has_the_same_name_and_meaning_in_all_three_places() {
         ("loudest", "16"),
         ("secret", "chosen-by-the-operator"),
         ("drain-seconds", "9"),
+        ("hls", "off"),
+        ("hls-part-ms", "200"),
+        ("webrtc-seats", "0"),
+        ("dvr-window-minutes", "0"),
+        ("record", "on"),
+        ("recordings-quota-gb", "0"),
+        ("recordings-keep-days", "30"),
     ];
     for (name, value) in cases {
         let by_flag = serve(&[&format!("--{name}={value}")], &[], "");
@@ -175,6 +182,14 @@ fn a_bad_value_is_named_with_its_place_and_with_what_would_do() {
         ("loudest", "17", &["from 1 to 16"]),
         ("loudest", "0", &["from 1 to 16"]),
         ("drain-seconds", "61", &["from 0 to 60"]),
+        ("hls", "perhaps", &["neither on nor off"]),
+        ("hls-part-ms", "199", &["from 200 to 1000"]),
+        ("hls-part-ms", "1001", &["from 200 to 1000"]),
+        ("webrtc-seats", "few", &["from 0 to"]),
+        ("dvr-window-minutes", "10081", &["from 0 to 10080"]),
+        ("record", "1", &["neither on nor off"]),
+        ("recordings-quota-gb", "1.5", &["from 0 to"]),
+        ("recordings-keep-days", "-1", &["from 0 to"]),
     ];
     for (name, value, advice) in cases {
         let flag = format!("--{name}={value}");
@@ -330,6 +345,54 @@ fn spaces_streams_and_ice_servers_come_from_the_file() {
 }
 
 #[test]
+fn a_stream_is_recorded_as_its_own_entry_says_or_else_as_all_are() {
+    let streams = "
+        [[space]]
+        name = \"residence\"
+        [[space.stream]]
+        name = \"main\"
+        record = true
+        [[space.stream]]
+        name = \"rehearsal\"
+        record = false
+        [[space.stream]]
+        name = \"balcony\"
+    ";
+    let check = |all: &str, expected: [bool; 5]| {
+        let config = serve(&[], &[], &format!("{all}\n{streams}"));
+        let seen = ["main", "rehearsal", "balcony", "other"]
+            .map(|stream| config.is_recorded("residence", stream));
+        assert_eq!(seen, expected[..4], "{all}");
+        assert_eq!(config.is_recorded("foyer", "main"), expected[4], "{all}");
+    };
+    check("", [true, false, false, false, false]);
+    check("record = false", [true, false, false, false, false]);
+    check("record = true", [true, false, true, true, true]);
+    check("record = \"on\"", [true, false, true, true, true]);
+}
+
+#[test]
+fn switches_take_the_words_of_toml_and_zero_means_no_limit() {
+    let config = serve(
+        &[],
+        &[],
+        "hls = false\nrecordings_quota_gb = 0\nrecordings_keep_days = 0",
+    );
+    assert!(!config.hls.enabled);
+    assert_eq!(config.recordings.quota_bytes, None);
+    assert_eq!(config.recordings.keep_max, None);
+    let config = serve(
+        &["--recordings-quota-gb=2", "--recordings-keep-days=3"],
+        &[],
+        "",
+    );
+    assert_eq!(config.recordings.quota_bytes, Some(2_000_000_000));
+    let days = config.recordings.keep_max.map(|age| age.as_secs() / 86_400);
+    assert_eq!(days, Some(3));
+    assert_eq!(serve(&["--viewers-max=7"], &[], "").hls.webrtc_seats, 7);
+}
+
+#[test]
 fn tables_that_make_no_sense_are_refused_and_secrets_are_not_repeated() {
     let space = |rest: &str| format!("[[space]]\nname = \"a\"\n{rest}");
     let cases: &[(&str, &[&str])] = &[
@@ -363,6 +426,10 @@ fn tables_that_make_no_sense_are_refused_and_secrets_are_not_repeated() {
         (
             &space("stream = [{name = \"b\", rtsp = \"rtsp://u:hush@/x\"}]"),
             &["no host"],
+        ),
+        (
+            &space("stream = [{name = \"b\", record = \"yes\"}]"),
+            &["`record`", "true or false"],
         ),
         ("[[ice_server]]\nusername = \"a\"", &["without a url"]),
         ("[[ice_server]]\nurl = \"http://a\"", &["http://a", "stun:"]),
