@@ -1,0 +1,1 @@
+//! What the packager must know of the codecs.

@@ -1,0 +1,30 @@
+//! What a multivariant playlist must know of a rendition.
+
+use crate::CodecKind;
+
+/// A rendition as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenditionInfo {
+    /// The `{rendition}` of its URLs.
+    pub name: String,
+    /// Its format.
+    pub kind: CodecKind,
+    /// The `CODECS` entry; empty until the first keyframe told it.
+    pub codec: String,
+    /// Pixels; 0 for audio and until the first keyframe.
+    pub width: u32,
+    /// Pixels; 0 for audio and until the first keyframe.
+    pub height: u32,
+    /// Pictures in 1,000 s; 0 for audio and until the first segment.
+    pub frame_rate_milli: u32,
+    /// The highest bit rate of any segment (of the parts so far, before the first segment), in bit/s.
+    pub bandwidth_peak: u64,
+    /// Bits by seconds over the whole life.
+    pub bandwidth_average: u64,
+    /// Audio channels; 0 for video.
+    pub channels: u8,
+    /// The initialisation segment in use; nothing until the first keyframe.
+    pub init: Option<u32>,
+    /// Whether the current publication has it.
+    pub active: bool,
+}
