@@ -11,6 +11,8 @@
 mod backoff;
 mod clip;
 mod demo;
+#[allow(dead_code, unused_imports, reason = "the HLS bridge will use it")]
+mod frames;
 mod packets;
 mod rtsp;
 

@@ -1,0 +1,87 @@
+//! The one type that the bridge sees of all this.
+
+use super::audio::Audio;
+use super::video::Video;
+use super::window::{Item, Window};
+use super::{Counters, FrameKind, Packet};
+
+/// Puts the frames of one layer of one track together. One per publication: another publisher's packets need another.
+#[derive(Debug)]
+pub(crate) struct Assembler {
+    window: Window,
+    track: Track,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+enum Track {
+    Video(Box<Video>),
+    Audio(Audio),
+}
+
+impl Assembler {
+    /// Begins with nothing known; pictures begin with the first keyframe.
+    pub(crate) fn new(kind: FrameKind) -> Self {
+        let track = match kind {
+            FrameKind::Opus => Track::Audio(Audio::new()),
+            FrameKind::H264 | FrameKind::Vp9 | FrameKind::Av1 => {
+                Track::Video(Box::new(Video::new(kind)))
+            }
+        };
+        Self {
+            window: Window::default(),
+            track,
+            counters: Counters::default(),
+        }
+    }
+
+    /// Takes a packet and appends to `out` the frames that are complete now, in decoding order.
+    pub(crate) fn push(&mut self, packet: Packet, out: &mut Vec<hls::Frame>) {
+        let Self {
+            window,
+            track,
+            counters,
+        } = self;
+        window.push(packet, &mut |item| track.take(item, counters, out));
+    }
+
+    /// Gives up what was waited for long enough at `now_us`, and lets sound that is paused go on as silence. To be called
+    /// every 20 to 100 ms, as long as the publication lasts.
+    pub(crate) fn expire(&mut self, now_us: i64, out: &mut Vec<hls::Frame>) {
+        let Self {
+            window,
+            track,
+            counters,
+        } = self;
+        window.expire(now_us, &mut |item| track.take(item, counters, out));
+        if let Track::Audio(audio) = track {
+            audio.expire(now_us, counters, out);
+        }
+    }
+
+    /// Whether a keyframe has become necessary since this was asked last. Says so again every 500 ms in which frames come
+    /// that cannot be used.
+    pub(crate) fn take_wants_keyframe(&mut self) -> bool {
+        match &mut self.track {
+            Track::Video(video) => video.take_wants_keyframe(),
+            Track::Audio(_) => false,
+        }
+    }
+
+    /// What happened until now.
+    pub(crate) fn counters(&self) -> Counters {
+        self.window.counters(self.counters)
+    }
+}
+
+impl Track {
+    fn take(&mut self, item: Item, counters: &mut Counters, out: &mut Vec<hls::Frame>) {
+        match (self, item) {
+            (Self::Video(video), Item::Packet(packet)) => video.push(packet, counters, out),
+            (Self::Video(video), Item::Gap) => video.gap(counters),
+            (Self::Audio(audio), Item::Packet(packet)) => audio.push(&packet, counters, out),
+            // The timestamp of the next packet says how much is missing.
+            (Self::Audio(_), Item::Gap) => {}
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Opus packets, RFC 6716 section 3, and the redundancy around them, RFC 2198.
+
+use std::ops::Range;
+
+/// 120 ms in samples of 48 kHz: the longest packet.
+pub(super) const PACKET_MAX: u32 = 5_760;
+/// The longest frame inside a packet, in bytes, section 3.2.1.
+const FRAME_BYTES_MAX: usize = 1_275;
+/// The durations that [`filler`] has, in samples of 48 kHz.
+const FILLERS: [u32; 4] = [960, 480, 240, 120];
+/// The shortest of them.
+pub(super) const FILLER_MIN: u32 = 120;
+
+/// More blocks than any sender uses; str0m and libwebrtc stop at nine.
+pub(super) const BLOCKS_MAX: usize = 9;
+
+/// How long a packet sounds, in samples of 48 kHz; `None` when it breaks one of the rules R1 to R7 of section 3.4, because
+/// players give up a whole stream for such a packet.
+pub(super) fn duration(packet: &[u8]) -> Option<u32> {
+    let (&toc, rest) = packet.split_first()?;
+    let frame = frame_duration(toc);
+    let frames = match toc & 0x03 {
+        0 => (rest.len() <= FRAME_BYTES_MAX).then_some(1)?,
+        1 => (rest.len().is_multiple_of(2) && rest.len() / 2 <= FRAME_BYTES_MAX).then_some(2)?,
+        2 => {
+            let (first, rest) = frame_length(rest)?;
+            let second = rest.len().checked_sub(first)?;
+            (second <= FRAME_BYTES_MAX).then_some(2)?
+        }
+        _ => frames_of_code_3(rest)?,
+    };
+    let duration = frame * frames;
+    (duration <= PACKET_MAX).then_some(duration)
+}
+
+/// The samples of 48 kHz of one frame, table 2.
+fn frame_duration(toc: u8) -> u32 {
+    let config = toc >> 3;
+    match (config, config & 0x03) {
+        (0..12, 0) => 480,
+        (0..12, 1) => 960,
+        (0..12, 2) => 1_920,
+        (0..12, _) => 2_880,
+        (12..16, length) => 480 << (length & 1),
+        (_, length) => 120 << length,
+    }
+}
+
+/// Any number of frames, section 3.2.5.
+fn frames_of_code_3(rest: &[u8]) -> Option<u32> {
+    let (&flags, mut rest) = rest.split_first()?;
+    let frames = u32::from(flags & 0x3f);
+    if frames == 0 {
+        return None;
+    }
+    if flags & 0x40 != 0 {
+        let mut padding = 0;
+        loop {
+            let (&octet, after) = rest.split_first()?;
+            rest = after;
+            padding += usize::from(octet.min(254));
+            if octet < 255 {
+                break;
+            }
+        }
+        rest = &rest[..rest.len().checked_sub(padding)?];
+    }
+    if flags & 0x80 == 0 {
+        let length = rest.len() / frames as usize;
+        let is_even = rest.len().is_multiple_of(frames as usize);
+        return (is_even && length <= FRAME_BYTES_MAX).then_some(frames);
+    }
+    let mut sum = 0;
+    for _ in 1..frames {
+        let length;
+        (length, rest) = frame_length(rest)?;
+        sum += length;
+    }
+    (rest.len().checked_sub(sum)? <= FRAME_BYTES_MAX).then_some(frames)
+}
+
+/// A frame's length of one or two octets, section 3.2.1, and what follows it.
+fn frame_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (&first, rest) = bytes.split_first()?;
+    if first < 252 {
+        return Some((usize::from(first), rest));
+    }
+    let (&second, rest) = rest.split_first()?;
+    Some((usize::from(second) * 4 + usize::from(first), rest))
+}
+
+/// The longest packet without content that is no longer than `room` samples of 48 kHz, and its duration; `None` for less
+/// than [`FILLER_MIN`].
+///
+/// It is a table-of-contents octet alone: a frame of no bytes, which section 3.2.1 defines as discontinuous transmission or
+/// a lost packet. libopus conceals it (and makes comfort noise of a longer pause); FFmpeg reads the silence flag of CELT,
+/// which is why the configuration is always one of full-band CELT. `like` is a packet of the stream and says whether it is
+/// stereo.
+pub(super) fn filler(like: u8, room: i64) -> Option<(u8, u32)> {
+    let index = FILLERS
+        .iter()
+        .position(|length| i64::from(*length) <= room)?;
+    // 28 to 31 are full-band CELT of 2.5, 5, 10 and 20 ms.
+    let config = 31 - u8::try_from(index).expect("there are four");
+    Some((config << 3 | like & 0x04, FILLERS[index]))
+}
+
+/// One block of RFC 2198: how many samples before the packet's timestamp it begins, and where it lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) before: u32,
+    pub(super) range: Range<usize>,
+}
+
+/// The blocks of a payload, the newest (primary) one last; nothing when its structure is broken.
+pub(super) fn blocks(payload: &[u8]) -> Vec<Block> {
+    read_blocks(payload).unwrap_or_default()
+}
+
+fn read_blocks(payload: &[u8]) -> Option<Vec<Block>> {
+    let mut headers = Vec::with_capacity(3);
+    let mut at = 0;
+    while *payload.get(at)? & 0x80 != 0 {
+        if headers.len() + 1 >= BLOCKS_MAX {
+            return None;
+        }
+        let bits = payload.get(at + 1..at + 4)?;
+        let bits = u32::from_be_bytes([0, bits[0], bits[1], bits[2]]);
+        headers.push((bits >> 10, (bits & 0x3ff) as usize));
+        at += 4;
+    }
+    at += 1;
+    let mut blocks = Vec::with_capacity(headers.len() + 1);
+    for (before, length) in headers {
+        payload.get(at..at + length)?;
+        blocks.push(Block {
+            before,
+            range: at..at + length,
+        });
+        at += length;
+    }
+    blocks.push(Block {
+        before: 0,
+        range: at..payload.len(),
+    });
+    Some(blocks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_those_of_the_table() {
+        for (toc, expected) in [
+            (0 << 3, 480),
+            (1 << 3, 960),
+            (6 << 3, 1_920),
+            (11 << 3, 2_880),
+            (12 << 3, 480),
+            (13 << 3, 960),
+            (14 << 3, 480),
+            (15 << 3, 960),
+            (16 << 3, 120),
+            (21 << 3, 240),
+            (26 << 3, 480),
+            (31 << 3, 960),
+        ] {
+            assert_eq!(duration(&[toc, 1, 2]), Some(expected), "{toc:#04x}");
+            assert_eq!(duration(&[toc | 1, 1, 2]), Some(2 * expected));
+            assert_eq!(duration(&[toc | 2, 1, 2]), Some(2 * expected));
+        }
+    }
+
+    #[test]
+    fn packets_that_break_the_rules_have_no_duration() {
+        for packet in [
+            &[][..],
+            // Uneven halves; a first frame longer than the packet; a length that is cut.
+            &[0xf9, 1],
+            &[0xfa, 3, 1],
+            &[0xfa],
+            &[0xfa, 252],
+            // No frame count; no frames; seven of 20 ms; padding longer than the packet; uneven frames; a sum that lies.
+            &[0xfb],
+            &[0xfb, 0],
+            &[0xfb, 7],
+            &[0xfb, 0x41, 9, 1],
+            &[0xfb, 0x41, 255],
+            &[0xfb, 2, 1, 2, 3],
+            &[0xfb, 0x82, 9, 1],
+            // A frame of 1,276 bytes.
+            &[0xf8; 1_277],
+        ] {
+            assert_eq!(
+                duration(packet),
+                None,
+                "{:02x?}",
+                &packet[..packet.len().min(8)]
+            );
+        }
+        assert_eq!(duration(&[0xf8; 1_276]), Some(960));
+        assert_eq!(duration(&[0xfb, 6]), Some(5_760));
+        assert_eq!(duration(&[0xfb, 0x43, 2, 1, 2, 3, 0, 0]), Some(2_880));
+        assert_eq!(duration(&[0xfb, 0x83, 1, 2, 1, 2, 2, 9]), Some(2_880));
+    }
+
+    #[test]
+    fn fillers_are_packets_of_the_duration_that_they_say() {
+        for (room, expected) in [
+            (119, None),
+            (120, Some(120)),
+            (479, Some(240)),
+            (480, Some(480)),
+            (959, Some(480)),
+            (100_000, Some(960)),
+        ] {
+            let made = filler(0x7c, room);
+            assert_eq!(made.map(|(_, duration)| duration), expected, "{room}");
+            if let Some((toc, length)) = made {
+                assert_eq!(duration(&[toc]), Some(length));
+                assert_eq!(toc & 0x07, 0x04, "one stereo frame");
+            }
+        }
+    }
+
+    #[test]
+    fn a_filler_after_a_tone_is_decoded_and_dies_away() {
+        let mut encoder =
+            opus_rs::OpusEncoder::new(48_000, 1, opus_rs::Application::Audio).unwrap();
+        let mut decoder = opus_rs::OpusDecoder::new(48_000, 1).unwrap();
+        let mut sound = [0.0f32; 960];
+        for packet in 0..20 {
+            let tone: Vec<f32> = (0..960)
+                .map(|i| (((packet * 960 + i) as f32) * 0.05).sin() * 0.5)
+                .collect();
+            let mut coded = [0; 1_000];
+            let length = encoder.encode(&tone, 960, &mut coded).unwrap();
+            decoder.decode(&coded[..length], 960, &mut sound).unwrap();
+        }
+        let loudest = |sound: &[f32]| sound.iter().fold(0.0f32, |loudest, s| loudest.max(s.abs()));
+        assert!(loudest(&sound) > 0.3);
+        let mut left = Vec::new();
+        for _ in 0..50 {
+            let (toc, _) = filler(0, 960).unwrap();
+            let length = decoder.decode(&[toc], 960, &mut sound).unwrap();
+            assert_eq!(length, 960);
+            left.push(loudest(&sound));
+        }
+        assert!(left[49] < 0.05, "{left:?}");
+    }
+
+    #[test]
+    fn blocks_are_found_with_their_offsets() {
+        let block = |before, range| Block { before, range };
+        for (payload, expected) in [
+            (&[0x6f, 1, 2, 3][..], vec![block(0, 1..4)]),
+            (
+                &[0xef, 0x0f, 0x00, 0x02, 0x6f, 9, 9, 1, 2],
+                vec![block(960, 5..7), block(0, 7..9)],
+            ),
+            (&[0xef, 0x0f, 0x00, 0x02, 0x6f, 9], vec![]),
+            (&[0xef, 0x0f, 0x00], vec![]),
+            (&[], vec![]),
+            (&[0x80; 100], vec![]),
+        ] {
+            assert_eq!(blocks(payload), expected, "{payload:02x?}");
+        }
+    }
+}

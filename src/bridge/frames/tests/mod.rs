@@ -1,0 +1,85 @@
+//! Assemblers as the bridge uses them, on virtual time.
+
+mod clip;
+mod drift;
+
+use std::sync::Arc;
+
+use super::{Assembler, Counters, FrameKind, Packet};
+
+pub(super) const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1e, 0x11];
+pub(super) const PPS: &[u8] = &[0x68, 0xce, 0x38];
+
+/// A packet that was captured when it arrived.
+pub(super) fn packet(sequence: u64, timestamp: u32, at_us: i64, payload: &[u8]) -> Packet {
+    Packet {
+        sequence,
+        timestamp,
+        marker: true,
+        arrival_us: at_us,
+        wallclock_us: at_us,
+        payload: payload.into(),
+        red: false,
+    }
+}
+
+/// An assembler with all that it has given.
+pub(super) struct Bench {
+    pub(super) assembler: Assembler,
+    pub(super) frames: Vec<hls::Frame>,
+}
+
+impl Bench {
+    pub(super) fn new(kind: FrameKind) -> Self {
+        Self {
+            assembler: Assembler::new(kind),
+            frames: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, packet: Packet) -> &mut Self {
+        self.assembler.push(packet, &mut self.frames);
+        self
+    }
+
+    pub(super) fn expire(&mut self, now_us: i64) -> &mut Self {
+        self.assembler.expire(now_us, &mut self.frames);
+        self
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        self.assembler.counters()
+    }
+
+    pub(super) fn take(&mut self) -> Vec<hls::Frame> {
+        std::mem::take(&mut self.frames)
+    }
+
+    /// The times of all frames since they were taken.
+    pub(super) fn times(&self) -> Vec<i64> {
+        self.frames.iter().map(|frame| frame.pts).collect()
+    }
+}
+
+/// Sound has no hole: each frame begins where the one before ends.
+pub(super) fn assert_gapless(frames: &[hls::Frame]) {
+    for pair in frames.windows(2) {
+        let duration = i64::from(pair[0].duration.expect("sound has durations"));
+        assert_eq!(pair[0].pts + duration, pair[1].pts, "{pair:?}");
+    }
+}
+
+/// Payloads as packets of one frame.
+pub(super) fn frame(first: u64, timestamp: u32, at_us: i64, payloads: &[Arc<[u8]>]) -> Vec<Packet> {
+    let last = payloads.len() - 1;
+    let packet = |(index, payload): (usize, &Arc<[u8]>)| Packet {
+        sequence: first + index as u64,
+        timestamp,
+        marker: index == last,
+        arrival_us: at_us,
+        wallclock_us: at_us,
+        payload: payload.clone(),
+        red: false,
+    };
+    payloads.iter().enumerate().map(packet).collect()
+}
