@@ -1,0 +1,292 @@
+//! Opus to AAC-LC, all by libraries: `opus-rs` decodes, `syom` encodes. For players that do not take Opus in HLS.
+//!
+//! Without a thread; whoever wants AAC calls [`OpusToAac::push`] with each packet, where no media waits for it. What
+//! this deliberately does not do: resample (both sides run at 48 kHz), or use Opus's forward error correction.
+//!
+//! Time: a unit's timestamp is that of the sound in it. The encoder's delay of one unit is subtracted: what an Opus
+//! decoder plays at a timestamp, an AAC decoder plays at the same one. Opus's own delay of 6.5 ms is in both alike.
+//!
+//! Budget: a second of stereo takes 25 ms of one core with the profile of the tests.
+
+use bytes::Bytes;
+use hls::Frame;
+use opus_rs::OpusDecoder;
+use syom::{EncodeOptions, Encoder};
+
+/// Hz, of the samples and of all timestamps.
+const RATE: u32 = 48_000;
+/// Samples in an access unit, ISO/IEC 14496-3 section 4.5.1.1; also the encoder's delay.
+const UNIT: i64 = 1_024;
+/// Samples in the shortest Opus frame, 2.5 ms: larger deviations are losses, smaller ones are slewed.
+const STEP: i64 = 120;
+/// Samples in the longest Opus packet: 120 ms, RFC 6716 section 3.2.5.
+const PACKET_MAX: usize = 5_760;
+/// Samples by which a timestamp may differ from what the samples' number says before all begins anew: 50 ms.
+const JUMP: i64 = 2_400;
+/// Samples that may be missing after a packet which says that silence begins: senders repeat it each 400 ms.
+const SILENCE_MAX: i64 = RATE as i64;
+const STEREO_BPS: u32 = 128_000;
+const MONO_BPS: u32 = 72_000;
+
+/// Why there is no AAC.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AacError {
+    #[error("sound with {0} channels cannot be encoded, only with one or two")]
+    Channels(u8),
+    #[error("no decoder for Opus: {0}")]
+    Decoder(&'static str),
+    #[error("the encoder for AAC failed: {0}")]
+    Encoder(#[from] syom::AacError),
+}
+
+/// One Opus track on its way to AAC. Holds no more sound than one packet and two units.
+pub(crate) struct OpusToAac {
+    channels: usize,
+    // The decoder has 175 kB.
+    decoder: Box<OpusDecoder>,
+    encoder: Encoder,
+    config: Bytes,
+    clock: Option<Clock>,
+    /// The last packet said that silence begins, so the next one may come late.
+    is_silent: bool,
+    undecodable: u64,
+    /// Interleaved samples of the packet in work.
+    samples: Box<[f32]>,
+    planes: [Vec<f32>; 2],
+}
+
+/// Where the samples are on the timeline, in ticks of 1/48000 s.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    /// Timestamp of the sample that is decoded next.
+    next: i64,
+    /// Timestamp of the unit that is encoded next.
+    unit: i64,
+    /// By how much the last packet's timestamp was after `next`, as far as it is not yet followed.
+    lag: i64,
+    /// Units before this are not given out.
+    floor: i64,
+}
+
+impl Clock {
+    /// The encoder's first unit is the delay; it is given out only where nothing else is.
+    fn at(pts: i64, floor: i64) -> Self {
+        Self {
+            next: pts,
+            unit: pts.saturating_sub(UNIT),
+            lag: 0,
+            floor: floor.max(0),
+        }
+    }
+
+    /// The timestamp of a unit that was completed, `None` if it is not to be given out. Follows the packets'
+    /// timestamps by one tick at most.
+    fn tick(&mut self) -> Option<i64> {
+        let pts = self.unit;
+        let step = self.lag.signum();
+        self.lag -= step;
+        self.next = self.next.saturating_add(step);
+        self.unit = pts.saturating_add(UNIT + step);
+        (pts >= self.floor).then_some(pts)
+    }
+}
+
+impl OpusToAac {
+    /// For one or two channels; packets with the other number are mixed or doubled.
+    ///
+    /// # Errors
+    ///
+    /// Any other number of channels.
+    pub(crate) fn new(channels: u8) -> Result<Self, AacError> {
+        let bitrate_bps = match channels {
+            1 => MONO_BPS,
+            2 => STEREO_BPS,
+            _ => return Err(AacError::Channels(channels)),
+        };
+        let channels = usize::from(channels);
+        // Both buy 2 dB less noise at the same rate.
+        let options = EncodeOptions::raw()
+            .with_bitrate_bps(bitrate_bps)
+            .with_band_refine(true)
+            .with_short_group(true);
+        let encoder = Encoder::new(RATE, channels, &options)?;
+        Ok(Self {
+            channels,
+            decoder: decoder(channels)?,
+            config: Bytes::copy_from_slice(encoder.asc()),
+            encoder,
+            clock: None,
+            is_silent: false,
+            undecodable: 0,
+            samples: vec![0.0; PACKET_MAX * channels].into(),
+            planes: [Vec::new(), Vec::new()],
+        })
+    }
+
+    /// The `AudioSpecificConfig` (ISO/IEC 14496-3 section 1.6.2.1), the same for the whole life.
+    pub(crate) fn config(&self) -> Bytes {
+        self.config.clone()
+    }
+
+    /// Packets that could not be decoded.
+    pub(crate) fn undecodable(&self) -> u64 {
+        self.undecodable
+    }
+
+    /// Takes an Opus packet, in order, and appends the AAC units that it completes: raw, of 1024 samples, with
+    /// timestamps in ticks of 1/48000 s that are 1023 to 1025 ticks apart and never negative.
+    ///
+    /// Up to 50 ms that are missing, or that cannot be decoded, are bridged with what the decoder makes of a loss, and
+    /// 1 s after a packet which says that silence begins. Packets that come late or twice are left out. After a larger
+    /// jump in either direction all begins anew at the new timestamp, so that after a jump back timestamps come again.
+    /// At most 55 units come out at once.
+    ///
+    /// # Errors
+    ///
+    /// Failures of the encoder; the next packet begins anew.
+    pub(crate) fn push(&mut self, frame: &Frame, out: &mut Vec<Frame>) -> Result<(), AacError> {
+        let result = self.convert(frame, out);
+        if result.is_err() {
+            self.encoder.reset()?;
+            self.clock = None;
+        }
+        result
+    }
+
+    fn convert(&mut self, frame: &Frame, out: &mut Vec<Frame>) -> Result<(), AacError> {
+        let ahead_max = if self.is_silent { SILENCE_MAX } else { JUMP };
+        let mut clock = match self.clock {
+            Some(clock) => {
+                let ahead = frame.pts.saturating_sub(clock.next);
+                if (-JUMP..=ahead_max).contains(&ahead) {
+                    clock
+                } else {
+                    self.begin_again(clock, frame.pts, out)?
+                }
+            }
+            None => Clock::at(frame.pts, 0),
+        };
+        let ahead = frame.pts.saturating_sub(clock.next);
+        if ahead <= -STEP {
+            // Late, or a second time: what it holds was heard or bridged.
+            return Ok(());
+        }
+        let missing = ahead.max(0) / STEP * STEP;
+        self.bridge(missing as usize, &mut clock, out)?;
+        clock.lag = ahead - missing;
+        self.is_silent = frame.data.len() <= 2;
+        // One that cannot be decoded is as good as lost: the next one's timestamp says how much is missing.
+        if let Some(decoded) = self.decode(&frame.data) {
+            self.encode(decoded, &mut clock, out)?;
+        }
+        self.clock = Some(clock);
+        Ok(())
+    }
+
+    /// Lets the encoder give what it still holds, and forgets everything else.
+    fn begin_again(
+        &mut self,
+        mut clock: Clock,
+        pts: i64,
+        out: &mut Vec<Frame>,
+    ) -> Result<Clock, AacError> {
+        let is_forward = pts > clock.next;
+        if is_forward && self.encoder.samples() > 0 {
+            // At most two units, which end less than one unit after the last sample; what is new begins one unit before
+            // its first sample. A jump is longer than both.
+            self.encoder
+                .finish(|unit| give(&mut clock, unit.payload, out))?;
+        }
+        self.encoder.reset()?;
+        self.decoder = decoder(self.channels)?;
+        self.is_silent = false;
+        Ok(Clock::at(pts, if is_forward { clock.unit } else { pts }))
+    }
+
+    /// Encodes what the decoder makes of a loss of `missing` samples, a multiple of [`STEP`]; silence where it cannot.
+    fn bridge(
+        &mut self,
+        mut missing: usize,
+        clock: &mut Clock,
+        out: &mut Vec<Frame>,
+    ) -> Result<(), AacError> {
+        while missing > 0 {
+            let length = missing.min(PACKET_MAX);
+            match self.decoder.decode(&[], length, &mut self.samples) {
+                Ok(decoded) if decoded == length => {}
+                _ => self.samples[..length * self.channels].fill(0.0),
+            }
+            self.encode(length, clock, out)?;
+            missing -= length;
+        }
+        Ok(())
+    }
+
+    /// Decodes a packet into [`Self::samples`] and says how many there are per channel.
+    fn decode(&mut self, packet: &[u8]) -> Option<usize> {
+        // A packet without more than one byte of sound says that silence goes on. As in libopus, that is a loss.
+        let packet = match packet {
+            [toc, _] if toc & 3 == 0 => &packet[..1],
+            _ => packet,
+        };
+        let decoded = match packet {
+            // To the library this is a loss of any length.
+            [] => Err("nothing in it"),
+            _ => self.decoder.decode(packet, PACKET_MAX, &mut self.samples),
+        };
+        self.undecodable += u64::from(decoded.is_err());
+        decoded.ok()
+    }
+
+    /// Encodes the first samples of [`Self::samples`].
+    fn encode(
+        &mut self,
+        length: usize,
+        clock: &mut Clock,
+        out: &mut Vec<Frame>,
+    ) -> Result<(), AacError> {
+        let channels = self.channels;
+        let samples = &self.samples[..length * channels];
+        for (channel, plane) in self.planes.iter_mut().take(channels).enumerate() {
+            plane.clear();
+            let of_channel = samples.iter().skip(channel).step_by(channels);
+            plane.extend(of_channel.map(|sample| audible(*sample)));
+        }
+        clock.next = clock.next.saturating_add(length as i64);
+        let [left, right] = &self.planes;
+        let planes = [&left[..], &right[..]];
+        self.encoder
+            .feed(&planes[..channels], |unit| give(clock, unit.payload, out))?;
+        Ok(())
+    }
+}
+
+/// Appends one unit.
+fn give(clock: &mut Clock, payload: &[u8], out: &mut Vec<Frame>) -> syom::Result<()> {
+    if let Some(pts) = clock.tick() {
+        out.push(Frame {
+            pts,
+            keyframe: true,
+            data: Bytes::copy_from_slice(payload),
+            duration: Some(UNIT as u32),
+        });
+    }
+    Ok(())
+}
+
+fn decoder(channels: usize) -> Result<Box<OpusDecoder>, AacError> {
+    let decoder = OpusDecoder::new(RATE as i32, channels).map_err(AacError::Decoder)?;
+    Ok(Box::new(decoder))
+}
+
+/// The encoder refuses samples outside of -1 to 1.
+fn audible(sample: f32) -> f32 {
+    if sample.is_finite() {
+        sample.clamp(-1.0, 1.0)
+    } else {
+        0.0
+    }
+}
+
+#[cfg(test)]
+mod tests;
