@@ -78,7 +78,7 @@ impl Track {
     fn take(&mut self, item: Item, counters: &mut Counters, out: &mut Vec<hls::Frame>) {
         match (self, item) {
             (Self::Video(video), Item::Packet(packet)) => video.push(packet, counters, out),
-            (Self::Video(video), Item::Gap) => video.gap(counters),
+            (Self::Video(video), Item::Gap) => video.gap(),
             (Self::Audio(audio), Item::Packet(packet)) => audio.push(&packet, counters, out),
             // The timestamp of the next packet says how much is missing.
             (Self::Audio(_), Item::Gap) => {}

@@ -59,7 +59,8 @@ pub(super) struct Video {
     is_after_gap: bool,
     waits_for_key: bool,
     wants_keyframe: bool,
-    /// When a keyframe was asked for, in arrival time.
+    /// When the last packet arrived, and when a keyframe was asked for.
+    now_us: i64,
     asked_us: Option<i64>,
 }
 
@@ -79,6 +80,7 @@ impl Video {
             is_after_gap: true,
             waits_for_key: true,
             wants_keyframe: false,
+            now_us: 0,
             asked_us: None,
         }
     }
@@ -89,14 +91,13 @@ impl Video {
     }
 
     /// Packets are missing before the next one.
-    pub(super) fn gap(&mut self, counters: &mut Counters) {
+    pub(super) fn gap(&mut self) {
         self.is_after_gap = true;
-        self.waits_for_key = true;
-        if let Some(open) = self.open.take() {
-            counters.damaged += 1;
-            self.lose(open.stamp.arrival_us);
+        if let Some(open) = &mut self.open {
+            open.is_damaged = true;
+            self.payloads.clear();
         }
-        self.payloads.clear();
+        self.lose();
     }
 
     /// Takes the next packet; gives the frames that it completes.
@@ -110,6 +111,7 @@ impl Video {
         if packet.payload.is_empty() {
             return;
         }
+        self.now_us = packet.arrival_us;
         if let Codec::H264(sets) = &mut self.codec {
             sets.learn(&packet.payload);
         }
@@ -119,7 +121,7 @@ impl Video {
             self.finished = None;
             counters.damaged += 1;
             self.is_after_gap = true;
-            self.lose(packet.arrival_us);
+            self.lose();
         }
         if self
             .open
@@ -168,13 +170,13 @@ impl Video {
             Built::Undecodable => {
                 counters.dropped += 1;
                 self.clock.place(open.stamp);
-                self.lose(open.stamp.arrival_us);
+                self.lose();
                 return true;
             }
             Built::Damaged => {
                 counters.damaged += 1;
                 self.clock.place(open.stamp);
-                self.lose(open.stamp.arrival_us);
+                self.lose();
                 return true;
             }
         };
@@ -182,7 +184,7 @@ impl Video {
         counters.steps += u64::from(place.has_stepped);
         if self.waits_for_key && !is_key {
             counters.dropped += 1;
-            self.lose(open.stamp.arrival_us);
+            self.lose();
             return true;
         }
         self.waits_for_key = false;
@@ -199,13 +201,13 @@ impl Video {
     }
 
     /// Nothing can be shown until the next keyframe.
-    fn lose(&mut self, now_us: i64) {
+    fn lose(&mut self) {
         self.waits_for_key = true;
         let asks = self
             .asked_us
-            .is_none_or(|asked_us| now_us.saturating_sub(asked_us) >= ASK_AGAIN_US);
+            .is_none_or(|asked_us| self.now_us.saturating_sub(asked_us) >= ASK_AGAIN_US);
         if asks {
-            self.asked_us = Some(now_us);
+            self.asked_us = Some(self.now_us);
             self.wants_keyframe = true;
         }
     }

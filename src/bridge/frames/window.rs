@@ -1,6 +1,7 @@
 //! Packets back into order, and the decision when a missing one is lost.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::{Counters, Packet};
 
@@ -101,10 +102,12 @@ impl Window {
         if self.held.is_empty() {
             self.since_us = packet.arrival_us;
         }
-        self.bytes += packet.payload.len();
-        if let Some(twin) = self.held.insert(packet.sequence, packet) {
-            self.bytes -= twin.payload.len();
-            self.late += 1;
+        match self.held.entry(packet.sequence) {
+            Entry::Vacant(place) => {
+                self.bytes += packet.payload.len();
+                place.insert(packet);
+            }
+            Entry::Occupied(_) => self.late += 1,
         }
         while self.held.len() > HELD_PACKETS_MAX || self.bytes > HELD_BYTES_MAX {
             self.restarts += 1;
@@ -147,7 +150,8 @@ impl Window {
         let Some(first) = self.held.first_key_value().map(|(sequence, _)| *sequence) else {
             return;
         };
-        self.lost += first.saturating_sub(self.next.unwrap_or(first));
+        let missing = first.saturating_sub(self.next.unwrap_or(first));
+        self.lost = self.lost.saturating_add(missing);
         self.next = Some(first);
         give(Item::Gap);
         self.advance(give);

@@ -1,7 +1,11 @@
 //! Assemblers as the bridge uses them, on virtual time.
 
 mod clip;
+mod clocks;
 mod drift;
+mod hostile;
+mod pictures;
+mod sound;
 
 use std::sync::Arc;
 
@@ -37,6 +41,17 @@ impl Bench {
         }
     }
 
+    /// One whose first packets wait no more: they have been given.
+    pub(super) fn begun(kind: FrameKind, first: Vec<Packet>) -> Self {
+        let mut bench = Self::new(kind);
+        let now_us = first.last().map_or(0, |packet| packet.arrival_us) + 50_000;
+        for packet in first {
+            bench.push(packet);
+        }
+        bench.expire(now_us);
+        bench
+    }
+
     pub(super) fn push(&mut self, packet: Packet) -> &mut Self {
         self.assembler.push(packet, &mut self.frames);
         self
@@ -70,15 +85,20 @@ pub(super) fn assert_gapless(frames: &[hls::Frame]) {
 }
 
 /// Payloads as packets of one frame.
-pub(super) fn frame(first: u64, timestamp: u32, at_us: i64, payloads: &[Arc<[u8]>]) -> Vec<Packet> {
+pub(super) fn frame<T: Clone + Into<Arc<[u8]>>>(
+    first: u64,
+    timestamp: u32,
+    at_us: i64,
+    payloads: &[T],
+) -> Vec<Packet> {
     let last = payloads.len() - 1;
-    let packet = |(index, payload): (usize, &Arc<[u8]>)| Packet {
+    let packet = |(index, payload): (usize, &T)| Packet {
         sequence: first + index as u64,
         timestamp,
         marker: index == last,
         arrival_us: at_us,
         wallclock_us: at_us,
-        payload: payload.clone(),
+        payload: payload.clone().into(),
         red: false,
     };
     payloads.iter().enumerate().map(packet).collect()
