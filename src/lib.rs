@@ -15,6 +15,7 @@ pub mod media;
 pub mod metrics;
 pub mod open_files;
 pub mod probe;
+pub mod recording;
 pub mod run;
 pub mod shutdown;
 pub mod store;
