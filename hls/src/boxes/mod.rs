@@ -1,1 +1,12 @@
-//! Boxes of the files.
+//! Boxes of the files: initialisation segments and fragments.
+
+mod fragment;
+mod init;
+
+pub(crate) use fragment::{Sample, fragment};
+pub(crate) use init::init;
+
+/// The track's number in every file: one video and one audio rendition can be put into one file without rewriting.
+pub(crate) fn track_id(is_video: bool) -> u32 {
+    if is_video { 1 } else { 2 }
+}

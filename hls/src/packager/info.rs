@@ -15,7 +15,7 @@ pub struct RenditionInfo {
     pub width: u32,
     /// Pixels; 0 for audio and until the first keyframe.
     pub height: u32,
-    /// Pictures in 1,000 s; 0 for audio and until the first segment.
+    /// Pictures in 1,000 s in the last segment; 0 for audio and until the first segment.
     pub frame_rate_milli: u32,
     /// The highest bit rate of any segment (of the parts so far, before the first segment), in bit/s.
     pub bandwidth_peak: u64,
@@ -27,4 +27,31 @@ pub struct RenditionInfo {
     pub init: Option<u32>,
     /// Whether the current publication has it.
     pub active: bool,
+}
+
+impl RenditionInfo {
+    pub(crate) fn new(name: String, kind: CodecKind) -> Self {
+        Self {
+            name,
+            kind,
+            codec: String::new(),
+            width: 0,
+            height: 0,
+            frame_rate_milli: 0,
+            bandwidth_peak: 0,
+            bandwidth_average: 0,
+            channels: 0,
+            init: None,
+            active: false,
+        }
+    }
+
+    /// Takes `bits` in `ticks` into the highest rate.
+    pub(crate) fn measure(&mut self, bits: u64, ticks: u64, timescale: u32) {
+        let rate = bits * u64::from(timescale) / ticks.max(1);
+        self.bandwidth_peak = self.bandwidth_peak.max(rate);
+        if self.bandwidth_average == 0 {
+            self.bandwidth_average = rate;
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! Playlists: written here, parsed back by another crate in the tests.
 
+mod date;
 mod multivariant;
+mod render;
 mod timeline;
 
 pub use multivariant::{Variant, multivariant};
-pub use timeline::{Hold, Report, Timeline, View};
+pub use render::View;
+pub use timeline::{Hold, Report, Timeline};

@@ -1,0 +1,112 @@
+//! Bits in and out, most significant first.
+
+/// Reads bits; past the end there is nothing.
+pub(crate) struct Reader<'a> {
+    bytes: &'a [u8],
+    /// The place of the next bit.
+    pub(crate) at: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    /// Up to 32 bits.
+    pub(crate) fn bits(&mut self, count: usize) -> Option<u32> {
+        let mut value = 0;
+        for _ in 0..count {
+            let byte = self.bytes.get(self.at / 8)?;
+            value = value << 1 | u32::from(byte >> (7 - self.at % 8) & 1);
+            self.at += 1;
+        }
+        Some(value)
+    }
+
+    pub(crate) fn flag(&mut self) -> Option<bool> {
+        Some(self.bits(1)? == 1)
+    }
+
+    /// H.264's `ue(v)`, which is AV1's `uvlc()` as well; more than 31 leading zeros make no sense in either.
+    pub(crate) fn exp_golomb(&mut self) -> Option<u32> {
+        let mut zeros = 0;
+        while self.bits(1)? == 0 {
+            zeros += 1;
+            if zeros > 31 {
+                return None;
+            }
+        }
+        Some((1 << zeros) - 1 + self.bits(zeros)?)
+    }
+}
+
+/// Overwrites `count` bits from bit `at`, which are there.
+pub(crate) fn overwrite(bytes: &mut [u8], at: usize, count: usize, value: u32) {
+    for place in 0..count {
+        let bit = (value >> (count - 1 - place) & 1) as u8;
+        let (byte, shift) = ((at + place) / 8, 7 - (at + place) % 8);
+        bytes[byte] = bytes[byte] & !(1 << shift) | bit << shift;
+    }
+}
+
+/// Writes bits.
+#[derive(Default)]
+pub(crate) struct Writer {
+    pub(crate) bytes: Vec<u8>,
+    free: usize,
+}
+
+impl Writer {
+    pub(crate) fn bits(&mut self, value: u32, count: usize) {
+        for place in (0..count).rev() {
+            if self.free == 0 {
+                self.bytes.push(0);
+                self.free = 8;
+            }
+            self.free -= 1;
+            if let Some(last) = self.bytes.last_mut() {
+                *last |= ((value >> place & 1) as u8) << self.free;
+            }
+        }
+    }
+
+    /// `ue(v)`.
+    pub(crate) fn exp_golomb(&mut self, value: u32) {
+        let bits = 32 - (value + 1).leading_zeros() as usize;
+        self.bits(0, bits - 1);
+        self.bits(value + 1, bits);
+    }
+
+    /// `se(v)`.
+    pub(crate) fn signed_exp_golomb(&mut self, value: i32) {
+        let doubled = value.unsigned_abs() * 2;
+        self.exp_golomb(if value > 0 { doubled - 1 } else { doubled });
+    }
+
+    pub(crate) fn is_aligned(&self) -> bool {
+        self.free == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponential_golomb_codes_come_back() {
+        let mut writer = Writer::default();
+        let values = [0, 1, 2, 5, 8159, 70_000];
+        values.iter().for_each(|value| writer.exp_golomb(*value));
+        let mut reader = Reader::new(&writer.bytes, 0);
+        for value in values {
+            assert_eq!(reader.exp_golomb(), Some(value));
+        }
+    }
+
+    #[test]
+    fn only_the_named_bits_are_overwritten() {
+        let mut bytes = [0xff, 0xff, 0xff];
+        overwrite(&mut bytes, 6, 5, 0b01010);
+        assert_eq!(bytes, [0b1111_1101, 0b0101_1111, 0xff]);
+    }
+}

@@ -1,0 +1,264 @@
+//! A lane of sound.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::shared::{COMMON_HZ, LATE_MAX, Shared, common, ticks};
+use super::writer::Writer;
+use crate::boxes::Sample;
+use crate::codec::Parser;
+use crate::{Frame, TrackConfig, Warning};
+
+/// How long sound waits for the first picture of a publication that promised one.
+const PICTURE_WAIT_MAX: i64 = COMMON_HZ * 3;
+
+/// The ticks of a packet that does not tell.
+const DURATION_GUESS: u32 = 960;
+
+/// The ticks of a packet, at most: 120 ms of Opus.
+const DURATION_MAX: u32 = 5_760;
+
+struct Packet {
+    start: i64,
+    end: i64,
+    data: Bytes,
+}
+
+/// One track of sound in a publication.
+pub(crate) struct Audio {
+    pub(crate) rendition: usize,
+    parser: Parser,
+    /// Without holes and overlaps. The end of the last one is not known before the next one is.
+    queue: VecDeque<Packet>,
+    has_started: bool,
+    /// The number of the cut to follow next.
+    next_cut: u64,
+    /// The end of what is written.
+    end: i64,
+}
+
+/// What the sound must wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// The publication has no pictures.
+    Alone,
+    /// Its pictures did not begin yet.
+    Closed,
+    /// Its pictures have come so far, in common time.
+    Until(i64),
+}
+
+impl Audio {
+    pub(crate) fn new(config: &TrackConfig, rendition: usize, writer: &Writer) -> Self {
+        Self {
+            rendition,
+            parser: Parser::new(config),
+            queue: VecDeque::new(),
+            has_started: false,
+            next_cut: 0,
+            end: writer.end(),
+        }
+    }
+
+    pub(crate) fn has_started(&self) -> bool {
+        self.has_started
+    }
+
+    /// Takes the next packet.
+    pub(crate) fn push(&mut self, frame: Frame, shared: &mut Shared) {
+        let duration = frame.duration.unwrap_or(DURATION_GUESS);
+        let duration = i64::from(duration.clamp(1, DURATION_MAX));
+        let start = frame.pts;
+        if frame.data.is_empty() || start < 0 {
+            return shared.warn(Warning::BadFrame {
+                rendition: self.rendition,
+                reason: "an empty packet, or one from before the beginning",
+            });
+        }
+        let end = self.queue.back().map_or(self.end, |last| last.end);
+        if start < end - duration / 2 {
+            // It came twice, or after silence was put in its place.
+            return;
+        }
+        if self.queue.is_empty() && !self.has_started {
+            self.end = self.end.max(start);
+        } else if start > end + duration / 2 {
+            self.fill(start);
+        }
+        let start = match self.queue.back_mut() {
+            Some(last) if start > last.start => {
+                last.end = start;
+                start
+            }
+            Some(last) => last.end,
+            None => start.max(self.end),
+        };
+        self.queue.push_back(Packet {
+            start,
+            end: start + duration,
+            data: frame.data,
+        });
+    }
+
+    /// Puts silence after the last packet until less than a packet is left before `until`.
+    fn fill(&mut self, until: i64) {
+        while let Some(last) = self.queue.back() {
+            let Some((data, duration)) = self.parser.silence(&last.data) else {
+                return;
+            };
+            let start = last.end;
+            let end = start + i64::from(duration);
+            if end > until {
+                return;
+            }
+            self.queue.push_back(Packet { start, end, data });
+        }
+    }
+
+    /// Writes what the gate lets through.
+    pub(crate) fn advance(&mut self, gate: Gate, writer: &mut Writer, shared: &mut Shared) {
+        if self.has_started {
+            // The microphone is silent, or gone.
+            self.fill(ticks(shared.clock - LATE_MAX, writer.timescale));
+        } else if !self.start(gate, writer, shared) {
+            return;
+        }
+        while self.queue.len() > 1 {
+            let end = common(self.queue[0].end, writer.timescale);
+            if matches!(gate, Gate::Until(until) if end > until) {
+                break;
+            }
+            if let Some(packet) = self.queue.pop_front() {
+                let is_alone = !matches!(gate, Gate::Until(_));
+                self.write(packet, is_alone, writer, shared);
+            }
+        }
+    }
+
+    /// Begins with the pictures, or alone if there are none.
+    fn start(&mut self, gate: Gate, writer: &mut Writer, shared: &mut Shared) -> bool {
+        let Some(first) = self.queue.front().map(|packet| packet.start) else {
+            return false;
+        };
+        let waited = shared.clock - common(first, writer.timescale);
+        match gate {
+            Gate::Closed if waited < PICTURE_WAIT_MAX => return false,
+            Gate::Closed | Gate::Alone => {}
+            Gate::Until(_) => {
+                let Some(cut) = shared.last_cut() else {
+                    return false;
+                };
+                let at = ticks(
+                    cut.at + COMMON_HZ / i64::from(writer.timescale) - 1,
+                    writer.timescale,
+                );
+                while self.queue.front().is_some_and(|packet| packet.start < at) {
+                    self.queue.pop_front();
+                }
+            }
+        }
+        let Some(packet) = self.queue.front() else {
+            return false;
+        };
+        self.has_started = true;
+        self.next_cut = shared.cuts_end();
+        if let Some(format) = self.parser.format().cloned() {
+            writer.set_format(&format, shared);
+        }
+        writer.begin_segment(packet.start, shared.epoch);
+        true
+    }
+
+    fn write(&mut self, packet: Packet, is_alone: bool, writer: &mut Writer, shared: &mut Shared) {
+        let limits = writer.limits.clone();
+        let Packet { start, end, data } = packet;
+        if end - writer.part_start() > limits.part && !writer.part_is_empty() {
+            self.close_part(start, writer, shared);
+        }
+        let part_start = if writer.part_is_empty() {
+            start
+        } else {
+            writer.part_start()
+        };
+        let duration = end - start;
+        let sample = Sample {
+            duration: 0,
+            offset: 0,
+            keyframe: true,
+            is_repeat: false,
+            payload: vec![data],
+        };
+        writer.append(sample, end);
+        self.end = end;
+        if self.cut(end, duration, is_alone, writer, shared) {
+            return;
+        }
+        if end - part_start >= limits.part_min && end + duration - part_start > limits.part {
+            self.close_part(end, writer, shared);
+        }
+    }
+
+    fn close_part(&mut self, end: i64, writer: &mut Writer, shared: &mut Shared) {
+        let duration = end - writer.part_start();
+        let duration_ms = u32::try_from(duration * 1000 / i64::from(writer.timescale)).unwrap_or(0);
+        let rendition = self.rendition;
+        if duration < writer.limits.part_min {
+            shared.warn(Warning::PartTooShort {
+                rendition,
+                duration_ms,
+            });
+        } else if duration > writer.limits.part {
+            shared.warn(Warning::PartTooLong {
+                rendition,
+                duration_ms,
+            });
+        }
+        writer.close_part(shared);
+        let begin = writer.segment_start().unwrap_or(end);
+        if end + writer.limits.part - begin > writer.limits.segment_max {
+            let epoch = writer.epoch();
+            writer.close_segment(shared);
+            writer.begin_segment(end, epoch);
+        }
+    }
+
+    /// Begins a segment at `end`, if one is due there.
+    fn cut(
+        &mut self,
+        end: i64,
+        duration: i64,
+        is_alone: bool,
+        writer: &mut Writer,
+        shared: &mut Shared,
+    ) -> bool {
+        let is_due = if is_alone {
+            let begin = writer.segment_start().unwrap_or(end);
+            (end + duration / 2 - begin >= writer.limits.segment).then_some(shared.epoch)
+        } else {
+            let at = common(end, writer.timescale);
+            let mut epoch = None;
+            while let Some(cut) = shared.cut_at(self.next_cut).filter(|cut| cut.at <= at) {
+                epoch = Some(cut.epoch);
+                self.next_cut += 1;
+            }
+            epoch
+        };
+        let Some(epoch) = is_due else {
+            return false;
+        };
+        writer.close_segment(shared);
+        writer.begin_segment(end, epoch);
+        true
+    }
+
+    /// Writes everything: the publication is over.
+    pub(crate) fn finish(&mut self, writer: &mut Writer, shared: &mut Shared) {
+        if self.has_started {
+            while let Some(packet) = self.queue.pop_front() {
+                self.write(packet, false, writer, shared);
+            }
+        }
+        writer.close_segment(shared);
+    }
+}

@@ -1,0 +1,256 @@
+//! One life, all its renditions.
+
+use super::RenditionInfo;
+use super::audio::{Audio, Gate};
+use super::shared::{COMMON_HZ, GAP_MAX, Limits, Shared, common};
+use super::video::Video;
+use super::writer::Writer;
+use crate::{Frame, Output, Settings, TrackConfig};
+
+/// Tracks of a publication, at most: a few layers and two kinds of sound.
+const TRACKS_MAX: usize = 16;
+
+/// Renditions of a life, at most.
+const RENDITIONS_MAX: usize = 64;
+
+/// The latest time that a frame may have: ten years, which leaves room for arithmetic.
+const LIFE_MAX: i64 = COMMON_HZ * 3600 * 24 * 3650;
+
+enum Lane {
+    Video(Box<Video>),
+    Audio(Box<Audio>),
+    /// One track too many.
+    Ignored,
+}
+
+/// One life of a stream: all its renditions, from the first publication until the end.
+///
+/// Push frames as they come, then poll until nothing comes out. Media time is told by the frames alone: the sound that
+/// goes on is how the packager knows that a picture stands still. It then repeats the picture (H.264 and VP9), so
+/// that parts keep their length; silence is filled likewise. Where a picture cannot be repeated (AV1, B-frames, pictures that
+/// no other refers to), a part may be shorter than 85 % of PART-TARGET or, when one picture lasts longer, longer than it;
+/// each such part is told by a [`crate::Warning`].
+pub struct Packager {
+    life: String,
+    shared: Shared,
+    writers: Vec<Writer>,
+    lanes: Vec<Lane>,
+    configs: Vec<TrackConfig>,
+    has_ended: bool,
+}
+
+impl Packager {
+    /// Begins a life named `life` whose media time 0 is `origin_ms` after 1970.
+    pub fn new(settings: Settings, life: String, origin_ms: u64) -> Self {
+        Self {
+            life,
+            shared: Shared::new(settings, origin_ms),
+            writers: Vec::new(),
+            lanes: Vec::new(),
+            configs: Vec::new(),
+            has_ended: false,
+        }
+    }
+
+    /// A publication begins, or its tracks changed. The first call starts the timeline; a later one closes what is open
+    /// and puts a discontinuity into all renditions. Renditions are matched by name; new ones appear, missing ones stop.
+    /// More than 16 tracks, or 64 names in a life, are ignored.
+    pub fn begin(&mut self, mut tracks: Vec<TrackConfig>) {
+        if self.has_ended {
+            return;
+        }
+        self.pause();
+        if self.writers.iter().any(Writer::has_begun) {
+            self.shared.epoch += 1;
+        }
+        self.shared.forget_cuts();
+        tracks.truncate(TRACKS_MAX);
+        for config in &tracks {
+            let lane = match self.rendition(config) {
+                None => Lane::Ignored,
+                Some(place) if config.codec.is_video() => {
+                    Lane::Video(Box::new(Video::new(config, place, &self.writers[place])))
+                }
+                Some(place) => {
+                    Lane::Audio(Box::new(Audio::new(config, place, &self.writers[place])))
+                }
+            };
+            self.lanes.push(lane);
+        }
+        self.configs = tracks;
+    }
+
+    /// The place of the rendition that `config` names, which may be new.
+    fn rendition(&mut self, config: &TrackConfig) -> Option<usize> {
+        let infos = &mut self.shared.infos;
+        let found = infos.iter().position(|info| info.name == config.rendition);
+        let place = match found {
+            Some(place) => place,
+            None if infos.len() == RENDITIONS_MAX => return None,
+            None => {
+                infos.push(RenditionInfo::new(config.rendition.clone(), config.codec));
+                let limits = Limits::new(&self.shared.settings, config.codec.timescale());
+                self.writers
+                    .push(Writer::new(infos.len() - 1, config.codec, limits));
+                infos.len() - 1
+            }
+        };
+        let info = &mut infos[place];
+        // A rendition keeps its timescale, since its timeline goes on.
+        if info.kind.is_video() != config.codec.is_video() {
+            return None;
+        }
+        info.kind = config.codec;
+        info.channels = config.channels;
+        info.active = true;
+        Some(place)
+    }
+
+    /// Takes a frame of the `track`th track of the last [`Self::begin`]. Frames of unknown tracks are dropped; one that
+    /// is more than 30 s ahead of all others begins a new timeline behind a discontinuity.
+    pub fn push(&mut self, track: usize, frame: Frame) {
+        let Some(config) = self.configs.get(track) else {
+            return;
+        };
+        let at = common(frame.pts, config.codec.timescale());
+        if !(0..LIFE_MAX).contains(&at) {
+            return;
+        }
+        let has_clock = self.lanes.iter().any(|lane| match lane {
+            Lane::Video(video) => video.has_started(),
+            Lane::Audio(audio) => audio.has_started(),
+            Lane::Ignored => false,
+        });
+        if has_clock && at > self.shared.clock.saturating_add(GAP_MAX) {
+            let configs = std::mem::take(&mut self.configs);
+            self.begin(configs);
+        }
+        self.shared.clock = self.shared.clock.max(at);
+        match &mut self.lanes[track] {
+            Lane::Video(video) => {
+                let writer = &mut self.writers[video.rendition];
+                video.push(frame, writer, &mut self.shared);
+            }
+            Lane::Audio(audio) => audio.push(frame, &mut self.shared),
+            Lane::Ignored => return,
+        }
+        self.advance_lanes();
+    }
+
+    /// Says that the life is `media_ms` ms old, for streams whose picture stands still and that have no sound to tell it.
+    /// Not needed otherwise.
+    pub fn advance(&mut self, media_ms: i64) {
+        let clock = self.shared.clock;
+        let at = media_ms
+            .saturating_mul(COMMON_HZ / 1000)
+            .min(clock.saturating_add(GAP_MAX));
+        if at > clock {
+            self.shared.clock = at;
+            self.advance_lanes();
+        }
+    }
+
+    /// Lets all lanes do what the clock allows.
+    fn advance_lanes(&mut self) {
+        let mut gate = Gate::Alone;
+        let mut leader: Option<(usize, bool)> = None;
+        for lane in &mut self.lanes {
+            let Lane::Video(video) = lane else {
+                continue;
+            };
+            let writer = &mut self.writers[video.rendition];
+            if !video.has_started() {
+                if gate == Gate::Alone {
+                    gate = Gate::Closed;
+                }
+                continue;
+            }
+            video.stretch(writer, &mut self.shared);
+            let until = video.frontier(writer, &self.shared);
+            gate = match gate {
+                Gate::Until(other) => Gate::Until(until.max(other)),
+                _ => Gate::Until(until),
+            };
+            // The lowest layer leads, unless it rests.
+            if leader.is_none_or(|(_, is_fresh)| !is_fresh && video.is_fresh(&self.shared)) {
+                leader = Some((video.rendition, video.is_fresh(&self.shared)));
+            }
+        }
+        self.shared.leader = leader.map(|(rendition, _)| rendition);
+        if let Gate::Until(until) = gate {
+            self.ask_for_keyframes(until);
+        }
+        for lane in &mut self.lanes {
+            if let Lane::Audio(audio) = lane {
+                let writer = &mut self.writers[audio.rendition];
+                audio.advance(gate, writer, &mut self.shared);
+            }
+        }
+    }
+
+    fn ask_for_keyframes(&mut self, until: i64) {
+        let is_due = self.shared.leader.is_some_and(|leader| {
+            let writer = &self.writers[leader];
+            writer.segment_start().is_some_and(|start| {
+                let end = start + writer.limits.segment;
+                until >= common(end, writer.timescale)
+            })
+        });
+        let is_behind = self.lanes.iter().any(|lane| match lane {
+            Lane::Video(video) if video.has_started() => {
+                self.writers[video.rendition].epoch() < self.shared.epoch
+            }
+            _ => false,
+        });
+        if is_due || is_behind {
+            self.shared.ask_for_keyframes();
+        }
+    }
+
+    /// The publisher is gone: what is open is closed; the next [`Self::begin`] is a discontinuity.
+    pub fn pause(&mut self) {
+        for lane in &mut self.lanes {
+            if let Lane::Video(video) = lane {
+                let writer = &mut self.writers[video.rendition];
+                video.finish(writer, &mut self.shared);
+            }
+        }
+        for lane in &mut self.lanes {
+            if let Lane::Audio(audio) = lane {
+                let writer = &mut self.writers[audio.rendition];
+                audio.finish(writer, &mut self.shared);
+            }
+        }
+        self.lanes.clear();
+        self.configs.clear();
+        for info in &mut self.shared.infos {
+            info.active = false;
+        }
+    }
+
+    /// The life ends: what is open is closed. No frame is taken any more.
+    pub fn end(&mut self) {
+        self.pause();
+        self.has_ended = true;
+    }
+
+    /// The next output, or nothing until more is pushed.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.shared.outputs.pop_front()
+    }
+
+    /// All renditions that the life has had, in the order of their numbers.
+    pub fn renditions(&self) -> &[RenditionInfo] {
+        &self.shared.infos
+    }
+
+    /// What never changes.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// The life's name.
+    pub fn life(&self) -> &str {
+        &self.life
+    }
+}

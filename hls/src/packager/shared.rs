@@ -1,0 +1,165 @@
+//! What all lanes of a life share.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::RenditionInfo;
+use crate::{Output, Settings, Warning};
+
+/// Ticks per second of the time that lanes compare: the least common multiple of all timescales.
+pub(crate) const COMMON_HZ: i64 = 720_000;
+
+/// A frame that comes this much later than newer ones of other tracks is late: it was held for a retransmission (250 ms
+/// at most), or its encoder is that much slower. Until then a picture that stands still waits for its successor.
+pub(crate) const LATE_MAX: i64 = COMMON_HZ * 4 / 10;
+
+/// A frame that far ahead of all others does not continue the timeline.
+pub(crate) const GAP_MAX: i64 = COMMON_HZ * 30;
+
+/// The time between two requests for keyframes, at least.
+const KEYFRAME_DUE_EVERY: i64 = COMMON_HZ / 2;
+
+/// A segment may begin with a keyframe that comes this much before the segment's time is over.
+const SEGMENT_EARLY_MS: i64 = 250;
+
+/// A part may be this much shorter than PART-TARGET, RFC 8216bis section 4.4.4.9.
+const PART_MIN_PERCENT: i64 = 85;
+
+/// The longest step by which a picture's time is moved to make a part fit: less than the display shows.
+const RETIME_MS: i64 = 20;
+
+/// Cuts that the sound did not follow yet, at most. It is behind by less than a second.
+const CUTS_MAX: usize = 64;
+
+/// What is rounded down to the target duration, RFC 8216bis section 4.4.3.1.
+const SEGMENT_EXCESS_MS: i64 = 490;
+
+/// To the common time.
+pub(crate) fn common(ticks: i64, timescale: u32) -> i64 {
+    ticks.saturating_mul(COMMON_HZ / i64::from(timescale))
+}
+
+/// From the common time to ticks, rounded down.
+pub(crate) fn ticks(common: i64, timescale: u32) -> i64 {
+    common.div_euclid(COMMON_HZ / i64::from(timescale))
+}
+
+/// The settings in ticks of one timescale.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    pub(crate) part: i64,
+    pub(crate) part_min: i64,
+    pub(crate) retime: i64,
+    pub(crate) segment: i64,
+    pub(crate) segment_early: i64,
+    pub(crate) segment_max: i64,
+}
+
+impl Limits {
+    pub(crate) fn new(settings: &Settings, timescale: u32) -> Self {
+        let timescale = i64::from(timescale);
+        let from_ms = |ms: i64| ms * timescale / 1000;
+        let ms = |duration: Duration| {
+            i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 1_000_000)
+        };
+        let part = from_ms(ms(settings.part_target));
+        Self {
+            part,
+            part_min: (part * PART_MIN_PERCENT + 99) / 100,
+            retime: from_ms(RETIME_MS),
+            segment: from_ms(ms(settings.segment_target)),
+            segment_early: from_ms(SEGMENT_EARLY_MS),
+            segment_max: from_ms(i64::from(settings.target_duration_s) * 1000 + SEGMENT_EXCESS_MS),
+        }
+    }
+}
+
+/// A time at which the pictures were cut.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    /// Common time.
+    pub(crate) at: i64,
+    pub(crate) epoch: u64,
+}
+
+/// What all lanes of a life share.
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) origin_ms: u64,
+    pub(crate) outputs: VecDeque<Output>,
+    /// All renditions that the life has had.
+    pub(crate) infos: Vec<RenditionInfo>,
+    /// The newest time that any frame told, in common time.
+    pub(crate) clock: i64,
+    /// The discontinuities of the life so far.
+    pub(crate) epoch: u64,
+    /// The rendition whose cuts the sound follows.
+    pub(crate) leader: Option<usize>,
+    /// The last cuts of this publication, and how many came before them.
+    cuts: VecDeque<Cut>,
+    cuts_before: u64,
+    keyframe_due: i64,
+}
+
+impl Shared {
+    pub(crate) fn new(settings: Settings, origin_ms: u64) -> Self {
+        Self {
+            settings,
+            origin_ms,
+            outputs: VecDeque::new(),
+            infos: Vec::new(),
+            clock: i64::MIN / 2,
+            epoch: 0,
+            leader: None,
+            cuts: VecDeque::new(),
+            cuts_before: 0,
+            keyframe_due: i64::MIN / 2,
+        }
+    }
+
+    pub(crate) fn warn(&mut self, warning: Warning) {
+        self.outputs.push_back(Output::Warning(warning));
+    }
+
+    /// Notes a cut, if it is one to follow.
+    pub(crate) fn cut(&mut self, rendition: usize, cut: Cut) {
+        if self.leader.is_some_and(|leader| leader != rendition) {
+            return;
+        }
+        if self.cuts.len() == CUTS_MAX {
+            self.cuts.pop_front();
+            self.cuts_before += 1;
+        }
+        self.cuts.push_back(cut);
+    }
+
+    pub(crate) fn last_cut(&self) -> Option<Cut> {
+        self.cuts.back().copied()
+    }
+
+    /// How many cuts there were.
+    pub(crate) fn cuts_end(&self) -> u64 {
+        self.cuts_before + self.cuts.len() as u64
+    }
+
+    /// The `number`th cut.
+    pub(crate) fn cut_at(&self, number: u64) -> Option<Cut> {
+        let place = usize::try_from(number.saturating_sub(self.cuts_before)).ok()?;
+        self.cuts.get(place).copied()
+    }
+
+    /// A publication begins.
+    pub(crate) fn forget_cuts(&mut self) {
+        self.cuts_before = self.cuts_end();
+        self.cuts.clear();
+        self.leader = None;
+    }
+
+    /// Asks for keyframes, but not too often.
+    pub(crate) fn ask_for_keyframes(&mut self) {
+        if self.clock - self.keyframe_due >= KEYFRAME_DUE_EVERY {
+            self.keyframe_due = self.clock;
+            self.outputs.push_back(Output::KeyframeDue);
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! One rendition's media playlist: how it is written.
+
+use std::time::Duration;
+
+use super::timeline::{Report, Timeline, put};
+
+/// Which playlist to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum View {
+    /// The live window.
+    Live,
+    /// The live window as a delta update; the whole of it while nothing in it is old enough.
+    LiveDelta,
+    /// Everything that is kept, still growing.
+    Dvr,
+    /// Everything that is kept, as a delta update.
+    DvrDelta,
+    /// Everything that is kept, finished.
+    Vod,
+}
+
+/// The version of the format: 9 knows `EXT-X-SKIP`, RFC 8216bis section 8.
+const VERSION: u32 = 9;
+
+/// Room for the lines that are not segments.
+const HEADER_BYTES: usize = 1024;
+
+impl Timeline {
+    /// The playlist. `reports` are the other renditions of the stream. Nearly all of it is copied: 3,600 segments take
+    /// less than a millisecond.
+    pub fn render(&self, view: View, reports: &[Report]) -> String {
+        let is_finished = view == View::Vod;
+        let first = match view {
+            View::Live | View::LiveDelta => self.entries.len() - self.live,
+            _ => 0,
+        };
+        let skipped = match view {
+            View::LiveDelta | View::DvrDelta => self.skippable(first),
+            _ => 0,
+        };
+        let listed = first + skipped;
+        let history = self.lines_without_parts(listed, is_finished);
+        let with_parts = listed.saturating_sub(self.entries.len() - self.recent.len());
+        let recent = self.recent.iter().skip(with_parts);
+        let recent_bytes: usize = recent.clone().map(|lines| lines.text.len()).sum();
+        let open = self.open.as_ref().filter(|_| !is_finished);
+        let open_text = open.map_or("", |open| open.lines.text.as_str());
+        let mut text = String::with_capacity(
+            HEADER_BYTES + history.len() + recent_bytes + open_text.len() + self.dateranges.len(),
+        );
+        self.put_header(&mut text, view, first);
+        if skipped > 0 {
+            put(
+                &mut text,
+                format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n"),
+            );
+        }
+        // Whoever begins to read here must know the initialisation segment.
+        if let Some(entry) = self.entries.get(listed).or(open.map(|open| &open.entry))
+            && !entry.has_map
+        {
+            self.put_map(&mut text, entry.init);
+        }
+        text.push_str(history);
+        if !is_finished {
+            recent.for_each(|lines| text.push_str(&lines.text));
+            text.push_str(open_text);
+        }
+        text.push_str(&self.dateranges);
+        if is_finished || self.has_ended {
+            text.push_str("#EXT-X-ENDLIST\n");
+        } else {
+            self.put_footer(&mut text, reports);
+        }
+        text
+    }
+
+    /// How many complete segments from the `first`th on end before the skip boundary.
+    fn skippable(&self, first: usize) -> usize {
+        let mut after = self
+            .open
+            .as_ref()
+            .map_or(Duration::ZERO, |open| open.entry.duration);
+        let boundary = self.settings.skip_until();
+        let mut kept = 0;
+        for entry in self.entries.range(first..).rev() {
+            if after >= boundary {
+                break;
+            }
+            after += entry.duration;
+            kept += 1;
+        }
+        self.entries.len() - first - kept
+    }
+
+    fn put_header(&self, text: &mut String, view: View, first: usize) {
+        let target = self.settings.target_duration_s;
+        put(
+            text,
+            format_args!(
+                "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:{target}\n"
+            ),
+        );
+        if view != View::Vod {
+            let part = self.settings.part_target.as_secs_f64();
+            let hold_back = self.settings.part_hold_back().as_secs_f64();
+            let skip_until = self.settings.skip_until().as_secs();
+            put(
+                text,
+                format_args!(
+                    "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={hold_back:.3},CAN-SKIP-UNTIL={skip_until}.0\n#EXT-X-PART-INF:PART-TARGET={part:.3}\n"
+                ),
+            );
+        }
+        let entry = self
+            .entries
+            .get(first)
+            .or(self.open.as_ref().map(|open| &open.entry));
+        let msn = entry.map_or(self.next().0, |entry| entry.msn);
+        let discontinuities = entry.map_or(0, |entry| entry.discontinuities_before);
+        put(
+            text,
+            format_args!(
+                "#EXT-X-MEDIA-SEQUENCE:{msn}\n#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuities}\n"
+            ),
+        );
+        match view {
+            View::Vod => text.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n"),
+            // What was removed can be missed: then the playlist is one like any other.
+            View::Dvr | View::DvrDelta if msn == 1 => {
+                text.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n");
+            }
+            _ => {}
+        }
+    }
+
+    fn put_footer(&self, text: &mut String, reports: &[Report]) {
+        let (msn, part) = self.next();
+        let stem = &self.stem;
+        put(
+            text,
+            format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{stem}{msn}.{part}.m4s\"\n"),
+        );
+        for Report { name, msn, part } in reports {
+            put(
+                text,
+                format_args!(
+                    "#EXT-X-RENDITION-REPORT:URI=\"{name}.m3u8\",LAST-MSN={msn},LAST-PART={part}\n"
+                ),
+            );
+        }
+    }
+}
