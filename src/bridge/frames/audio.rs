@@ -8,7 +8,7 @@
 
 use bytes::Bytes;
 
-use super::opus::{self, FILLER_MIN};
+use super::opus::{self, Block, FILLER_MIN, Filler};
 use super::timeline::{Clock, Stamp};
 use super::{Counters, Packet};
 
@@ -16,6 +16,9 @@ const RATE: u32 = 48_000;
 /// Sound that is paused goes on as silence after this time, because players wait for a track that stops. Discontinuous
 /// transmission sends a packet at least every 400 ms.
 const PAUSE_US: i64 = 600_000;
+/// What is missing for so long is concealed, and what is missing for longer is silence: 500 ms, so that the comfort noise
+/// of discontinuous transmission is not cut.
+const CONCEAL_MAX: i64 = RATE as i64 / 2;
 /// The longest hole that is filled at once, 60 s; 3,000 packets of one byte. A longer one is left as it is.
 const FILL_MAX: i64 = 60 * RATE as i64;
 
@@ -23,15 +26,25 @@ const FILL_MAX: i64 = 60 * RATE as i64;
 #[derive(Debug)]
 pub(super) struct Audio {
     clock: Clock,
-    /// Where the next packet begins, and the table-of-contents octet of the last one.
-    next: Option<(i64, u8)>,
+    line: Option<Line>,
+}
+
+/// What was given.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    /// Where it ends, and the next packet begins.
+    end: i64,
+    /// Samples that were replaced since the last packet.
+    filled: i64,
+    /// The first octet of the last packet.
+    toc: u8,
 }
 
 impl Audio {
     pub(super) fn new() -> Self {
         Self {
             clock: Clock::new(RATE),
-            next: None,
+            line: None,
         }
     }
 
@@ -67,35 +80,25 @@ impl Audio {
         let slew_max = slew_max(duration);
         let place = self.clock.place(stamp, |_| slew_max * 256);
         counters.steps += u64::from(place.has_stepped);
-        let mut next = self.next.map_or(place.ticks, |(next, _)| next);
+        let begin = place.ticks;
+        let line = self.line.get_or_insert(Line {
+            end: begin,
+            filled: 0,
+            toc: primary[0],
+        });
         let half = i64::from(duration / 2);
-        if place.ticks - next >= half.max(FILLER_MIN.into()) {
-            for block in blocks {
-                let data = &packet.payload[block.range];
-                let begin = place.ticks - i64::from(block.before);
-                let Some(length) = opus::duration(data) else {
-                    continue;
-                };
-                // What has been heard already, or would reach into the packet itself, is of no use.
-                if begin + i64::from(length / 2) <= next || begin >= place.ticks {
-                    continue;
-                }
-                next = fill(next, begin, data[0], counters, out);
-                counters.recovered += 1;
-                next = give(next, length, data, counters, out);
-            }
-            next = fill(next, place.ticks, primary[0], counters, out);
+        if begin - line.end >= half.max(FILLER_MIN.into()) {
+            line.recover(&packet.payload, &blocks, begin, counters, out);
+            line.fill(begin, counters, out);
         }
-        if place.ticks - next < -half {
+        if begin - line.end < -half {
             counters.dropped += 1;
-            self.next = Some((next, primary[0]));
             return;
         }
-        let slew = (place.ticks - next).clamp(-slew_max, slew_max);
+        let slew = (begin - line.end).clamp(-slew_max, slew_max);
         let length = u32::try_from(i64::from(duration) + slew)
             .expect("a packet has at least 120 samples, and its correction is one in a thousand");
-        next = give(next, length, primary, counters, out);
-        self.next = Some((next, primary[0]));
+        line.give(primary, length, counters, out);
     }
 
     /// Goes on in silence while nothing comes.
@@ -105,55 +108,78 @@ impl Audio {
         counters: &mut Counters,
         out: &mut Vec<hls::Frame>,
     ) {
-        let (Some((next, toc)), Some((now, quiet_us))) = (self.next, self.clock.at(now_us)) else {
+        let (Some(line), Some((now, quiet_us))) = (&mut self.line, self.clock.at(now_us)) else {
             return;
         };
-        if quiet_us <= PAUSE_US {
-            return;
+        if quiet_us > PAUSE_US {
+            // Whole packets of 20 ms: the shorter ones are for the seam.
+            let room = now - PAUSE_US * i64::from(RATE) / 1_000_000 - line.end;
+            line.fill(line.end + room.max(0) / 960 * 960, counters, out);
         }
-        // Whole packets of 20 ms: the shorter ones are for the seam.
-        let room = now - PAUSE_US * i64::from(RATE) / 1_000_000 - next;
-        let until = next + room.max(0) / 960 * 960;
-        self.next = Some((fill(next, until, toc, counters, out), toc));
+    }
+}
+
+impl Line {
+    /// Gives what `blocks` of `payload`, whose packet begins at `until`, hold of what is missing.
+    fn recover(
+        &mut self,
+        payload: &[u8],
+        blocks: &[Block],
+        until: i64,
+        counters: &mut Counters,
+        out: &mut Vec<hls::Frame>,
+    ) {
+        for block in blocks {
+            let data = &payload[block.range.clone()];
+            let begin = until - i64::from(block.before);
+            let Some(duration) = opus::duration(data) else {
+                continue;
+            };
+            // What was given already, in whatever form, is not given again.
+            if begin >= until || begin + i64::from(duration / 2) <= self.end {
+                continue;
+            }
+            self.fill(begin, counters, out);
+            self.give(data, duration, counters, out);
+            counters.recovered += 1;
+        }
+    }
+
+    /// Fills up to less than 2.5 ms before `until`.
+    fn fill(&mut self, until: i64, counters: &mut Counters, out: &mut Vec<hls::Frame>) {
+        if until - self.end > FILL_MAX {
+            self.end = until;
+        }
+        let (toc, mut filled) = (self.toc, self.filled);
+        while let Some(filler) = Filler::new(toc, until - self.end, filled >= CONCEAL_MAX) {
+            self.give(filler.octets(), filler.duration, counters, out);
+            counters.concealed += 1;
+            filled += i64::from(filler.duration);
+        }
+        (self.toc, self.filled) = (toc, filled);
+    }
+
+    fn give(
+        &mut self,
+        data: &[u8],
+        duration: u32,
+        counters: &mut Counters,
+        out: &mut Vec<hls::Frame>,
+    ) {
+        counters.frames += 1;
+        out.push(hls::Frame {
+            pts: self.end,
+            keyframe: true,
+            data: Bytes::copy_from_slice(data),
+            duration: Some(duration),
+        });
+        self.end += i64::from(duration);
+        self.toc = data[0];
+        self.filled = 0;
     }
 }
 
 /// One sample for each 20 ms, and at least one.
 fn slew_max(duration: u32) -> i64 {
     i64::from(duration / 960).max(1)
-}
-
-/// Fills from `next` up to `until` and says how far that went: to less than 2.5 ms before it.
-fn fill(
-    mut next: i64,
-    until: i64,
-    like: u8,
-    counters: &mut Counters,
-    out: &mut Vec<hls::Frame>,
-) -> i64 {
-    if until - next > FILL_MAX {
-        return until;
-    }
-    while let Some((toc, duration)) = opus::filler(like, until - next) {
-        counters.concealed += 1;
-        next = give(next, duration, &[toc], counters, out);
-    }
-    next
-}
-
-fn give(
-    next: i64,
-    duration: u32,
-    data: &[u8],
-    counters: &mut Counters,
-    out: &mut Vec<hls::Frame>,
-) -> i64 {
-    counters.frames += 1;
-    out.push(hls::Frame {
-        pts: next,
-        keyframe: true,
-        data: Bytes::copy_from_slice(data),
-        duration: Some(duration),
-    });
-    next + i64::from(duration)
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 pub(super) const PACKET_MAX: u32 = 5_760;
 /// The longest frame inside a packet, in bytes, section 3.2.1.
 const FRAME_BYTES_MAX: usize = 1_275;
-/// The durations that [`filler`] has, in samples of 48 kHz.
+/// The durations that a [`Filler`] can have, in samples of 48 kHz.
 const FILLERS: [u32; 4] = [960, 480, 240, 120];
 /// The shortest of them.
 pub(super) const FILLER_MIN: u32 = 120;
@@ -89,20 +89,40 @@ fn frame_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::from(second) * 4 + usize::from(first), rest))
 }
 
-/// The longest packet without content that is no longer than `room` samples of 48 kHz, and its duration; `None` for less
-/// than [`FILLER_MIN`].
-///
-/// It is a table-of-contents octet alone: a frame of no bytes, which section 3.2.1 defines as discontinuous transmission or
-/// a lost packet. libopus conceals it (and makes comfort noise of a longer pause); FFmpeg reads the silence flag of CELT,
-/// which is why the configuration is always one of full-band CELT. `like` is a packet of the stream and says whether it is
-/// stereo.
-pub(super) fn filler(like: u8, room: i64) -> Option<(u8, u32)> {
-    let index = FILLERS
-        .iter()
-        .position(|length| i64::from(*length) <= room)?;
-    // 28 to 31 are full-band CELT of 2.5, 5, 10 and 20 ms.
-    let config = 31 - u8::try_from(index).expect("there are four");
-    Some((config << 3 | like & 0x04, FILLERS[index]))
+/// A packet that stands for missing sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Filler {
+    octets: [u8; 3],
+    is_silence: bool,
+    /// Samples of 48 kHz.
+    pub(super) duration: u32,
+}
+
+impl Filler {
+    /// The longest one of at most `room` samples of 48 kHz; `None` for less than [`FILLER_MIN`]. `like` is the first octet
+    /// of a packet of the stream and says whether it is stereo.
+    ///
+    /// What is missing for a moment is a first octet alone: a frame of no bytes, which section 3.2.1 defines as
+    /// discontinuous transmission or a lost packet. libopus, which browsers have, conceals it, but would hum or hiss for
+    /// ever; therefore a pause becomes frames that say that they are silence, as libopus itself writes them. FFmpeg plays
+    /// both as silence, because the configuration is always one of full-band CELT.
+    pub(super) fn new(like: u8, room: i64, is_silence: bool) -> Option<Self> {
+        let index = FILLERS
+            .iter()
+            .position(|length| i64::from(*length) <= room)?;
+        // 28 to 31 are full-band CELT of 2.5, 5, 10 and 20 ms.
+        let config = 31 - u8::try_from(index).expect("there are four");
+        Some(Self {
+            octets: [config << 3 | like & 0x04, 0xff, 0xfe],
+            is_silence,
+            duration: FILLERS[index],
+        })
+    }
+
+    /// The packet.
+    pub(super) fn octets(&self) -> &[u8] {
+        &self.octets[..if self.is_silence { 3 } else { 1 }]
+    }
 }
 
 /// One block of RFC 2198: how many samples before the packet's timestamp it begins, and where it lies.
@@ -215,21 +235,26 @@ mod tests {
             (959, Some(480)),
             (100_000, Some(960)),
         ] {
-            let made = filler(0x7c, room);
-            assert_eq!(made.map(|(_, duration)| duration), expected, "{room}");
-            if let Some((toc, length)) = made {
-                assert_eq!(duration(&[toc]), Some(length));
-                assert_eq!(toc & 0x07, 0x04, "one stereo frame");
+            for is_silence in [false, true] {
+                let filler = Filler::new(0x7c, room, is_silence);
+                assert_eq!(filler.map(|filler| filler.duration), expected, "{room}");
+                if let Some(filler) = filler {
+                    let octets = filler.octets();
+                    assert_eq!(duration(octets), Some(filler.duration));
+                    assert_eq!(octets[0] & 0x07, 0x04, "one stereo frame");
+                    assert_eq!(octets.len(), if is_silence { 3 } else { 1 });
+                }
             }
         }
     }
 
     #[test]
-    fn a_filler_after_a_tone_is_decoded_and_dies_away() {
+    fn fillers_after_a_tone_are_decoded_and_die_away() {
         let mut encoder =
             opus_rs::OpusEncoder::new(48_000, 1, opus_rs::Application::Audio).unwrap();
         let mut decoder = opus_rs::OpusDecoder::new(48_000, 1).unwrap();
         let mut sound = [0.0f32; 960];
+        let loudest = |sound: &[f32]| sound.iter().fold(0.0f32, |most, s| most.max(s.abs()));
         for packet in 0..20 {
             let tone: Vec<f32> = (0..960)
                 .map(|i| (((packet * 960 + i) as f32) * 0.05).sin() * 0.5)
@@ -238,16 +263,13 @@ mod tests {
             let length = encoder.encode(&tone, 960, &mut coded).unwrap();
             decoder.decode(&coded[..length], 960, &mut sound).unwrap();
         }
-        let loudest = |sound: &[f32]| sound.iter().fold(0.0f32, |loudest, s| loudest.max(s.abs()));
         assert!(loudest(&sound) > 0.3);
-        let mut left = Vec::new();
-        for _ in 0..50 {
-            let (toc, _) = filler(0, 960).unwrap();
-            let length = decoder.decode(&[toc], 960, &mut sound).unwrap();
+        for packet in 0..50 {
+            let filler = Filler::new(0, 960, packet >= 25).unwrap();
+            let length = decoder.decode(filler.octets(), 960, &mut sound).unwrap();
             assert_eq!(length, 960);
-            left.push(loudest(&sound));
         }
-        assert!(left[49] < 0.05, "{left:?}");
+        assert!(loudest(&sound) < 0.001, "{}", loudest(&sound));
     }
 
     #[test]

@@ -7,6 +7,8 @@ use crate::bridge::frames::FrameKind;
 const PACKET: &[u8] = &[0xfc, 1, 2, 3];
 /// What stands for 20 ms of missing stereo sound.
 const FILLER: &[u8] = &[0xfc];
+/// The same, when sound has been missing for half a second.
+const SILENCE: &[u8] = &[0xfc, 0xff, 0xfe];
 
 fn sound(index: u64) -> Packet {
     packet(index, index as u32 * 960, index as i64 * 20_000, PACKET)
@@ -23,7 +25,7 @@ fn run(indices: impl IntoIterator<Item = u64>) -> Bench {
 }
 
 fn fillers(bench: &Bench) -> usize {
-    let is_filler = |frame: &&hls::Frame| frame.data.len() == 1;
+    let is_filler = |frame: &&hls::Frame| [FILLER, SILENCE].contains(&&frame.data[..]);
     bench.frames.iter().filter(is_filler).count()
 }
 
@@ -85,6 +87,12 @@ fn a_muted_microphone_goes_on_as_silence_while_time_passes() {
     assert_gapless(&bench.frames);
     assert_eq!(bench.frames.len(), 450);
     assert_eq!(fillers(&bench), 400);
+    assert_eq!(&bench.frames[24].data[..], FILLER);
+    assert!(
+        bench.frames[25..400]
+            .iter()
+            .all(|frame| &frame.data[..] == SILENCE)
+    );
     assert_eq!(bench.counters().dropped, 0);
 }
 
