@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::video::Built;
 use crate::bridge::packets::NalType;
@@ -220,16 +220,4 @@ fn first_number(bytes: &[u8]) -> Option<u32> {
         .fold(0u32, |word, byte| word << 8 | u32::from(*byte));
     let zeros = word.leading_zeros();
     (zeros < 16).then(|| (word >> (31 - 2 * zeros)) - 1)
-}
-
-/// The units of a frame that [`ParameterSets::build`] made.
-#[cfg(test)]
-pub(super) fn units(frame: &Bytes) -> Vec<Bytes> {
-    let mut units = Vec::new();
-    let mut rest = frame.clone();
-    while !rest.is_empty() {
-        let length = u32::from_be_bytes(rest.split_to(4)[..].try_into().unwrap());
-        units.push(rest.split_to(length as usize));
-    }
-    units
 }

@@ -12,9 +12,9 @@
 //! - [`timeline`]: from RTP timestamps and capture times to the presentation's time, in small corrections.
 //!
 //! The payload formats are read by code of our own, because `rtc-rtp` 0.21 cannot be given what the network sends: its
-//! H.264 depacketiser panics on an aggregate that ends inside a length, its VP9 one on a descriptor without TL0PICIDX and
-//! it refuses three references, its AV1 one panics on an extension that is missing and copies all of a unit's fragments again
-//! for each packet.
+//! H.264 depacketiser panics on an aggregate that ends inside a length and its AV1 one on an extension that is missing; the
+//! AV1 one also copies all that there is of a unit again for each of its packets, and the VP9 one refuses the three
+//! references that a picture may have.
 //!
 //! Budget: one copy of each payload byte, into a buffer of its frame's size; until then payloads are shared with the
 //! media thread. A keyframe of 1 MB in 850 packets is one allocation and one copy of 1 MB. Of each layer at most

@@ -1,8 +1,8 @@
 //! VP9, RFC 9628, flexible and non-flexible mode.
 //!
-//! Of a stream with spatial layers the lowest is kept. All of them would have to be one superframe of which one frame is
-//! shown, but encoders for WebRTC mark each layer's frame as shown: libvpx then shows the last one, and decoders that
-//! split superframes show every one, in several sizes.
+//! Of a stream with spatial layers the lowest is kept, which every decoder plays. All of them would have to be one
+//! superframe of which one frame is shown; but layers that were made for WebRTC may each be marked as shown, and decoders
+//! differ in what they make of that. A publisher for large audiences sends simulcast, or one layer.
 
 use std::sync::Arc;
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Bench, Packet, assert_gapless, frame};
+use super::{Bench, Packet, assert_gapless, frame, units};
 use crate::bridge::clip::{AUDIO, Clip, VIDEO};
-use crate::bridge::frames::{FrameKind, h264};
+use crate::bridge::frames::FrameKind;
 use crate::bridge::packets::NalType;
 
 /// The packets of one track, with the index of each one's frame.
@@ -62,10 +62,7 @@ fn all_pictures_come_out_as_they_went_in_and_in_even_steps() {
     }
     assert_eq!(bench.frames.len(), 720);
     for (index, frame) in bench.frames.iter().enumerate() {
-        let nals: Vec<Vec<u8>> = h264::units(&frame.data)
-            .iter()
-            .map(|nal| nal.to_vec())
-            .collect();
+        let nals = units(frame);
         assert_eq!(nals, expected(&clip, index), "frame {index}");
         assert_eq!(frame.keyframe, index % 30 == 0, "frame {index}");
         assert_eq!(frame.pts, 3_000 * index as i64);
@@ -142,10 +139,7 @@ fn a_picture_with_a_hole_is_never_given_and_after_a_loss_a_keyframe_comes_first(
         let mut last: Option<usize> = None;
         for frame in &bench.frames {
             // Capture times jitter by 30 ms here, which the clock must swallow.
-            let nals: Vec<Vec<u8>> = h264::units(&frame.data)
-                .iter()
-                .map(|nal| nal.to_vec())
-                .collect();
+            let nals = units(frame);
             let near = index_of(frame);
             let index = (near.saturating_sub(3)..near + 4)
                 .find(|index| Some(*index) > last && expected(&clip, *index) == nals)

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{Bench, Packet};
-use crate::bridge::frames::{FrameKind, h264};
+use super::{Bench, Packet, units};
+use crate::bridge::frames::FrameKind;
 
 const KINDS: [FrameKind; 4] = [
     FrameKind::H264,
@@ -104,7 +104,7 @@ proptest! {
                 prop_assert!(!frame.data.is_empty());
                 prop_assert_eq!(frame.duration.is_some(), kind == FrameKind::Opus);
                 if kind == FrameKind::H264 {
-                    prop_assert!(h264::units(&frame.data).iter().all(|unit| !unit.is_empty()));
+                    prop_assert!(units(frame).iter().all(|unit| !unit.is_empty()));
                 }
             }
             if kind == FrameKind::Opus {

@@ -103,3 +103,16 @@ pub(super) fn frame<T: Clone + Into<Arc<[u8]>>>(
     };
     payloads.iter().enumerate().map(packet).collect()
 }
+
+/// The NAL units of a frame of H.264.
+pub(super) fn units(frame: &hls::Frame) -> Vec<Vec<u8>> {
+    let mut units = Vec::new();
+    let mut rest = &frame.data[..];
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let (unit, after) = after.split_at(u32::from_be_bytes(*length) as usize);
+        units.push(unit.to_vec());
+        rest = after;
+    }
+    assert!(rest.is_empty());
+    units
+}

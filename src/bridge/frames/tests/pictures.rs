@@ -4,8 +4,8 @@ use bytes::Bytes;
 use rtc_rtp::codec::{av1::Av1Payloader, h264::H264Payloader, vp9::Vp9Payloader};
 use rtc_rtp::packetizer::Payloader;
 
-use super::{Bench, PPS, Packet, SPS, frame};
-use crate::bridge::frames::{FrameKind, h264};
+use super::{Bench, PPS, Packet, SPS, frame, units};
+use crate::bridge::frames::FrameKind;
 
 const IDR: &[u8] = &[0x65, 0x88, 1, 2];
 const SLICE: &[u8] = &[0x41, 0x9a, 3, 4];
@@ -49,11 +49,6 @@ fn push(bench: &mut Bench, packets: Vec<Packet>) -> Vec<hls::Frame> {
         bench.push(packet);
     }
     bench.take()
-}
-
-fn units(frame: &hls::Frame) -> Vec<Vec<u8>> {
-    let units = h264::units(&frame.data);
-    units.iter().map(|unit| unit.to_vec()).collect()
 }
 
 #[test]
