@@ -3,10 +3,19 @@
 use mp4_atom::{Av01, Av1c, Codec, Visual};
 
 use super::bits::Reader;
-use super::{Change, Coded, Format};
+use super::{Change, Coded, Format, Recipe};
 use crate::Frame;
 
 const SEQUENCE_HEADER: u8 = 1;
+const FRAME_HEADER: u8 = 3;
+const FRAME: u8 = 6;
+
+const KEY_FRAME: u32 = 0;
+const INTRA_ONLY_FRAME: u32 = 2;
+const SWITCH_FRAME: u32 = 3;
+
+/// `SELECT_SCREEN_CONTENT_TOOLS` and `SELECT_INTEGER_MV`: each frame says it.
+const BY_FRAME: u32 = 2;
 
 /// Operating points, at most.
 const POINTS_MAX: u32 = 32;
@@ -24,6 +33,19 @@ struct Sequence {
     width: u32,
     height: u32,
     bit_depth: u8,
+    tools: Tools,
+}
+
+/// What a frame header's length depends on.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Tools {
+    /// A still picture's header is another one.
+    is_reduced: bool,
+    /// Frames carry timing or numbers, which this crate does not write.
+    has_more: bool,
+    screen: u32,
+    integer: u32,
+    order_hint_bits: usize,
 }
 
 impl Av1 {
@@ -33,11 +55,18 @@ impl Av1 {
 
     pub(crate) fn take(&mut self, frame: Frame) -> Result<Coded, &'static str> {
         let mut header = None;
+        let mut recipe = None;
         let mut rest = &frame.data[..];
         while !rest.is_empty() {
             let (unit, after) = split_unit(rest).ok_or("an OBU's size is wrong")?;
             if unit.kind == SEQUENCE_HEADER && header.is_none() {
                 header = Some((&rest[..rest.len() - after.len()], unit.payload));
+            }
+            if matches!(unit.kind, FRAME | FRAME_HEADER)
+                && let Some(sequence) = self.sequence.as_ref().filter(|_| !frame.keyframe)
+                && let Some((true, slot)) = sequence.tools.read_frame(unit.payload)
+            {
+                recipe = slot.map(|slot| Recipe::Av1([0x1a, 1, 1 << 7 | slot << 4 | 1 << 3]));
             }
             rest = after;
         }
@@ -56,7 +85,8 @@ impl Av1 {
             payload: vec![frame.data],
             keyframe: frame.keyframe,
             change,
-            recipe: None,
+            // A keyframe must not be shown again (section 6.8.2).
+            recipe,
         })
     }
 
@@ -117,6 +147,7 @@ impl Sequence {
         sequence.config.seq_profile = reader.bits(3)? as u8;
         reader.bits(1)?;
         let is_reduced = reader.flag()?;
+        sequence.tools.is_reduced = is_reduced;
         if is_reduced {
             sequence.config.seq_level_idx_0 = reader.bits(5)? as u8;
         } else {
@@ -128,10 +159,11 @@ impl Sequence {
         sequence.height = reader.bits(height_bits)? + 1;
         if !is_reduced && reader.flag()? {
             reader.bits(7)?;
+            sequence.tools.has_more = true;
         }
         reader.bits(3)?;
         if !is_reduced {
-            read_tools(&mut reader)?;
+            sequence.tools.read(&mut reader)?;
         }
         reader.bits(3)?;
         sequence.read_colour(&mut reader)?;
@@ -148,6 +180,7 @@ impl Sequence {
                 reader.exp_golomb()?;
             }
             if reader.flag()? {
+                self.tools.has_more = true;
                 delay_bits = Some(reader.bits(5)? as usize + 1);
                 reader.bits(32)?;
                 reader.bits(10)?;
@@ -248,21 +281,66 @@ impl Sequence {
     }
 }
 
-/// From `enable_interintra_compound` to `order_hint_bits`.
-fn read_tools(reader: &mut Reader<'_>) -> Option<()> {
-    reader.bits(4)?;
-    let has_order_hints = reader.flag()?;
-    if has_order_hints {
-        reader.bits(2)?;
+impl Tools {
+    /// From `enable_interintra_compound` to `order_hint_bits`.
+    fn read(&mut self, reader: &mut Reader<'_>) -> Option<()> {
+        reader.bits(4)?;
+        let has_order_hints = reader.flag()?;
+        if has_order_hints {
+            reader.bits(2)?;
+        }
+        self.screen = if reader.flag()? {
+            BY_FRAME
+        } else {
+            reader.bits(1)?
+        };
+        self.integer = if self.screen == 0 || reader.flag()? {
+            BY_FRAME
+        } else {
+            reader.bits(1)?
+        };
+        if has_order_hints {
+            self.order_hint_bits = reader.bits(3)? as usize + 1;
+        }
+        Some(())
     }
-    let chooses_screen_tools = reader.flag()?;
-    if (chooses_screen_tools || reader.flag()?) && !reader.flag()? {
+
+    /// Whether a frame is shown, and the slot that it goes to (section 5.9.2).
+    fn read_frame(&self, payload: &[u8]) -> Option<(bool, Option<u8>)> {
+        if self.is_reduced || self.has_more {
+            return None;
+        }
+        let mut reader = Reader::new(payload, 0);
+        if reader.flag()? {
+            // A frame that was kept: it may have been a keyframe.
+            return Some((true, None));
+        }
+        let kind = reader.bits(2)?;
+        let is_shown = reader.flag()?;
+        if !is_shown {
+            reader.bits(1)?;
+        }
+        let is_whole = kind == SWITCH_FRAME || kind == KEY_FRAME && is_shown;
+        let is_resilient = is_whole || reader.flag()?;
         reader.bits(1)?;
+        let screen = match self.screen {
+            BY_FRAME => reader.bits(1)?,
+            fixed => fixed,
+        };
+        if screen == 1 && self.integer == BY_FRAME {
+            reader.bits(1)?;
+        }
+        if kind != SWITCH_FRAME {
+            reader.bits(1)?;
+        }
+        reader.bits(self.order_hint_bits)?;
+        if !is_resilient && !matches!(kind, KEY_FRAME | INTRA_ONLY_FRAME) {
+            reader.bits(3)?;
+        }
+        let refreshed = if is_whole { 0xff } else { reader.bits(8)? };
+        let slot = (refreshed != 0 && kind != KEY_FRAME).then(|| refreshed.trailing_zeros() as u8);
+        Some((is_shown, slot))
     }
-    if has_order_hints {
-        reader.bits(3)?;
-    }
-    Some(())
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ pub(crate) type Payload = Vec<Bytes>;
 pub(crate) enum Recipe {
     H264(h264::Slice),
     Vp9(u8),
+    Av1([u8; 3]),
 }
 
 /// A frame that belongs into a file.
@@ -120,6 +121,10 @@ impl Parser {
                 .map(|(bytes, slice)| (vec![bytes], slice.map(Recipe::H264))),
             (Self::Vp9(_), Recipe::Vp9(header)) => {
                 let bytes = Bytes::copy_from_slice(&[*header]);
+                Some((vec![bytes], Some(recipe.clone())))
+            }
+            (Self::Av1(_), Recipe::Av1(unit)) => {
+                let bytes = Bytes::copy_from_slice(unit);
                 Some((vec![bytes], Some(recipe.clone())))
             }
             _ => None,

@@ -159,9 +159,13 @@ impl Timeline {
         self.stop_listing_parts();
     }
 
-    /// Completes the open segment; or adds a whole segment whose parts were never seen, as from a recording's index.
+    /// Completes the open segment; or adds a whole segment whose parts were never seen, as from a recording's index. In
+    /// a recording some may be missing before it: whoever knows that counts a discontinuity there. One that is not the
+    /// next of an open timeline, or that is older than the last, is ignored.
     pub fn apply_segment(&mut self, segment: &Segment) {
-        if self.has_ended || !self.is_empty() && segment.msn != self.next_msn {
+        let is_next = segment.msn == self.next_msn || self.is_empty();
+        let is_later = segment.msn > self.next_msn && self.open.is_none();
+        if self.has_ended || !(is_next || is_later) {
             return;
         }
         let open = match self.open.take() {
