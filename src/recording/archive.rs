@@ -136,15 +136,16 @@ impl Archive {
     /// All renditions of a life with their segments, for DVR and VOD playlists.
     #[must_use]
     pub fn reels(&self, life: &str) -> Option<Vec<Reel>> {
-        self.look(life, |_, model| {
-            Some(model.tracks.iter().map(|track| track.reel()).collect())
-        })
+        self.look(life, |_, model| Some(model.reels()))
     }
 
     /// One rendition of a life with its segments.
     #[must_use]
     pub fn reel(&self, life: &str, rendition: &str) -> Option<Reel> {
-        self.look(life, |_, model| Some(model.track(rendition)?.reel()))
+        self.look(life, |_, model| {
+            let mut reels = model.reels().into_iter();
+            reels.find(|reel| reel.info.name == rendition)
+        })
     }
 
     /// Where a segment is.

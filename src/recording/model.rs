@@ -25,9 +25,9 @@ pub struct SegmentEntry {
     pub parts: u32,
     /// Program date time, ms since 1970.
     pub date_ms: u64,
-    /// As the packager said; or because the segment before it is missing here.
+    /// As the packager said; or because segments before it are missing here or in another rendition.
     pub discontinuity: bool,
-    /// As the packager said.
+    /// As the packager said, and one more for each hole before it.
     pub discontinuity_sequence: u64,
     /// Whether it begins with a keyframe.
     pub independent: bool,
@@ -128,6 +128,9 @@ pub struct Recording {
     /// When pictures were taken, in seconds since the life's begin, ascending.
     pub thumbnails: Arc<[u64]>,
 }
+
+/// How far apart renditions are cut at what is the same moment.
+const TOLERANCE_MS: i64 = 500;
 
 /// One rendition.
 #[derive(Debug, Clone)]
@@ -282,6 +285,34 @@ impl Model {
         })
     }
 
+    /// Every rendition with its segments. Where any of them lacks some, all have a discontinuity: players match the
+    /// renditions by counting them.
+    pub(super) fn reels(&self) -> Vec<Reel> {
+        let holes = self.holes();
+        self.tracks.iter().map(|track| track.reel(&holes)).collect()
+    }
+
+    /// From when to when segments are missing, in ms since the life's begin, ascending and apart.
+    fn holes(&self) -> Vec<(i64, i64)> {
+        let mut holes = Vec::new();
+        for track in &self.tracks {
+            let segments = track.chunks.iter().flat_map(|chunk| &chunk.segments);
+            let pairs = segments.clone().zip(segments.skip(1));
+            let apart = pairs.filter(|(one, next)| one.msn + 1 != next.msn);
+            holes.extend(apart.map(|(one, next)| (one.end_ms(), next.start_ms())));
+        }
+        holes.sort_unstable();
+        let mut merged: Vec<(i64, i64)> = Vec::new();
+        for (start, end) in holes {
+            match merged.last_mut() {
+                // Renditions are not cut at the same instant.
+                Some(last) if start <= last.1 + TOLERANCE_MS => last.1 = last.1.max(end),
+                _ => merged.push((start, end)),
+            }
+        }
+        merged
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.chunks().next().is_none()
     }
@@ -404,24 +435,19 @@ impl Track {
         segments.get(place)
     }
 
-    /// Everything, or what is kept alone; with discontinuities where something is missing.
+    /// Everything, or what is kept alone.
     pub(super) fn segments(&self, kept_only: bool) -> Vec<SegmentEntry> {
         let chunks = self.chunks.iter();
-        let mut segments: Vec<SegmentEntry> = chunks
+        chunks
             .filter(|chunk| chunk.keep || !kept_only)
             .flat_map(|chunk| chunk.segments.iter().cloned())
-            .collect();
-        let mut expected = segments.first().map_or(0, |first| first.msn);
-        for entry in &mut segments {
-            entry.discontinuity |= entry.msn != expected;
-            expected = entry.msn + 1;
-        }
-        segments
+            .collect()
     }
 
-    /// What HTTP sees.
-    pub(super) fn reel(&self) -> Reel {
-        let segments = self.segments(false);
+    /// What HTTP sees. `holes` are those of all renditions.
+    fn reel(&self, holes: &[(i64, i64)]) -> Reel {
+        let mut segments = self.segments(false);
+        mark_holes(&mut segments, holes);
         let span = segments.last().map_or(0, |last| last.msn);
         let (mut bits, mut duration_ms, mut peak) = (0, 0, 0);
         for entry in &segments {
@@ -443,5 +469,18 @@ impl Track {
             },
             segments,
         }
+    }
+}
+
+/// Counts a discontinuity where a hole ends, whether or not this rendition has it.
+fn mark_holes(segments: &mut [SegmentEntry], holes: &[(i64, i64)]) {
+    let mut counted = 0;
+    for (place, entry) in segments.iter_mut().enumerate() {
+        let is_after = |hole: &&(i64, i64)| hole.1 - TOLERANCE_MS <= entry.start_ms();
+        let before = holes.iter().take_while(is_after).count();
+        // What lies before the first segment is counted, but is no step from one to the next.
+        entry.discontinuity |= before > counted && place > 0;
+        counted = before;
+        entry.discontinuity_sequence += counted as u64;
     }
 }

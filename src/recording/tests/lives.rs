@@ -276,3 +276,43 @@ fn the_index_of_a_camera_that_is_always_live_does_not_grow_for_ever() {
     let numbers = desk.numbers(LIFE, "video");
     assert_eq!(desk.restart().numbers(LIFE, "video"), numbers);
 }
+
+#[test]
+fn a_hole_in_one_rendition_is_a_discontinuity_in_all_and_the_playlist_goes_on_after_it() {
+    let mut desk = Desk::new(|_| {});
+    desk.begin(LIFE, true);
+    desk.init(LIFE, "audio", 0);
+    desk.init(LIFE, "aac", 0);
+    desk.segments(LIFE, "video", 1..4);
+    desk.segments(LIFE, "audio", 1..30);
+    desk.segments(LIFE, "video", 6..10);
+    // Where two lack something at the same time, that is one hole.
+    desk.segments(LIFE, "video", 15..30);
+    desk.segments(LIFE, "aac", 8..12);
+    desk.segments(LIFE, "aac", 14..30);
+    desk.end(LIFE);
+    let reels = desk.archive.reels(LIFE).unwrap();
+    let check = |place: usize, begin: u64, marked: &[u64], count: usize| {
+        let reel: &Reel = &reels[place];
+        let cuts = reel.segments.iter().filter(|one| one.discontinuity);
+        assert_eq!(cuts.map(|one| one.msn).collect::<Vec<_>>(), marked);
+        assert_eq!(reel.segments[0].discontinuity_sequence, begin);
+        assert_eq!(reel.segments.last().unwrap().discontinuity_sequence, 2);
+
+        let mut timeline = hls::Timeline::new(hls::Settings::default(), LIFE, &reel.info.name);
+        for entry in &reel.segments {
+            timeline.apply_segment(&entry.to_hls(0));
+        }
+        timeline.end();
+        let text = timeline.render(hls::View::Vod, &[]);
+        let playlist = m3u8_rs::parse_media_playlist_res(text.as_bytes()).unwrap();
+        assert_eq!(playlist.segments.len(), count);
+        let cuts = playlist.segments.iter().filter(|one| one.discontinuity);
+        assert_eq!(cuts.count(), marked.len());
+        assert_eq!(playlist.discontinuity_sequence, begin);
+        assert!(playlist.segments.last().unwrap().uri.ends_with("-29.m4s"));
+    };
+    check(0, 0, &[6, 15], 22);
+    check(1, 0, &[6, 15], 29);
+    check(2, 1, &[15], 20);
+}
