@@ -195,6 +195,7 @@ mod tests {
         SpaceConfig {
             name: name.into(),
             key: key.map(Into::into),
+            private: false,
             streams: Vec::new(),
         }
     }

@@ -169,6 +169,8 @@ pub struct SpaceConfig {
     pub name: String,
     /// What a publisher must present as its bearer token.
     pub key: Option<String>,
+    /// Whether only those with a token for it may watch it.
+    pub private: bool,
     /// Streams that the server itself brings in.
     pub streams: Vec<StreamConfig>,
 }
@@ -249,11 +251,17 @@ fn veiled(secret: Option<&String>) -> &'static str {
 
 impl fmt::Debug for SpaceConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, key, streams } = self;
+        let Self {
+            name,
+            key,
+            private,
+            streams,
+        } = self;
         let key = veiled(key.as_ref());
         f.debug_struct("SpaceConfig")
             .field("name", name)
             .field("key", &key)
+            .field("private", private)
             .field("streams", streams)
             .finish()
     }

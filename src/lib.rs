@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod bridge;
+pub mod broadcast;
 pub mod clock;
 pub mod conference;
 pub mod config;

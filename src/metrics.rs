@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
+use crate::broadcast::Broadcast;
 use crate::conference::ConferenceCounters;
 use crate::media::{Handle, LATENCY_BOUNDS_US, METRICS, MetricKind};
 
@@ -142,6 +144,82 @@ impl Collector for ConferenceCollector {
             };
             let mut metric = encoder.encode_descriptor(name, help, None, kind_of)?;
             encode_number(&mut metric, kind, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Exports what HLS and the recorder count.
+pub struct BroadcastCollector {
+    broadcast: Broadcast,
+}
+
+impl BroadcastCollector {
+    /// Of these streams.
+    #[must_use]
+    pub fn new(broadcast: Broadcast) -> Self {
+        Self { broadcast }
+    }
+}
+
+impl fmt::Debug for BroadcastCollector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BroadcastCollector").finish_non_exhaustive()
+    }
+}
+
+impl Collector for BroadcastCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let recorder = self.broadcast.recorder();
+        let recorded = recorder.counters();
+        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let counters = self.broadcast.counters().all().into_iter().chain([
+            (
+                "recorded_segments",
+                "Segments that were written to disk.",
+                of(&recorded.segments),
+            ),
+            (
+                "recorded_bytes",
+                "Bytes of segments that were written to disk.",
+                of(&recorded.bytes),
+            ),
+            (
+                "recording_dropped",
+                "Segments and thumbnails that the recorder's queue had no room for.",
+                of(&recorded.dropped),
+            ),
+            (
+                "recording_lost",
+                "Segments and thumbnails that the disk had no room for.",
+                of(&recorded.lost),
+            ),
+        ]);
+        for (name, help, value) in counters {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            encode_number(&mut metric, MetricKind::Counter, value)?;
+        }
+        let archive = recorder.archive();
+        let gauges = [
+            (
+                "hls_streams",
+                "Streams that are offered as HLS.",
+                self.broadcast.published().len() as u64,
+            ),
+            (
+                "recordings_size_bytes",
+                "Bytes of recordings and DVR windows on disk.",
+                archive.bytes(),
+            ),
+            (
+                "recording_trouble",
+                "1 while nothing can be recorded.",
+                u64::from(archive.trouble().is_some()),
+            ),
+        ];
+        for (name, help, value) in gauges {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            encode_number(&mut metric, MetricKind::Gauge, value)?;
         }
         Ok(())
     }

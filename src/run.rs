@@ -1,5 +1,6 @@
 //! Puts the parts together, starts them in the order in which they need one another, and stops them in the reverse one.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,11 +8,13 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use crate::broadcast::{self, Broadcast};
 use crate::conference::{self, Conferences};
 use crate::config::{self, Config};
 use crate::http::listener::{self, Admission, ListenError};
 use crate::http::{App, AssetError, Readiness};
 use crate::media::{self, Handle, MediaConfig, MediaError, StreamKey};
+use crate::recording::{self, Recorder};
 use crate::shutdown::{Completion, Shutdown};
 use crate::store::{OperatorSecret, ServerLock, Store, StoreError};
 use crate::tokens::Tokens;
@@ -45,6 +48,11 @@ pub enum RunError {
     /// The pages.
     #[error(transparent)]
     Assets(#[from] AssetError),
+    /// The recordings' directory.
+    #[error(
+        "recordings cannot be kept in the data directory: {0}; give another one with --data-dir"
+    )]
+    Recordings(std::io::Error),
     /// No random bytes.
     #[error("the operating system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
@@ -104,6 +112,9 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     let shutdown = Shutdown::default();
     shutdown::listen_for_signals(shutdown.clone())?;
 
+    let recorder =
+        Recorder::start(recording::Settings::new(&config)).map_err(RunError::Recordings)?;
+    let broadcast = Broadcast::start(&media, recorder, broadcast_settings(&config))?;
     let readiness = Arc::new(Readiness::default());
     let conferences = Conferences::new(
         media.clone(),
@@ -114,6 +125,7 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     );
     let app = App {
         media: media.clone(),
+        broadcast: broadcast.clone(),
         conferences: conferences.clone(),
         keys,
         tokens,
@@ -126,6 +138,8 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     let served = start_http(listener, app, &config, &close_http)?;
     let completion = Completion::default();
     start_bridges(&config, &media, &shutdown, &completion);
+    let following = broadcast.clone().follow(media.clone());
+    until_shutdown(following, &shutdown, &completion);
     readiness.set_started();
     tell(&config, address, &media);
     tell_secret(&secret);
@@ -140,6 +154,7 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     stop(
         &config,
         &media,
+        &broadcast,
         &conferences,
         completion,
         &close_http,
@@ -162,6 +177,28 @@ fn media_config(config: &Config) -> MediaConfig {
         publishers_max: config.limits.publishers_max,
         viewers_max: config.limits.viewers_max,
         participants_max: config.limits.participants_max,
+    }
+}
+
+fn broadcast_settings(config: &Config) -> broadcast::Settings {
+    let mut recorded = BTreeMap::new();
+    for space in &config.spaces {
+        for stream in &space.streams {
+            let key = StreamKey {
+                space: space.name.as_str().into(),
+                stream: stream.name.as_str().into(),
+            };
+            if let Some(record) = stream.record {
+                recorded.insert(key, record);
+            }
+        }
+    }
+    broadcast::Settings {
+        enabled: config.hls.enabled,
+        part: config.hls.part,
+        dvr_window: config.recordings.dvr_window,
+        record: config.recordings.record,
+        recorded,
     }
 }
 
@@ -238,6 +275,7 @@ fn until_shutdown(
 async fn stop(
     config: &Config,
     media: &Handle,
+    broadcast: &Broadcast,
     conferences: &Conferences,
     completion: Completion,
     close_http: &Shutdown,
@@ -257,6 +295,12 @@ async fn stop(
     // They began to end with the shutdown, long before.
     if !conferences.drained(TASKS_END_MAX).await {
         tracing::info!("some clients of conferences did not take their good-bye in time");
+    }
+    // All packets have come: what is open is closed, and players are told that it is over.
+    let broadcast = broadcast.clone();
+    let recorded = tokio::task::spawn_blocking(move || broadcast.finish(TASKS_END_MAX));
+    if !recorded.await.unwrap_or(false) {
+        tracing::warn!("recordings were not completed in time; they are at the next start");
     }
     close_http.begin();
     if served.await.is_err() {

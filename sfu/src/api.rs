@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::conference::{Quality, RoomStream, Slot, Speaker, Want};
 use crate::id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
 use crate::relay::Relay;
+use crate::tap::{Tap, TapItem};
 
 /// How a datagram travels. Over [`Transport::Tcp`] the shell adds and removes the two length bytes of RFC 4571.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -141,6 +142,19 @@ pub enum Command {
     },
     /// Nobody will publish or watch this stream again: close its viewers and forget it.
     Forget {
+        /// Which stream.
+        stream: StreamId,
+    },
+    /// Gives what a stream brings to a consumer that is no peer, as [`Output::Tap`]; `None` ends it. The whole state, told to
+    /// every worker: the one that owns the publisher acts. Groups of pictures that are kept come first.
+    Tap {
+        /// Which stream; need not be published yet.
+        stream: StreamId,
+        /// Whether and how.
+        tap: Option<Tap>,
+    },
+    /// A tapped stream's consumer wants a keyframe, of all layers at one instant. Merged and throttled like those of viewers.
+    TapKeyframe {
         /// Which stream.
         stream: StreamId,
     },
@@ -349,6 +363,13 @@ pub enum Output {
         to: WorkerId,
         /// What.
         message: Relay,
+    },
+    /// To the consumer of a tapped stream.
+    Tap {
+        /// Which stream.
+        stream: StreamId,
+        /// What.
+        item: TapItem,
     },
     /// The answer to a command.
     Reply {

@@ -24,6 +24,7 @@ mod rtc;
 mod seat;
 mod speaker;
 mod stream;
+mod tap;
 mod worker;
 
 pub use api::{
@@ -38,6 +39,7 @@ pub use id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
 pub use packet::{MediaPacket, Orientation};
 pub use relay::Relay;
 pub use rtc::Certificate;
+pub use tap::{Tap, TapItem};
 pub use worker::{Worker, WorkerConfig, WorkerStats};
 
 /// The longest RTP payload in bytes that enters a worker from a source without WebRTC. Together with the largest

@@ -12,6 +12,7 @@ use crate::id::{PeerId, StreamId, WorkerId};
 use crate::packet::MediaPacket;
 use crate::peer::LegRef;
 use crate::rtc::{Mid, Rid};
+use crate::tap::Tap;
 
 /// Tracks of one publication: one of sound, one of pictures, and room for a second camera angle.
 pub(crate) const TRACKS_MAX: usize = 4;
@@ -38,6 +39,8 @@ pub(crate) struct Stream {
     pub(crate) subscribed: Option<(WorkerId, bool)>,
     /// Slot of the conference that hears it.
     pub(crate) room: Option<usize>,
+    /// Whether and how it is tapped.
+    pub(crate) tap: Option<Tap>,
 }
 
 /// Another worker with subscribers.
@@ -310,6 +313,7 @@ impl Stream {
             origin: None,
             subscribed: None,
             room: None,
+            tap: None,
         }
     }
 
@@ -336,6 +340,7 @@ impl Stream {
         self.publication.is_none()
             && self.relays.is_empty()
             && self.room.is_none()
+            && self.tap.is_none()
             && !self.has_subscribers()
     }
 

@@ -129,6 +129,7 @@ impl OpusToAac {
     }
 
     /// Packets that could not be decoded.
+    #[cfg(test)]
     pub(crate) fn undecodable(&self) -> u64 {
         self.undecodable
     }

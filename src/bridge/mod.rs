@@ -8,6 +8,7 @@
 //! Budget: the built-in performer costs no more than a clone of an `Arc` per packet, because its packets are cut once at
 //! the start. A camera costs one copy per packet, and an AAC camera a decoder and an encoder on a thread of their own.
 
+mod aac;
 mod backoff;
 mod clip;
 mod demo;
@@ -15,6 +16,10 @@ mod demo;
 mod frames;
 mod packets;
 mod rtsp;
+mod thumbnail;
 
+pub(crate) use aac::OpusToAac;
 pub use demo::run_demo;
+pub(crate) use frames::{Assembler, FrameKind, Packet};
 pub use rtsp::run_camera;
+pub(crate) use thumbnail::Thumbnailer;

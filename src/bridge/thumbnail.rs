@@ -13,7 +13,6 @@ mod scale;
 mod sps;
 
 use bytes::Bytes;
-use hls::CodecKind;
 use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, EncodingError};
 use openh264::OpenH264API;
 use openh264::decoder::{Decoder, DecoderConfig};
@@ -75,20 +74,6 @@ impl Thumbnailer {
     pub(crate) fn new() -> Result<Self, ThumbnailError> {
         decoder()?;
         Ok(Self { stream: Vec::new() })
-    }
-
-    /// Whether streams of this format can have thumbnails.
-    ///
-    /// # Errors
-    ///
-    /// [`ThumbnailError::Unsupported`] for everything but H.264.
-    pub(crate) fn check(codec: CodecKind) -> Result<(), ThumbnailError> {
-        match codec {
-            CodecKind::H264 => Ok(()),
-            CodecKind::Vp9 => Err(ThumbnailError::Unsupported("VP9")),
-            CodecKind::Av1 => Err(ThumbnailError::Unsupported("AV1")),
-            CodecKind::Opus | CodecKind::Aac => Err(ThumbnailError::Unsupported("sound")),
-        }
     }
 
     /// A baseline JPEG at most 320 pixels wide, of 5 to 25 kB as a rule, from one keyframe: NAL units with 4 bytes of

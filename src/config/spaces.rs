@@ -44,7 +44,7 @@ fn space(
     table: &Table<'_>,
     span: &std::ops::Range<usize>,
 ) -> Result<SpaceConfig, ConfigError> {
-    let (mut name, mut key, mut streams) = (None, None, Vec::new());
+    let (mut name, mut key, mut private, mut streams) = (None, None, false, Vec::new());
     for (field, value) in table {
         match field.get_ref().as_ref() {
             "name" => name = Some(valid_name(source, "space", value)?),
@@ -54,13 +54,22 @@ fn space(
                     .map_err(|reason| source.error(&value.span(), reason))?;
                 key = Some(text.to_owned());
             }
+            "private" => private = boolean(source, "private", value)?,
             "stream" => streams = self::streams(source, value)?,
-            _ => return Err(source.unknown(field, " in [[space]]", &["name", "key", "stream"])),
+            _ => {
+                let known = ["name", "key", "private", "stream"];
+                return Err(source.unknown(field, " in [[space]]", &known));
+            }
         }
     }
     let name =
         name.ok_or_else(|| source.error(span, "a [[space]] without a name; add name = \"...\""))?;
-    Ok(SpaceConfig { name, key, streams })
+    Ok(SpaceConfig {
+        name,
+        key,
+        private,
+        streams,
+    })
 }
 
 fn streams(source: &Source<'_>, value: &Value<'_>) -> Result<Vec<StreamConfig>, ConfigError> {

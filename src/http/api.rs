@@ -13,7 +13,8 @@ use super::cors::preflight;
 use super::errors;
 use super::events;
 use super::place::Space;
-use crate::media::{Directory, StreamSummary};
+use crate::broadcast::Broadcast;
+use crate::media::{Directory, StreamKey, StreamSummary};
 
 const METHODS: &str = "OPTIONS, GET, HEAD";
 
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> Router<AppState> {
             "/api/spaces/{space}/events",
             get(events::events).options(options),
         )
+        .route("/api/seats", get(seats).options(options))
         .method_not_allowed_fallback(errors::method_not_allowed)
 }
 
@@ -42,6 +44,20 @@ struct StreamReport {
     since: Option<String>,
     viewers: usize,
     tracks: Vec<TrackReport>,
+    /// Where an audience of any size watches it.
+    hls: Option<HlsReport>,
+    /// Why it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hls_refusal: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct HlsReport {
+    url: String,
+    /// What a player's latency will be about.
+    latency_target_s: f64,
+    /// Whether it is being recorded.
+    recording: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,19 +68,19 @@ struct TrackReport {
 }
 
 impl<'a> SpaceReport<'a> {
-    pub(crate) fn new(space: &'a str, directory: &Directory) -> Self {
+    pub(crate) fn new(space: &'a str, directory: &Directory, broadcast: &Broadcast) -> Self {
         let mut streams: Vec<_> = directory
             .space(space)
             .into_iter()
-            .map(StreamReport::from)
+            .map(|summary| StreamReport::new(space, summary, broadcast))
             .collect();
         streams.sort_by(|left, right| left.name.cmp(&right.name));
         Self { space, streams }
     }
 }
 
-impl From<StreamSummary> for StreamReport {
-    fn from(summary: StreamSummary) -> Self {
+impl StreamReport {
+    fn new(space: &str, summary: StreamSummary, broadcast: &Broadcast) -> Self {
         let track = |track: &sfu::TrackInfo| TrackReport {
             kind: if track.codec.kind.is_audio() {
                 "audio"
@@ -74,13 +90,36 @@ impl From<StreamSummary> for StreamReport {
             codec: track.codec.kind.name(),
             layers: track.layers.len(),
         };
+        let key = StreamKey {
+            space: space.into(),
+            stream: summary.stream.clone(),
+        };
         Self {
             name: summary.stream.to_string(),
             live: summary.live,
             since: summary.since.and_then(rfc3339),
             viewers: summary.viewers,
             tracks: summary.tracks.iter().map(track).collect(),
+            hls: HlsReport::of(&key, broadcast).filter(|_| summary.live),
+            hls_refusal: broadcast.published().refusal(&key),
         }
+    }
+}
+
+impl HlsReport {
+    fn of(key: &StreamKey, broadcast: &Broadcast) -> Option<Self> {
+        let show = broadcast.published().show(key)?;
+        show.multivariant()?;
+        let archive = broadcast.recorder().archive();
+        Some(Self {
+            url: format!("/hls/{}/{}/index.m3u8", key.space, key.stream),
+            // What a player holds back, and the part that is being made.
+            latency_target_s: (broadcast.settings().part_hold_back() + broadcast.part())
+                .as_secs_f64(),
+            recording: archive
+                .recording(show.life())
+                .is_some_and(|one| one.keeping),
+        })
     }
 }
 
@@ -96,9 +135,26 @@ async fn options() -> Response {
 
 /// Any word is a space: one that nobody used has no streams.
 async fn space(State(state): State<AppState>, Space(space): Space) -> Response {
-    let report = SpaceReport::new(space.as_str(), state.app.media.directory());
+    let report = SpaceReport::new(
+        space.as_str(),
+        state.app.media.directory(),
+        &state.app.broadcast,
+    );
     let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
     (headers, Json(report)).into_response()
+}
+
+#[derive(Serialize)]
+struct Seats {
+    free: usize,
+}
+
+/// How many more may watch over WebRTC before pages choose HLS.
+async fn seats(State(state): State<AppState>) -> Response {
+    let taken = state.app.media.directory().viewers();
+    let free = state.app.config.hls.webrtc_seats.saturating_sub(taken);
+    let headers = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (headers, Json(Seats { free })).into_response()
 }
 
 #[cfg(test)]

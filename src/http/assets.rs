@@ -7,14 +7,14 @@ use std::sync::{Arc, LazyLock};
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use rust_embed::RustEmbed;
 use sha2::{Digest, Sha256};
-use signaling::{EntityTag, IfMatch};
 
 use super::csp;
+use super::variants::Text;
 
 /// Longest file in bytes that is served: pages, scripts, fonts and pictures, no films.
 pub(crate) const FILE_MAX: u64 = 32 * 1024 * 1024;
@@ -175,27 +175,16 @@ impl Asset {
 
     /// The answer to a `GET` with these request headers: 200, or 304 when the client has it.
     pub(crate) fn respond(&self, request: &HeaderMap) -> Response {
-        let compressed = self.gzip.as_ref().filter(|_| accepts_gzip(request));
-        let etag = match compressed {
-            Some(_) => format!("{}-gz", self.etag),
-            None => self.etag.clone(),
-        };
-        let is_known = request
-            .get(header::IF_NONE_MATCH)
-            .and_then(|value| IfMatch::parse(value.to_str().ok()?).ok())
-            .is_some_and(|tags| tags.matches_weakly(&etag));
-        let mut response = if is_known {
-            StatusCode::NOT_MODIFIED.into_response()
-        } else {
-            compressed.unwrap_or(&self.bytes).clone().into_response()
-        };
-        let headers = response.headers_mut();
-        let tag = HeaderValue::try_from(EntityTag::strong(&etag).to_string())
-            .expect("hexadecimal digits are ASCII");
-        headers.insert(header::ETAG, tag);
-        headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
         // The names carry no version: a browser asks each time, and mostly hears 304.
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        let text = Text {
+            plain: &self.bytes,
+            gzip: || self.gzip.as_ref(),
+            etag: &self.etag,
+            content_type: self.content_type,
+            cache_control: "no-cache",
+        };
+        let mut response = text.respond(request);
+        let headers = response.headers_mut();
         // Pages of other sites import the client library; a page itself is for nobody else to read.
         if self.csp.is_none() {
             headers.insert(
@@ -203,17 +192,10 @@ impl Asset {
                 HeaderValue::from_static("*"),
             );
         }
-        if is_known {
-            headers.remove(header::CONTENT_TYPE);
+        if response.status() == StatusCode::NOT_MODIFIED {
             return response;
         }
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(self.content_type),
-        );
-        if compressed.is_some() {
-            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
+        let headers = response.headers_mut();
         if let Some(csp) = &self.csp {
             headers.insert(header::CONTENT_SECURITY_POLICY, csp.clone());
             headers.insert(
@@ -229,25 +211,6 @@ fn gzip(bytes: &[u8]) -> Option<Bytes> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes).ok()?;
     encoder.finish().ok().map(Bytes::from)
-}
-
-/// Whether `Accept-Encoding` names gzip without forbidding it by `q=0`.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let lines = headers
-        .get_all(header::ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).any(|coding| {
-        let mut parts = coding.split(';').map(str::trim);
-        let is_gzip = parts
-            .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
-        let is_forbidden = parts.any(|part| {
-            let weight = part.strip_prefix("q=").or_else(|| part.strip_prefix("Q="));
-            weight.and_then(|weight| weight.parse::<f32>().ok()) == Some(0.0)
-        });
-        is_gzip && !is_forbidden
-    })
 }
 
 /// By the end of the name. Texts say that they are UTF-8: p5 2 does not run otherwise.
@@ -309,25 +272,6 @@ mod tests {
             ".",
         ] {
             assert_eq!(below(folder, path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn gzip_is_used_only_when_it_is_asked_for() {
-        for (value, expected) in [
-            ("gzip", true),
-            ("br, GZIP;q=0.5", true),
-            ("gzip;q=0", false),
-            ("gzip; q=0.0, br", false),
-            ("br", false),
-            ("*", false),
-            ("xgzip", false),
-        ] {
-            assert_eq!(
-                accepts_gzip(&headers(header::ACCEPT_ENCODING, value)),
-                expected,
-                "{value}"
-            );
         }
     }
 

@@ -81,7 +81,11 @@ impl Feed {
                 // Everything up to now is in the report that follows.
                 self.changes = self.changes.resubscribe();
             }
-            let report = SpaceReport::new(&self.space, self.state.app.media.directory());
+            let report = SpaceReport::new(
+                &self.space,
+                self.state.app.media.directory(),
+                &self.state.app.broadcast,
+            );
             let report = serde_json::to_string(&report).ok()?;
             if report != self.last {
                 return Some(report);

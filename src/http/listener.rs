@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::{Service as _, service_fn};
-use hyper::{Request, server::conn::http1};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +37,12 @@ pub const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// The longest request head, and so what a connection can make the server hold before any limit of a body counts.
 pub const HEAD_MAX: usize = 16 * 1024;
+
+/// The same over HTTP/2, which proxies and clients with prior knowledge speak to this port.
+const HEAD_LIST_MAX: u32 = 16 * 1024;
+
+/// Requests at once over one HTTP/2 connection: a page with its files, or a proxy for many viewers.
+const STREAMS_MAX: u32 = 256;
 
 /// How long open requests may go on when the listener closes.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
@@ -139,12 +146,19 @@ async fn connection(stream: TcpStream, remote: SocketAddr, router: Router, close
         request.extensions_mut().insert(ConnectInfo(remote));
         service.call(request)
     });
-    let connection = http1::Builder::new()
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)
-        .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
+        .max_buf_size(HEAD_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEAD_TIME_MAX)
+        .max_header_list_size(HEAD_LIST_MAX)
+        .max_concurrent_streams(STREAMS_MAX);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let mut result = tokio::select! {
         result = connection.as_mut() => Some(result),

@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::{App, AppState};
-use crate::metrics::{ConferenceCollector, MediaCollector};
+use crate::metrics::{BroadcastCollector, ConferenceCollector, MediaCollector};
 
 /// Each label has few values: route patterns, not paths; known methods; our own statuses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -58,6 +58,8 @@ impl Metrics {
         registry.register_collector(Box::new(MediaCollector::new(app.media.clone())));
         let conferences = ConferenceCollector::new(app.conferences.counters());
         registry.register_collector(Box::new(conferences));
+        let broadcast = BroadcastCollector::new(app.broadcast.clone());
+        registry.register_collector(Box::new(broadcast));
         Self {
             registry,
             answers,

@@ -11,6 +11,7 @@ use axum::middleware;
 use axum::routing::get;
 
 use crate::auth::Keys;
+use crate::broadcast::Broadcast;
 use crate::conference::Conferences;
 use crate::config::Config;
 use crate::media;
@@ -26,6 +27,7 @@ mod csp;
 mod errors;
 mod events;
 mod health;
+mod hls;
 mod json;
 mod limits;
 mod links;
@@ -35,10 +37,14 @@ mod offer;
 mod openvidu;
 mod pages;
 mod place;
+mod playback;
+mod range;
+mod recordings;
 mod resource;
 mod rtc;
 mod sessions;
 mod token;
+mod variants;
 mod whep;
 mod whip;
 
@@ -50,6 +56,8 @@ pub use health::{Readiness, Unready};
 pub struct App {
     /// Publishes, views and closes.
     pub media: media::Handle,
+    /// Live streams as HLS, and what is kept of them.
+    pub broadcast: Broadcast,
     /// The spaces' conferences.
     pub conferences: Conferences,
     /// Who may publish.
@@ -75,6 +83,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: sessions::Sessions,
     pub(crate) openvidu: openvidu::Made,
     pub(crate) metrics: metrics::Metrics,
+    pub(crate) private: playback::PrivateSpaces,
 }
 
 #[derive(Clone)]
@@ -100,6 +109,7 @@ pub fn router(app: App) -> Result<Router, AssetError> {
         sessions: sessions::Sessions::default(),
         openvidu: openvidu::Made::default(),
         metrics: metrics::Metrics::new(&app),
+        private: playback::PrivateSpaces::new(&app.config.spaces),
         app,
     }));
     let open = Router::new()
@@ -107,11 +117,14 @@ pub fn router(app: App) -> Result<Router, AssetError> {
         .merge(whep::routes())
         .merge(token::routes())
         .merge(openvidu::routes())
+        .merge(recordings::routes())
+        .merge(playback::routes())
         .layer(middleware::from_fn_with_state(
             state.clone(),
             limits::rate_limit,
         ))
         .merge(api::routes())
+        .merge(hls::routes())
         .merge(rtc::routes())
         .layer(middleware::map_response(cors::allow_every_origin));
     let own = Router::new()

@@ -18,6 +18,7 @@ use super::cors::preflight;
 use super::errors::{self, Problem};
 use super::offer::{self, ACCEPT_POST, Sdp, Telling};
 use super::place::Stream;
+use super::playback;
 use super::resource;
 use super::sessions::Facts;
 use crate::clock;
@@ -63,6 +64,7 @@ async fn view(
     if state.app.shutdown.has_begun() {
         return Err(Problem::stopping());
     }
+    playback::may_watch(&state, &key.space, &headers, None)?;
     let offer = Sdp::read_offer(&headers, body).await?;
     let summary = offer.summary();
     if let Err(unusable) = summary.check_viewer() {

@@ -61,7 +61,7 @@ const fn gauge(
 }
 
 /// How many numbers a thread keeps. A literal: `METRICS.len()` in a type sends the optimising compiler in a circle.
-const METRICS_COUNT: usize = 29;
+const METRICS_COUNT: usize = 30;
 
 /// What the numbers of [`Counters::values`] are, in its order.
 pub const METRICS: [Metric; METRICS_COUNT] = [
@@ -124,6 +124,7 @@ pub const METRICS: [Metric; METRICS_COUNT] = [
     dropped("tcp_unconnected"),
     dropped("relay_overflow"),
     dropped("source_overflow"),
+    dropped("tap_overflow"),
 ];
 
 /// Upper bounds of the forwarding-latency buckets in microseconds; the last bucket has none.
@@ -201,6 +202,7 @@ impl Counters {
         tcp: &TcpCounters,
         tcp_open: usize,
         relay_overflow: u64,
+        tap_overflow: u64,
     ) {
         let numbers = [
             worker.publishers,
@@ -232,6 +234,7 @@ impl Counters {
             tcp.unconnected,
             relay_overflow,
             self.source_overflow.load(Ordering::Relaxed),
+            tap_overflow,
         ];
         for (slot, number) in self.values.iter().zip(numbers) {
             slot.store(number, Ordering::Relaxed);

@@ -192,6 +192,26 @@ impl Directory {
             .is_some_and(|entry| entry.live().is_some())
     }
 
+    /// WHEP sessions now, over all streams.
+    pub fn viewers(&self) -> usize {
+        self.lock().viewers()
+    }
+
+    /// Has whoever follows a space look again: something that is not known here changed.
+    pub fn has_changed(&self, space: &Arc<str>) {
+        self.changed(space);
+    }
+
+    /// Every stream that is live.
+    pub fn live(&self) -> Vec<(StreamKey, StreamId)> {
+        let inner = self.lock();
+        let live = inner
+            .streams
+            .iter()
+            .filter(|(_, entry)| entry.live().is_some());
+        live.map(|(key, entry)| (key.clone(), entry.id)).collect()
+    }
+
     /// Names of spaces in which something changed, as it happens. A receiver that lags must look at everything anew.
     pub fn changes(&self) -> broadcast::Receiver<Arc<str>> {
         self.changes.subscribe()

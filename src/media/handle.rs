@@ -19,6 +19,7 @@ pub use outcome::{Accepted, Refused, Restarted, TakeOver};
 use super::counters::{Counters, METRICS};
 use super::directory::{Consequence, Directory, Limits, StreamKey};
 use super::source::Source;
+use super::tap::Taps;
 use super::thread::{Busy, Link, Message};
 use crate::clock;
 
@@ -43,6 +44,8 @@ struct Shared {
     /// Sessions per worker that were asked for and not answered yet: a storm of joins must spread, too.
     under_way: Vec<AtomicUsize>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    /// Until the one who consumes them takes them.
+    taps: Mutex<Option<Taps>>,
 }
 
 /// A cheap, cloneable way to all media threads.
@@ -55,6 +58,7 @@ impl Handle {
         events: Receiver<Event>,
         candidates: Vec<SocketAddr>,
         limits: Limits,
+        taps: Option<Taps>,
     ) -> std::io::Result<Self> {
         let mut threads: Vec<_> = links
             .iter_mut()
@@ -70,6 +74,7 @@ impl Handle {
             is_stopping: AtomicBool::new(false),
             goodbyes: Mutex::default(),
             threads: Mutex::default(),
+            taps: Mutex::new(taps),
         }));
         let shared = handle.clone();
         threads.push(
@@ -139,6 +144,29 @@ impl Handle {
         }
         for consequence in self.0.directory.apply(Event::Ended { stream, peer }) {
             self.carry_out(&consequence);
+        }
+    }
+
+    /// What all media threads tap, for the one thread that consumes it: once.
+    pub fn take_taps(&self) -> Option<Taps> {
+        self.0
+            .taps
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// Gives what a stream brings to the reader of the taps from now on; `None` ends it. The whole state, whenever it changes.
+    pub fn tap(&self, stream: StreamId, tap: Option<sfu::Tap>) {
+        for at in 0..self.0.links.len() {
+            self.tell(worker_id(at), Command::Tap { stream, tap });
+        }
+    }
+
+    /// Asks a tapped stream's publisher for a keyframe of every layer.
+    pub fn ask_tapped_keyframe(&self, stream: StreamId) {
+        for at in 0..self.0.links.len() {
+            self.tell(worker_id(at), Command::TapKeyframe { stream });
         }
     }
 
@@ -404,7 +432,7 @@ mod tests {
             viewers_max: 1,
             participants_max: 1,
         };
-        let handle = Handle::start(vec![link], events, Vec::new(), limits).unwrap();
+        let handle = Handle::start(vec![link], events, Vec::new(), limits, None).unwrap();
         let closed = || match commands.try_recv() {
             Ok(Message::Command(Command::Close { peer }, None)) => Some(peer),
             _ => None,

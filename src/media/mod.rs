@@ -12,6 +12,7 @@ mod mailbox;
 mod mesh;
 pub mod net;
 mod source;
+mod tap;
 mod thread;
 
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +22,7 @@ pub use directory::{Directory, SessionRecord, StreamKey, StreamSummary};
 pub use handle::{Accepted, Feed, Handle, Refused, Restarted, TakeOver, Wish};
 pub use mailbox::Mailbox;
 pub use source::{Source, SourceClosed};
+pub use tap::{TapWaker, Taps};
 
 use sfu::{Certificate, Transport, WorkerConfig, WorkerId};
 
@@ -114,12 +116,13 @@ pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
             addresses,
         });
     }
-    let (links, events) = thread::start(seats)?;
+    let (tap_outs, taps) = tap::connect(config.threads);
+    let (links, events) = thread::start(seats, tap_outs)?;
     let limits = directory::Limits {
         streams_max: STREAMS_MAX,
         publishers_max: config.publishers_max,
         viewers_max: config.viewers_max,
         participants_max: config.participants_max,
     };
-    Handle::start(links, events, announced, limits).map_err(MediaError::Thread)
+    Handle::start(links, events, announced, limits, Some(taps)).map_err(MediaError::Thread)
 }

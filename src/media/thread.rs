@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use super::counters::Counters;
 use super::mesh::{self, Mesh};
 use super::net::{Addresses, Egress, TcpPort, UdpPort};
+use super::tap::TapOut;
 use crate::clock;
 
 /// Commands that wait for a thread: a join storm of a thousand and room for their candidates.
@@ -149,7 +150,10 @@ pub(super) struct Seat {
 }
 
 /// Starts one thread per seat. The receiver gets the events of all of them.
-pub(super) fn start(seats: Vec<Seat>) -> io::Result<(Vec<Link>, Receiver<Event>)> {
+pub(super) fn start(
+    seats: Vec<Seat>,
+    taps: Vec<TapOut>,
+) -> io::Result<(Vec<Link>, Receiver<Event>)> {
     let (events_out, events) = sync_channel(EVENTS_MAX);
     let mut polls = Vec::with_capacity(seats.len());
     let mut wakers = Vec::with_capacity(seats.len());
@@ -160,8 +164,9 @@ pub(super) fn start(seats: Vec<Seat>) -> io::Result<(Vec<Link>, Receiver<Event>)
     }
     let meshes = mesh::connect(&wakers);
     let mut links = Vec::with_capacity(seats.len());
-    for (((seat, poll), mesh), waker) in seats.into_iter().zip(polls).zip(meshes).zip(wakers) {
-        links.push(start_one(seat, poll, mesh, waker, events_out.clone())?);
+    let ends = meshes.into_iter().zip(taps);
+    for (((seat, poll), ends), waker) in seats.into_iter().zip(polls).zip(ends).zip(wakers) {
+        links.push(start_one(seat, poll, ends, waker, events_out.clone())?);
     }
     Ok((links, events))
 }
@@ -169,7 +174,7 @@ pub(super) fn start(seats: Vec<Seat>) -> io::Result<(Vec<Link>, Receiver<Event>)
 fn start_one(
     mut seat: Seat,
     poll: Poll,
-    mesh: Mesh,
+    (mesh, tap): (Mesh, TapOut),
     waker: Arc<Waker>,
     events: SyncSender<Event>,
 ) -> io::Result<Link> {
@@ -191,6 +196,7 @@ fn start_one(
         port,
         egress: Egress::new(),
         mesh,
+        tap,
         commands: commands_in,
         packets: packets_in,
         events,
@@ -227,6 +233,7 @@ struct Thread {
     port: u16,
     egress: Egress,
     mesh: Mesh,
+    tap: TapOut,
     commands: Receiver<Message>,
     packets: Receiver<Packet>,
     events: SyncSender<Event>,
@@ -254,7 +261,7 @@ impl Thread {
             deadline = self.drain(now);
             self.egress.flush(&mut self.udp);
             self.tcp.flush();
-            let waits = self.mesh.flush();
+            let waits = self.mesh.flush() | self.tap.flush();
             self.has_more |= waits;
             self.tcp.expire(now);
             self.account(now, forwarded);
@@ -400,6 +407,7 @@ impl Thread {
                     }
                 },
                 Output::Relay { to, message } => self.mesh.send(to, message),
+                Output::Tap { stream, item } => self.tap.send(stream, item),
                 Output::Reply { request, result } => {
                     if let Some(answer) = self.answers.remove(&request) {
                         // Nobody waits any more when the HTTP client went away; its session ends by CONNECT_MAX.
@@ -430,6 +438,7 @@ impl Thread {
             &self.tcp.counters(),
             self.tcp.len(),
             self.mesh.overflows(),
+            self.tap.overflows(),
         );
     }
 }

@@ -275,6 +275,7 @@ fn keys() -> Keys {
     let space = SpaceConfig {
         name: "locked".into(),
         key: Some("open-sesame".into()),
+        private: false,
         streams: Vec::new(),
     };
     Keys::new(&[space], None).unwrap()

@@ -4,6 +4,7 @@
 
 mod client;
 mod connected;
+mod hls;
 mod hostile;
 mod limits;
 mod offers;

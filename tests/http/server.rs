@@ -1,15 +1,18 @@
 //! A whole server in this process.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use proscenium::auth::Keys;
+use proscenium::broadcast::{self, Broadcast};
 use proscenium::conference::{self, Conferences};
 use proscenium::config::{Config, SpaceConfig};
 use proscenium::http::listener::{self, Admission};
 use proscenium::http::{self, App, Readiness};
 use proscenium::media::{self, Handle, MediaConfig, Source, StreamKey};
+use proscenium::recording::{self, Recorder};
 use proscenium::shutdown::Shutdown;
 use proscenium::tokens::{KEY_LEN, Tokens};
 use sfu::{Codec, CodecKind};
@@ -33,9 +36,11 @@ pub(crate) struct Server {
     pub(crate) media: Handle,
     pub(crate) conferences: Conferences,
     pub(crate) tokens: Tokens,
+    pub(crate) broadcast: Broadcast,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) shutdown: Shutdown,
     close: Shutdown,
+    _data_dir: tempfile::TempDir,
 }
 
 /// A session as its client knows it.
@@ -62,9 +67,12 @@ impl Server {
         config.spaces.push(SpaceConfig {
             name: "locked".into(),
             key: Some("open-sesame".into()),
+            private: false,
             streams: Vec::new(),
         });
         config.limits.participants_max = PARTICIPANTS_MAX;
+        let data_dir = tempfile::tempdir().unwrap();
+        config.data_dir = data_dir.path().to_owned();
         change(&mut config);
         let config = Arc::new(config);
         let media = media::spawn(&MediaConfig {
@@ -96,8 +104,19 @@ impl Server {
             settings,
             shutdown.clone(),
         );
+        let recorder = Recorder::start(recording::Settings::new(&config)).unwrap();
+        let settings = broadcast::Settings {
+            enabled: config.hls.enabled,
+            part: config.hls.part,
+            dvr_window: config.recordings.dvr_window,
+            record: config.recordings.record,
+            recorded: BTreeMap::new(),
+        };
+        let broadcast = Broadcast::start(&media, recorder, settings).unwrap();
+        tokio::spawn(broadcast.clone().follow(media.clone()));
         let app = App {
             media: media.clone(),
+            broadcast: broadcast.clone(),
             conferences: conferences.clone(),
             keys,
             tokens: tokens.clone(),
@@ -115,9 +134,11 @@ impl Server {
             media,
             conferences,
             tokens,
+            broadcast,
             readiness,
             shutdown,
             close,
+            _data_dir: data_dir,
         }
     }
 
@@ -245,6 +266,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.close.begin();
+        let broadcast = self.broadcast.clone();
+        std::thread::spawn(move || broadcast.finish(Duration::from_secs(1)));
     }
 }
 

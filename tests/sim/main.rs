@@ -35,3 +35,4 @@ mod replay;
 mod source;
 mod sync;
 mod takeover;
+mod tap;

@@ -7,6 +7,7 @@ mod relay;
 mod room;
 mod route;
 mod stats;
+mod tap;
 mod tick;
 mod watch;
 

@@ -7,6 +7,7 @@ use crate::api::{Event, Output, TrackInfo};
 use crate::id::{PeerId, StreamId, WorkerId};
 use crate::relay::Relay;
 use crate::stream::{Feed, Publication, RelayTo, TRACKS_MAX, Track};
+use crate::tap::TapItem;
 
 /// Between two groups of pictures that another worker is sent of one stream.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
@@ -246,7 +247,7 @@ impl Worker {
         let Some(ended) = stream.publication.take() else {
             return;
         };
-        let id = stream.id;
+        let (id, is_tapped) = (stream.id, stream.tap.is_some());
         for to in stream.relays.clone() {
             self.outputs.push_back(Output::Relay {
                 to: to.worker,
@@ -257,6 +258,12 @@ impl Worker {
             });
         }
         if !matches!(feed, Feed::Relay(_)) {
+            if is_tapped {
+                self.outputs.push_back(Output::Tap {
+                    stream: id,
+                    item: TapItem::Ended,
+                });
+            }
             self.emit(Event::Ended {
                 stream: id,
                 peer: ended.publisher,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Worker;
+use super::{Worker, tap};
 use crate::api::{CloseReason, Codec, Event, Output, Role, SourcePacket};
 use crate::codec::inspect;
 use crate::forward::{Outgoing, REPLAY_TICK};
@@ -165,6 +165,12 @@ impl Worker {
                     layer: u8::try_from(layer).expect("bounded by LAYERS_MAX"),
                     packet: packet.clone(),
                 },
+            });
+        }
+        if tap::tapped(stream).is_some() {
+            self.outputs.push_back(Output::Tap {
+                stream: stream.id,
+                item: tap::item(track, layer, &packet),
             });
         }
         let source = &publication.tracks[track];
@@ -406,6 +412,7 @@ impl Worker {
                 tracks,
             });
         }
+        self.tap_tracks(stream_slot);
         self.rebind_legs(stream_slot, false);
     }
 

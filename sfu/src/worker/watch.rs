@@ -302,6 +302,9 @@ impl Worker {
         for to in stream.relays.iter().filter(|to| to.video) {
             mask |= to.layers;
         }
+        if stream.tap.is_some_and(|tap| tap.is_watched) {
+            mask = u8::MAX;
+        }
         mask &= u8::MAX >> (8 - layers);
         match feed {
             Feed::Relay(to) => {

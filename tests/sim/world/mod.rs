@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use sfu::{
     Certificate, Command, Datagram, Event, Input, Refusal, Reply, RequestId, RoomId, StreamId,
-    Transport,
+    TapItem, Transport,
 };
 
 use crate::client::{Client, Part};
@@ -44,6 +44,8 @@ pub struct World {
     pub events: Vec<(Duration, usize, Event)>,
     /// Replies not taken yet.
     pub replies: BTreeMap<RequestId, Result<Reply, Refusal>>,
+    /// What was tapped, with when.
+    pub taps: Vec<(Instant, StreamId, TapItem)>,
     pub trace: Trace,
     pub relay_max: usize,
     pub relay_dropped: u64,
@@ -74,6 +76,7 @@ impl World {
             rooms: BTreeMap::new(),
             events: Vec::new(),
             replies: BTreeMap::new(),
+            taps: Vec::new(),
             trace: Trace::default(),
             relay_max: RELAY_MAX,
             relay_dropped: 0,

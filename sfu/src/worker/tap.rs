@@ -1,0 +1,109 @@
+//! Streams that somebody else than a peer consumes.
+
+use std::time::Instant;
+
+use super::Worker;
+use crate::api::Output;
+use crate::id::StreamId;
+use crate::packet::MediaPacket;
+use crate::stream::{Feed, Stream};
+use crate::tap::{Tap, TapItem};
+
+impl Worker {
+    /// Begins, changes or ends the tap of a stream. Every worker is told; the one that owns the publisher acts.
+    pub(super) fn set_tap(&mut self, id: StreamId, tap: Option<Tap>) {
+        let slot = match tap {
+            Some(_) => self.ensure_stream(id),
+            None => self.stream_slot(id),
+        };
+        let Some(slot) = slot else { return };
+        let Some(stream) = self.stream_mut(slot) else {
+            return;
+        };
+        let begins = stream.tap.is_none() && tap.is_some();
+        stream.tap = tap;
+        if begins {
+            self.begin_tap(slot);
+        }
+    }
+
+    /// What is published now, and the groups of pictures that are kept.
+    fn begin_tap(&mut self, slot: usize) {
+        self.tap_tracks(slot);
+        let Some((stream, publication)) = self.streams[slot]
+            .as_ref()
+            .and_then(|stream| Some((stream, tapped(stream)?)))
+        else {
+            return;
+        };
+        let mut items = Vec::new();
+        for (track, source) in publication.tracks.iter().enumerate() {
+            for (layer, kept) in source.layers.iter().enumerate() {
+                if !kept.gop.is_intact() {
+                    continue;
+                }
+                items.extend(kept.gop.iter().map(|packet| Output::Tap {
+                    stream: stream.id,
+                    item: item(track, layer, packet),
+                }));
+            }
+        }
+        self.outputs.extend(items);
+    }
+
+    /// Tells the tap, if there is one, what is published.
+    pub(super) fn tap_tracks(&mut self, slot: usize) {
+        let Some(stream) = self.streams.get(slot).and_then(Option::as_ref) else {
+            return;
+        };
+        if let Some(publication) = tapped(stream).filter(|live| !live.tracks.is_empty()) {
+            self.outputs.push_back(Output::Tap {
+                stream: stream.id,
+                item: TapItem::Tracks {
+                    publisher: publication.publisher,
+                    tracks: publication.infos(),
+                },
+            });
+        }
+    }
+
+    /// Asks for a keyframe of every layer at the same instant, so that what is cut there can be joined at one place.
+    pub(super) fn ask_tapped_keyframes(&mut self, now: Instant, id: StreamId) {
+        let Some(slot) = self.stream_slot(id) else {
+            return;
+        };
+        let Some(publication) = self
+            .stream_mut(slot)
+            .filter(|stream| tapped(stream).is_some())
+            .and_then(|stream| stream.publication.as_mut())
+        else {
+            return;
+        };
+        for track in &mut publication.tracks {
+            if !track.codec.kind.is_audio() {
+                for layer in &mut track.layers {
+                    layer.requests.want();
+                }
+            }
+        }
+        self.ask_keyframes(now, slot);
+    }
+}
+
+/// The publication of a tapped stream whose publisher is here.
+pub(super) fn tapped(stream: &Stream) -> Option<&crate::stream::Publication> {
+    stream.tap?;
+    stream
+        .publication
+        .as_ref()
+        .filter(|publication| !matches!(publication.feed, Feed::Relay(_)))
+}
+
+/// A packet for a tap.
+pub(super) fn item(track: usize, layer: usize, packet: &MediaPacket) -> TapItem {
+    TapItem::Packet {
+        track: u8::try_from(track).expect("bounded by TRACKS_MAX"),
+        layer: u8::try_from(layer).expect("bounded by LAYERS_MAX"),
+        packet: packet.clone(),
+    }
+}

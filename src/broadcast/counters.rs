@@ -1,0 +1,95 @@
+//! What is counted of HLS, readable from anywhere.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Numbers since the start. Written with relaxed stores; each is exact, together they may be a moment apart.
+#[derive(Debug, Default)]
+pub struct BroadcastCounters {
+    playlists_rendered: AtomicU64,
+    parts: AtomicU64,
+    segments: AtomicU64,
+    keyframes_asked: AtomicU64,
+    frames_lost: AtomicU64,
+    warnings: AtomicU64,
+    panics: AtomicU64,
+    waiters_refused: AtomicU64,
+}
+
+/// How each number is called, without prefix and `_total`, and what it means.
+pub(crate) type Named = (&'static str, &'static str, u64);
+
+impl BroadcastCounters {
+    pub(crate) fn all(&self) -> [Named; 8] {
+        let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        [
+            (
+                "hls_playlists_rendered",
+                "Media playlists that were rendered, not those that were sent.",
+                of(&self.playlists_rendered),
+            ),
+            ("hls_parts", "Parts that were packaged.", of(&self.parts)),
+            (
+                "hls_segments",
+                "Segments that were packaged.",
+                of(&self.segments),
+            ),
+            (
+                "hls_keyframes_asked",
+                "Keyframes that were asked for at the end of a segment.",
+                of(&self.keyframes_asked),
+            ),
+            (
+                "hls_frames_lost",
+                "Frames that were given up because packets of them were missing.",
+                of(&self.frames_lost),
+            ),
+            (
+                "hls_warnings",
+                "Streams that do something that not every player takes well; the log says what.",
+                of(&self.warnings),
+            ),
+            (
+                "hls_panics",
+                "Streams whose packaging was lost to a defect; please report them.",
+                of(&self.panics),
+            ),
+            (
+                "hls_waiters_refused",
+                "Requests that found too many others waiting for the same playlist.",
+                of(&self.waiters_refused),
+            ),
+        ]
+    }
+
+    pub(crate) fn count_rendered(&self) {
+        self.playlists_rendered.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_part(&self) {
+        self.parts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_segment(&self) {
+        self.segments.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_keyframe_asked(&self) {
+        self.keyframes_asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_lost(&self, frames: u64) {
+        self.frames_lost.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_warning(&self) {
+        self.warnings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_panic(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_waiter_refused(&self) {
+        self.waiters_refused.fetch_add(1, Ordering::Relaxed);
+    }
+}

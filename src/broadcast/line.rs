@@ -1,0 +1,261 @@
+//! One name on the packaging thread: who publishes under it now, and the life that the publications belong to.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sfu::{MediaPacket, PeerId, StreamId, TapItem, TrackInfo};
+
+use super::plan::Plan;
+use super::production::{Production, Surroundings};
+use super::published::Published;
+use super::stream::Show;
+use crate::clock;
+use crate::media::StreamKey;
+use crate::recording::Entry;
+
+/// How long the second kind of a publication's tracks is waited for.
+const SETTLE_MAX: Duration = Duration::from_millis(600);
+
+/// Packets that are held meanwhile: the kept groups of pictures, 16 MB in packets of 1,100 bytes, and some.
+const HELD_MAX: usize = 16_384;
+
+/// After a publisher left, its stream stays open for the next one this long; as long as its WHEP viewers are kept.
+const LINGER: Duration = Duration::from_secs(60);
+
+/// How long a stream that is over is served from memory.
+const FAREWELL: Duration = Duration::from_secs(60);
+
+enum Publication {
+    /// Not all tracks have come; their packets are held.
+    Settling {
+        publisher: PeerId,
+        tracks: Vec<TrackInfo>,
+        since: Instant,
+        held: VecDeque<(u8, u8, MediaPacket)>,
+    },
+    Running {
+        publisher: PeerId,
+        plan: Plan,
+    },
+}
+
+/// What the thread is to do for a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Wishes {
+    /// Ask the publisher for a keyframe.
+    pub(super) keyframe: bool,
+    /// The stream is over and forgotten.
+    pub(super) is_over: bool,
+}
+
+/// One name.
+pub(super) struct Line {
+    pub(super) key: StreamKey,
+    pub(super) stream: StreamId,
+    /// Whether it is recorded from the beginning.
+    pub(super) keeps: bool,
+    /// What the media threads were told.
+    pub(super) told_watched: bool,
+    publication: Option<Publication>,
+    production: Option<Production>,
+    idle_since: Instant,
+    ended: Option<Instant>,
+    around: Surroundings,
+    published: Arc<Published>,
+}
+
+impl Line {
+    pub(super) fn new(
+        key: StreamKey,
+        stream: StreamId,
+        keeps: bool,
+        around: Surroundings,
+        published: Arc<Published>,
+    ) -> Self {
+        Self {
+            key,
+            stream,
+            keeps,
+            told_watched: false,
+            publication: None,
+            production: None,
+            idle_since: clock::now(),
+            ended: None,
+            around,
+            published,
+        }
+    }
+
+    /// Whether somebody watches what is made of it.
+    pub(super) fn is_watched(&self) -> bool {
+        self.production
+            .as_ref()
+            .is_some_and(|production| production.show.is_watched())
+    }
+
+    pub(super) fn on_item(&mut self, now: Instant, item: TapItem) {
+        match item {
+            TapItem::Tracks { publisher, tracks } => self.on_tracks(now, publisher, tracks),
+            TapItem::Packet {
+                track,
+                layer,
+                packet,
+            } => self.on_packet(track, layer, packet),
+            TapItem::Ended => self.on_ended(now),
+        }
+    }
+
+    fn on_tracks(&mut self, now: Instant, from: PeerId, new: Vec<TrackInfo>) {
+        match &mut self.publication {
+            Some(Publication::Settling {
+                publisher, tracks, ..
+            }) if *publisher == from => *tracks = new,
+            Some(Publication::Running { publisher, plan })
+                if *publisher == from && *plan == Plan::of(&new) => {}
+            _ => {
+                if self.ended.is_some() {
+                    // Too late for the old life: its playlists have said that they are over.
+                    self.production = None;
+                    self.ended = None;
+                }
+                self.publication = Some(Publication::Settling {
+                    publisher: from,
+                    tracks: new,
+                    since: now,
+                    held: VecDeque::new(),
+                });
+            }
+        }
+        self.settle(now);
+    }
+
+    fn on_packet(&mut self, track: u8, layer: u8, packet: MediaPacket) {
+        match (&mut self.publication, &mut self.production) {
+            (Some(Publication::Settling { held, .. }), _) => {
+                if held.len() < HELD_MAX {
+                    held.push_back((track, layer, packet));
+                }
+            }
+            (Some(Publication::Running { .. }), Some(production)) => {
+                production.push(track, layer, &packet);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_ended(&mut self, now: Instant) {
+        self.publication = None;
+        self.idle_since = now;
+        if let Some(production) = &mut self.production
+            && self.ended.is_none()
+        {
+            production.pause();
+        }
+        self.published.refuse(&self.key, None);
+    }
+
+    /// Begins with what there is once it is complete or was waited for.
+    fn settle(&mut self, now: Instant) {
+        let Some(Publication::Settling {
+            publisher,
+            tracks,
+            since,
+            held,
+        }) = &mut self.publication
+        else {
+            return;
+        };
+        let plan = Plan::of(tracks);
+        let has_waited = now.saturating_duration_since(*since) >= SETTLE_MAX;
+        if !(plan.is_complete() || has_waited) {
+            return;
+        }
+        // A picture of several layers says all their names before the first packet; nothing more is to be waited for.
+        self.published.refuse(&self.key, plan.refusal);
+        if plan.renditions.is_empty() {
+            held.clear();
+            return;
+        }
+        let Some(first) = held.iter().map(|(_, _, packet)| packet.wallclock).min() else {
+            return;
+        };
+        let (publisher, held) = (*publisher, std::mem::take(held));
+        self.publication = Some(Publication::Running {
+            publisher,
+            plan: plan.clone(),
+        });
+        let mut production = self
+            .production
+            .take()
+            .unwrap_or_else(|| self.begin_life(first));
+        production.begin(now, plan);
+        for (track, layer, packet) in &held {
+            production.push(*track, *layer, packet);
+        }
+        self.production = Some(production);
+    }
+
+    fn begin_life(&self, origin: Instant) -> Production {
+        let age = clock::now().saturating_duration_since(origin);
+        let since_epoch = clock::wall()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default()
+            .saturating_sub(age);
+        let origin_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(0);
+        let life: Arc<str> = new_life().into();
+        let show = Arc::new(Show::new(self.key.clone(), life.clone(), origin_ms));
+        self.around.recorder.try_send(Entry::Begin {
+            key: self.key.clone(),
+            life,
+            origin_ms,
+            keep: self.keeps,
+        });
+        self.published.insert(show.clone());
+        Production::new(show, origin, self.around.clone())
+    }
+
+    /// To be called every few milliseconds.
+    pub(super) fn tick(&mut self, now: Instant) -> Wishes {
+        let mut wishes = Wishes::default();
+        self.settle(now);
+        if let Some(production) = &mut self.production
+            && self.ended.is_none()
+        {
+            production.expire(now);
+            wishes.keyframe = production.carry_out(now);
+            if self.publication.is_none()
+                && now.saturating_duration_since(self.idle_since) >= LINGER
+            {
+                production.end();
+                self.ended = Some(now);
+            }
+        }
+        let is_gone = match self.ended {
+            Some(ended) => now.saturating_duration_since(ended) >= FAREWELL,
+            None => {
+                self.production.is_none()
+                    && now.saturating_duration_since(self.idle_since) >= LINGER
+            }
+        };
+        wishes.is_over = is_gone && self.publication.is_none();
+        wishes
+    }
+
+    /// The server stops, or the stream is forgotten.
+    pub(super) fn close(&mut self) {
+        if let Some(production) = &mut self.production {
+            if self.ended.is_none() {
+                production.end();
+            }
+            self.published.remove(&production.show);
+        }
+        self.published.refuse(&self.key, None);
+    }
+}
+
+/// Eight hexadecimal digits that no other life has.
+fn new_life() -> String {
+    let id = uuid::Uuid::new_v4();
+    data_encoding::HEXLOWER.encode(&id.as_bytes()[..4])
+}

@@ -1,0 +1,34 @@
+//! Live streams for audiences of any size: from the media threads' taps to low-latency HLS that HTTP hands out.
+//!
+//! One thread packages all streams: it reads the taps, assembles frames, feeds one `hls::Packager` per stream and publishes
+//! what comes out. HTTP only looks at what is [`Published`]: a playlist is rendered once per part and shared by all viewers,
+//! a part is one buffer from the packager to every socket. Nothing here can make a media thread wait: the taps are bounded
+//! rings that drop and count.
+//!
+//! What this module deliberately does not do: forward packets (`sfu`), write files (`recording`), decode pictures on this
+//! thread, or know HTTP.
+//!
+//! Budget: a stream of 4 Mbit/s costs about one percent of a core here, and two copies of each byte: frame to part, part to
+//! segment.
+
+mod counters;
+mod follow;
+mod line;
+mod packaging;
+mod picture;
+mod plan;
+mod production;
+mod published;
+mod rendered;
+mod rendition;
+mod sound;
+mod stream;
+mod thumbnails;
+
+pub use counters::BroadcastCounters;
+pub use follow::{Broadcast, Settings};
+pub use production::sound_label;
+pub use published::Published;
+pub use rendered::Rendered;
+pub use rendition::{Held, Rendition, WAITERS_MAX};
+pub use stream::Show;

@@ -1,0 +1,207 @@
+//! The thread that packages all streams.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use sfu::{StreamId, Tap, TapItem};
+
+use super::line::{Line, Wishes};
+use super::production::Surroundings;
+use super::published::Published;
+use crate::clock;
+use crate::media::{self, StreamKey, Taps};
+
+/// Items that are taken from each media thread before parts are published.
+const ITEMS_PER_TURN: usize = 1024;
+
+/// Between two looks at what is late, while something is live: well below a picture.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The same while nothing is.
+const IDLE: Duration = Duration::from_millis(200);
+
+/// What the thread is told.
+pub(super) enum Command {
+    /// A stream is live under this name. Said again when it has a new id.
+    Open {
+        key: StreamKey,
+        stream: StreamId,
+        keeps: bool,
+    },
+    /// End everything.
+    Stop,
+}
+
+/// The thread's state.
+pub(super) struct Packaging {
+    media: media::Handle,
+    taps: Taps,
+    commands: Receiver<Command>,
+    published: Arc<Published>,
+    around: Surroundings,
+    lines: BTreeMap<StreamKey, Line>,
+    keys: BTreeMap<StreamId, StreamKey>,
+}
+
+impl Packaging {
+    pub(super) fn new(
+        media: media::Handle,
+        taps: Taps,
+        commands: Receiver<Command>,
+        published: Arc<Published>,
+        around: Surroundings,
+    ) -> Self {
+        Self {
+            media,
+            taps,
+            commands,
+            published,
+            around,
+            lines: BTreeMap::new(),
+            keys: BTreeMap::new(),
+        }
+    }
+
+    /// Runs until it is told to stop or nobody can tell it anything.
+    pub(super) fn run(mut self) {
+        loop {
+            let now = clock::now();
+            if !self.take_commands() {
+                break;
+            }
+            let has_more = self.take_items(now);
+            self.tick(now);
+            if !has_more {
+                self.taps
+                    .wait(if self.lines.is_empty() { IDLE } else { TICK });
+            }
+        }
+        for line in self.lines.values_mut() {
+            line.close();
+        }
+    }
+
+    /// Returns whether to go on.
+    fn take_commands(&mut self) -> bool {
+        use std::sync::mpsc::TryRecvError;
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Open { key, stream, keeps }) => self.open(key, stream, keeps),
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
+            }
+        }
+    }
+
+    fn open(&mut self, key: StreamKey, stream: StreamId, keeps: bool) {
+        if let Some(line) = self.lines.get_mut(&key) {
+            if line.stream == stream {
+                return;
+            }
+            self.media.tap(line.stream, None);
+            self.keys.remove(&line.stream);
+            line.stream = stream;
+            line.told_watched = false;
+        } else {
+            let line = Line::new(
+                key.clone(),
+                stream,
+                keeps,
+                self.around.clone(),
+                self.published.clone(),
+            );
+            self.lines.insert(key.clone(), line);
+        }
+        self.keys.insert(stream, key);
+        self.media.tap(stream, Some(Tap { is_watched: false }));
+    }
+
+    /// Returns whether more may wait.
+    fn take_items(&mut self, now: Instant) -> bool {
+        let Self {
+            taps, keys, lines, ..
+        } = self;
+        let mut broken: Vec<StreamKey> = Vec::new();
+        let more = taps.receive(ITEMS_PER_TURN, |stream, item| {
+            let Some(line) = keys.get(&stream).and_then(|key| lines.get_mut(key)) else {
+                return;
+            };
+            if guarded(|| take(line, now, item)).is_none() {
+                broken.push(line.key.clone());
+            }
+        });
+        for key in broken {
+            self.break_off(&key);
+        }
+        more
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let mut over = Vec::new();
+        let mut broken = Vec::new();
+        for (key, line) in &mut self.lines {
+            let Some(wishes) = guarded(|| line.tick(now)) else {
+                broken.push(key.clone());
+                continue;
+            };
+            let Wishes { keyframe, is_over } = wishes;
+            if keyframe {
+                self.around.counters.count_keyframe_asked();
+                self.media.ask_tapped_keyframe(line.stream);
+            }
+            let is_watched = line.is_watched();
+            if is_watched != line.told_watched {
+                line.told_watched = is_watched;
+                self.media.tap(line.stream, Some(Tap { is_watched }));
+                if is_watched {
+                    // Who comes first need not wait for the end of a long segment.
+                    self.media.ask_tapped_keyframe(line.stream);
+                }
+            }
+            if is_over {
+                over.push(key.clone());
+            }
+        }
+        for key in broken {
+            self.break_off(&key);
+        }
+        for key in over {
+            self.remove(&key);
+        }
+    }
+
+    /// A defect lost a stream's packaging: the others go on.
+    fn break_off(&mut self, key: &StreamKey) {
+        self.around.counters.count_panic();
+        tracing::error!(space = %key.space, stream = %key.stream, "packaging this stream failed by a defect; please report it");
+        if let Some(line) = self.lines.get(key) {
+            let stream = line.stream;
+            self.remove(key);
+            // It begins anew when it is next announced.
+            self.media.tap(stream, None);
+        }
+    }
+
+    fn remove(&mut self, key: &StreamKey) {
+        let Some(mut line) = self.lines.remove(key) else {
+            return;
+        };
+        self.keys.remove(&line.stream);
+        self.media.tap(line.stream, None);
+        if guarded(|| line.close()).is_none() {
+            tracing::error!(space = %key.space, stream = %key.stream, "a stream could not be closed; its recording is mended at the next start");
+        }
+    }
+}
+
+fn take(line: &mut Line, now: Instant, item: TapItem) {
+    line.on_item(now, item);
+}
+
+/// What `f` returns, or nothing when it panics.
+fn guarded<R>(f: impl FnOnce() -> R) -> Option<R> {
+    catch_unwind(AssertUnwindSafe(f)).ok()
+}

@@ -1,0 +1,193 @@
+//! Which of a publication's tracks become which renditions.
+
+use hls::{CodecKind, TrackConfig};
+use sfu::TrackInfo;
+
+use crate::bridge::FrameKind;
+
+/// The rendition with the sound as it came.
+pub(crate) const OPUS: &str = "audio";
+
+/// The rendition with the sound that Apple's players want.
+pub(crate) const AAC: &str = "aac";
+
+/// A layer of a track, and the rendition made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Planned {
+    pub(super) track: u8,
+    pub(super) layer: u8,
+    pub(super) kind: FrameKind,
+    pub(super) name: String,
+    pub(super) channels: u8,
+}
+
+/// All renditions of one publication: the layers of its picture, lowest first, then its sound.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Plan {
+    pub(super) renditions: Vec<Planned>,
+    /// Why it has none.
+    pub(super) refusal: Option<&'static str>,
+}
+
+impl Plan {
+    /// Of what is published. A track that took the place of another one comes later in the list and counts.
+    pub(super) fn of(tracks: &[TrackInfo]) -> Self {
+        let newest = |is_audio: bool| {
+            tracks
+                .iter()
+                .enumerate()
+                .rfind(|(_, track)| track.codec.kind.is_audio() == is_audio)
+        };
+        let mut plan = Self::default();
+        if let Some((at, track)) = newest(false) {
+            match picture(track.codec.kind) {
+                Ok(kind) => plan.add_layers(at, track, kind),
+                Err(why) => plan.refusal = Some(why),
+            }
+        }
+        if let Some((at, track)) = newest(true)
+            && plan.refusal.is_none()
+        {
+            match track.codec.kind {
+                sfu::CodecKind::Opus => plan.renditions.push(Planned {
+                    track: place(at),
+                    layer: 0,
+                    kind: FrameKind::Opus,
+                    name: OPUS.into(),
+                    channels: if track.codec.stereo { 2 } else { 1 },
+                }),
+                // A picture without sound is more than nothing.
+                _ if plan.renditions.is_empty() => {
+                    plan.refusal = Some("its sound is G.711, which HLS cannot carry; send Opus");
+                }
+                _ => {}
+            }
+        }
+        plan
+    }
+
+    fn add_layers(&mut self, at: usize, track: &TrackInfo, kind: FrameKind) {
+        let is_only = track.layers.len() == 1;
+        for layer in 0..track.layers.len() {
+            self.renditions.push(Planned {
+                track: place(at),
+                layer: place(layer),
+                kind,
+                name: if is_only {
+                    "video".into()
+                } else {
+                    format!("video{layer}")
+                },
+                channels: 0,
+            });
+        }
+    }
+
+    /// Whether there are both picture and sound.
+    pub(super) fn is_complete(&self) -> bool {
+        let has = |sound: bool| {
+            self.renditions
+                .iter()
+                .any(|one| (one.kind == FrameKind::Opus) == sound)
+        };
+        has(true) && has(false)
+    }
+
+    /// Place of what a packet belongs to.
+    pub(super) fn find(&self, track: u8, layer: u8) -> Option<usize> {
+        self.renditions
+            .iter()
+            .position(|one| one.track == track && one.layer == layer)
+    }
+
+    /// What the packager is told; with sound, a rendition for Apple comes last.
+    pub(super) fn configs(&self, aac: Option<&bytes::Bytes>) -> Vec<TrackConfig> {
+        let mut configs: Vec<TrackConfig> = self
+            .renditions
+            .iter()
+            .map(|one| TrackConfig {
+                rendition: one.name.clone(),
+                codec: match one.kind {
+                    FrameKind::H264 => CodecKind::H264,
+                    FrameKind::Vp9 => CodecKind::Vp9,
+                    FrameKind::Av1 => CodecKind::Av1,
+                    FrameKind::Opus => CodecKind::Opus,
+                },
+                channels: one.channels,
+                config: bytes::Bytes::new(),
+            })
+            .collect();
+        if let Some(config) = aac {
+            configs.push(TrackConfig {
+                rendition: AAC.into(),
+                codec: CodecKind::Aac,
+                channels: 2,
+                config: config.clone(),
+            });
+        }
+        configs
+    }
+}
+
+fn picture(kind: sfu::CodecKind) -> Result<FrameKind, &'static str> {
+    match kind {
+        sfu::CodecKind::H264 => Ok(FrameKind::H264),
+        sfu::CodecKind::Vp9 => Ok(FrameKind::Vp9),
+        sfu::CodecKind::Av1 => Ok(FrameKind::Av1),
+        _ => Err("its picture is VP8, which no player takes in HLS; send H.264"),
+    }
+}
+
+fn place(at: usize) -> u8 {
+    u8::try_from(at).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use sfu::{Codec, TrackInfo};
+
+    use super::*;
+
+    fn track(kind: sfu::CodecKind, layers: &[&str]) -> TrackInfo {
+        TrackInfo {
+            codec: Codec {
+                kind,
+                h264_profile: None,
+                stereo: kind == sfu::CodecKind::Opus,
+            },
+            layers: layers.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    fn names(tracks: &[TrackInfo]) -> Vec<String> {
+        Plan::of(tracks)
+            .renditions
+            .into_iter()
+            .map(|one| one.name)
+            .collect()
+    }
+
+    #[test]
+    fn layers_and_sound_become_renditions() {
+        use sfu::CodecKind::{Av1, H264, Opus, Pcmu, Vp8};
+        let opus = || track(Opus, &[""]);
+        assert_eq!(names(&[opus(), track(H264, &[""])]), ["video", "audio"]);
+        assert_eq!(
+            names(&[track(H264, &["0", "1", "2"]), opus()]),
+            ["video0", "video1", "video2", "audio"]
+        );
+        assert_eq!(names(&[opus()]), ["audio"]);
+        assert_eq!(names(&[track(Av1, &[""]), track(Pcmu, &[""])]), ["video"]);
+        assert!(names(&[track(Vp8, &[""]), opus()]).is_empty());
+        assert!(Plan::of(&[track(Vp8, &[""]), opus()]).refusal.is_some());
+        assert!(Plan::of(&[track(Pcmu, &[""])]).refusal.is_some());
+    }
+
+    #[test]
+    fn the_newest_track_of_a_kind_counts() {
+        use sfu::CodecKind::{H264, Vp8};
+        let plan = Plan::of(&[track(Vp8, &[""]), track(H264, &[""])]);
+        assert_eq!(plan.refusal, None);
+        assert_eq!((plan.find(1, 0), plan.find(0, 0)), (Some(0), None));
+    }
+}

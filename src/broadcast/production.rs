@@ -1,0 +1,336 @@
+//! One life of a stream on the packaging thread: from packets to parts in its [`Show`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hls::{CodecKind, Frame, Output, Packager, RenditionInfo, Timeline, Variant};
+use sfu::MediaPacket;
+
+use super::counters::BroadcastCounters;
+use super::plan::{AAC, OPUS, Plan};
+use super::rendition::Rendition;
+use super::sound::AppleSound;
+use super::stream::Show;
+use super::thumbnails::Thumbnails;
+use crate::bridge::{Assembler, Packet};
+use crate::recording::{Entry, Recorder};
+
+/// A segment of this age gets a keyframe even if nobody watches, so that what is kept of it can be cut.
+const SEGMENT_OLD: Duration = Duration::from_secs(8);
+
+/// A frame is not later than this, or is given up: what an assembler waits for, and what a clock's map may hold it back.
+const LATENESS_US: i64 = 1_000_000;
+
+/// How long the playlist of playlists waits for a layer that does not come.
+const LATE: Duration = Duration::from_secs(2);
+
+/// The bit rate of sound for Apple before it was measured.
+const AAC_BPS: u64 = 132_000;
+
+/// What a production works with and for.
+#[derive(Clone)]
+pub(super) struct Surroundings {
+    pub(super) settings: hls::Settings,
+    /// How far back a viewer can go.
+    pub(super) dvr_window: Duration,
+    /// To be called with a space's name when a stream of it can be watched.
+    pub(super) on_change: Arc<dyn Fn(&Arc<str>) + Send + Sync>,
+    pub(super) recorder: Recorder,
+    pub(super) thumbnails: Thumbnails,
+    pub(super) counters: Arc<BroadcastCounters>,
+}
+
+/// One life of a stream.
+pub(super) struct Production {
+    pub(super) show: Arc<Show>,
+    packager: Packager,
+    origin: Instant,
+    plan: Plan,
+    assemblers: Vec<Assembler>,
+    apple: Option<AppleSound>,
+    /// When the segment that is open began, as far as is known.
+    cut_at: Instant,
+    /// When the publication began.
+    begun: Instant,
+    wants_keyframe: bool,
+    lost: u64,
+    frames: Vec<Frame>,
+    around: Surroundings,
+}
+
+impl Production {
+    /// Begins; media time zero is `origin`.
+    pub(super) fn new(show: Arc<Show>, origin: Instant, around: Surroundings) -> Self {
+        let packager = Packager::new(
+            around.settings.clone(),
+            show.life().to_string(),
+            show.origin_ms(),
+        );
+        Self {
+            show,
+            packager,
+            origin,
+            plan: Plan::default(),
+            assemblers: Vec::new(),
+            apple: None,
+            cut_at: origin,
+            begun: origin,
+            wants_keyframe: false,
+            lost: 0,
+            frames: Vec::new(),
+            around,
+        }
+    }
+
+    /// A publication begins, or its tracks changed.
+    pub(super) fn begin(&mut self, now: Instant, plan: Plan) {
+        self.begun = now;
+        self.assemblers = plan
+            .renditions
+            .iter()
+            .map(|one| Assembler::new(one.kind))
+            .collect();
+        let sound = plan.renditions.iter().find(|one| one.name == OPUS);
+        self.apple = sound.and_then(|sound| AppleSound::new(sound.channels, self.show.key()));
+        let config = self.apple.as_ref().map(AppleSound::config);
+        let configs = plan.configs(config.as_ref());
+        for config in &configs {
+            if self.show.rendition(&config.rendition).is_none() {
+                let timeline = Timeline::new(
+                    self.around.settings.clone(),
+                    self.show.life(),
+                    &config.rendition,
+                );
+                self.show
+                    .add(Arc::new(Rendition::new(&config.rendition, timeline)));
+            }
+        }
+        self.plan = plan;
+        self.packager.begin(configs);
+    }
+
+    /// Takes one packet of the publication.
+    pub(super) fn push(&mut self, track: u8, layer: u8, packet: &MediaPacket) {
+        let Some(at) = self.plan.find(track, layer) else {
+            return;
+        };
+        let packet = Packet {
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            marker: packet.marker,
+            arrival_us: self.since_origin(packet.arrival),
+            wallclock_us: self.since_origin(packet.wallclock),
+            payload: packet.payload.clone(),
+            red: packet.red,
+        };
+        let mut frames = std::mem::take(&mut self.frames);
+        self.assemblers[at].push(packet, &mut frames);
+        self.take_frames(at, &mut frames);
+        self.frames = frames;
+    }
+
+    /// Gives up what was waited for too long.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let now_us = self.since_origin(now);
+        self.packager.advance((now_us - LATENESS_US) / 1000);
+        let mut frames = std::mem::take(&mut self.frames);
+        for at in 0..self.assemblers.len() {
+            self.assemblers[at].expire(now_us, &mut frames);
+            self.take_frames(at, &mut frames);
+            self.wants_keyframe |= self.assemblers[at].take_wants_keyframe();
+        }
+        self.frames = frames;
+        let lost = self.assemblers.iter().map(|one| one.counters().lost).sum();
+        self.around.counters.count_lost(lost - self.lost.min(lost));
+        self.lost = lost;
+    }
+
+    fn take_frames(&mut self, at: usize, frames: &mut Vec<Frame>) {
+        let is_sound = self.plan.renditions[at].name == OPUS;
+        let apple_at = self.plan.renditions.len();
+        for frame in frames.drain(..) {
+            if is_sound && let Some(apple) = &mut self.apple {
+                for frame in apple.push(&frame, self.show.wants_aac()) {
+                    self.packager.push(apple_at, frame);
+                }
+            }
+            self.packager.push(at, frame);
+        }
+    }
+
+    fn since_origin(&self, at: Instant) -> i64 {
+        let us = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        match at.checked_duration_since(self.origin) {
+            Some(after) => us(after),
+            None => -us(self.origin.duration_since(at)),
+        }
+    }
+
+    /// The publisher left, and may come back.
+    pub(super) fn pause(&mut self) {
+        self.plan = Plan::default();
+        self.assemblers.clear();
+        self.packager.pause();
+    }
+
+    /// Nobody came back.
+    pub(super) fn end(&mut self) {
+        self.packager.end();
+        self.carry_out(self.cut_at);
+        for rendition in self.show.renditions() {
+            rendition.end();
+            self.show.publish(&rendition, &self.around.counters);
+        }
+        self.show.set_ended();
+        self.around.thumbnails.forget(&self.show);
+        self.around.recorder.try_send(Entry::End {
+            life: self.show.life().clone(),
+        });
+    }
+
+    /// Publishes what was packaged. Returns whether the publisher is to be asked for a keyframe now.
+    pub(super) fn carry_out(&mut self, now: Instant) -> bool {
+        let mut changed: Vec<usize> = Vec::new();
+        let mut is_due = false;
+        while let Some(output) = self.packager.poll() {
+            match output {
+                Output::Init {
+                    rendition,
+                    number,
+                    bytes,
+                } => self.on_init(rendition, number, bytes),
+                Output::Part(part) => {
+                    self.around.counters.count_part();
+                    self.note(&mut changed, part.rendition);
+                    if let Some(rendition) = self.rendition(part.rendition) {
+                        rendition.add_part(part);
+                    }
+                }
+                Output::Segment(segment) => {
+                    self.around.counters.count_segment();
+                    self.note(&mut changed, segment.rendition);
+                    self.on_segment(now, segment);
+                }
+                Output::KeyframeDue => is_due = true,
+                Output::Warning(warning) => {
+                    self.around.counters.count_warning();
+                    let key = self.show.key();
+                    tracing::warn!(space = %key.space, stream = %key.stream, "{warning}");
+                }
+            }
+        }
+        for &at in &changed {
+            if let Some(rendition) = self.rendition(at) {
+                self.show.publish(&rendition, &self.around.counters);
+            }
+        }
+        if !changed.is_empty() {
+            self.publish_multivariant(now);
+        }
+        let is_old = now.saturating_duration_since(self.cut_at) >= SEGMENT_OLD;
+        let is_needed = is_due && (self.show.is_watched() || is_old);
+        std::mem::take(&mut self.wants_keyframe) || is_needed
+    }
+
+    fn note(&self, changed: &mut Vec<usize>, at: usize) {
+        if !changed.contains(&at) {
+            changed.push(at);
+        }
+    }
+
+    /// By the packager's number.
+    fn rendition(&self, at: usize) -> Option<Arc<Rendition>> {
+        let name = &self.packager.renditions().get(at)?.name;
+        self.show.rendition(name)
+    }
+
+    fn on_init(&self, at: usize, number: u32, bytes: bytes::Bytes) {
+        let Some(rendition) = self.rendition(at) else {
+            return;
+        };
+        rendition.add_init(number, bytes.clone());
+        self.around.recorder.try_send(Entry::Init {
+            life: self.show.life().clone(),
+            info: self.packager.renditions()[at].clone(),
+            number,
+            bytes,
+        });
+    }
+
+    fn on_segment(&mut self, now: Instant, segment: Arc<hls::Segment>) {
+        let Some(rendition) = self.rendition(segment.rendition) else {
+            return;
+        };
+        if segment.rendition == 0 {
+            self.cut_at = now;
+            let init = rendition.init(segment.init);
+            self.around.thumbnails.offer(&self.show, init, &segment);
+        }
+        // Apple's sound exists only while somebody listens to it: the recording has the sound as it came.
+        if &**rendition.name() != AAC {
+            self.around.recorder.try_send(Entry::Segment {
+                life: self.show.life().clone(),
+                rendition: rendition.name().clone(),
+                segment: segment.clone(),
+            });
+        }
+        let oldest = segment.date_ms.saturating_sub(self.kept_ms());
+        rendition.add_segment(segment);
+        rendition.forget_before(oldest);
+    }
+
+    fn kept_ms(&self) -> u64 {
+        u64::try_from(self.around.dvr_window.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// When every rendition of the publication has something to play.
+    fn publish_multivariant(&self, now: Instant) {
+        let planned = self.plan.renditions.iter();
+        let is_ready = planned.clone().all(|one| {
+            self.show
+                .rendition(&one.name)
+                .is_some_and(|it| it.now().is_some())
+        });
+        // A layer that never comes must not hide the others.
+        let is_late = self.show.multivariant().is_some();
+        if is_ready || is_late || now.saturating_duration_since(self.begun) > LATE {
+            let is_first = self.show.multivariant().is_none();
+            self.show.publish_multivariant(self.multivariant());
+            if is_first {
+                (self.around.on_change)(&self.show.key().space);
+            }
+        }
+    }
+
+    fn multivariant(&self) -> String {
+        let known = self.packager.renditions().iter().filter(|info| info.active);
+        let infos: Vec<RenditionInfo> = known.cloned().filter_map(listed).collect();
+        let variants = infos.iter().map(|info| Variant {
+            info,
+            label: sound_label(info),
+        });
+        let (video, audio): (Vec<_>, Vec<_>) =
+            variants.partition(|variant| variant.info.kind.is_video());
+        hls::multivariant(&video, &audio, "")
+    }
+}
+
+/// A rendition as the playlist of playlists has it: one that can be played, or is made as soon as somebody asks.
+fn listed(mut info: RenditionInfo) -> Option<RenditionInfo> {
+    if info.kind == CodecKind::Aac && info.init.is_none() {
+        info.codec = "mp4a.40.2".to_owned();
+        info.bandwidth_peak = AAC_BPS;
+        info.bandwidth_average = AAC_BPS;
+        return Some(info);
+    }
+    info.init.is_some().then_some(info)
+}
+
+/// What a player's menu calls a sound.
+#[must_use]
+pub fn sound_label(info: &RenditionInfo) -> &'static str {
+    match info.kind {
+        CodecKind::Aac => "Sound (AAC)",
+        _ => "Sound",
+    }
+}

@@ -1,0 +1,337 @@
+//! One media playlist of a live stream with the bytes it names, as HTTP sees it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use hls::{Hold, Part, Report, Segment, Timeline, View};
+use tokio::sync::watch;
+
+use super::counters::BroadcastCounters;
+use super::rendered::Rendered;
+
+/// Requests that wait for one rendition's next part. A waiting request is a task and a few hundred bytes; a venue's
+/// connections are fewer.
+pub const WAITERS_MAX: usize = 20_000;
+
+/// Bytes of finished segments that are kept in memory: a minute of 8 Mbit/s. What is older is read from disk.
+const MEMORY_MAX: usize = 64 << 20;
+
+/// What a playlist looks like since its newest part.
+#[derive(Debug)]
+pub struct State {
+    /// Media sequence number and index of the part that comes next.
+    pub next: (u64, u32),
+    /// Parts of the last finished segment.
+    last_parts: u32,
+    /// Nothing will come any more.
+    pub ended: bool,
+    live: Rendered,
+    delta: Rendered,
+}
+
+/// How the wait for a part ended.
+#[derive(Debug)]
+pub enum Held {
+    /// It is there, or the stream is over.
+    Ready(Arc<State>),
+    /// Such a part is too far in the future to be waited for (RFC 8216bis section 6.2.5.2: more than two segments ahead).
+    TooFar,
+    /// Too many wait already.
+    Full,
+}
+
+/// One rendition.
+#[derive(Debug)]
+pub struct Rendition {
+    name: Arc<str>,
+    inner: Mutex<Inner>,
+    state: watch::Sender<Arc<State>>,
+    waiters: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Inner {
+    timeline: Timeline,
+    is_ended: bool,
+    /// Parts of the last finished segment.
+    last_parts: u32,
+    inits: BTreeMap<u32, Bytes>,
+    segments: VecDeque<Arc<Segment>>,
+    segment_bytes: usize,
+    /// Number and date of every segment of the DVR view.
+    dates: VecDeque<(u64, u64)>,
+    /// Of the segments that still list them, and of the open one.
+    parts: VecDeque<Arc<Part>>,
+    /// The DVR views, rendered when somebody asks, until the next part.
+    dvr: [Option<Arc<Rendered>>; 2],
+}
+
+impl State {
+    /// Whether part `part` of segment `msn` is there, or all of `msn`. A part past the end of its segment means the first one of
+    /// the next (RFC 8216bis section 6.2.5.2).
+    fn has(&self, msn: u64, part: Option<u32>) -> bool {
+        let (next, open_parts) = self.next;
+        match part {
+            None => msn < next,
+            Some(part) if msn == next => part < open_parts,
+            Some(part) if msn + 1 == next => part < self.last_parts || open_parts > 0,
+            Some(_) => msn < next,
+        }
+    }
+
+    /// The whole playlist.
+    pub fn live(&self) -> &Rendered {
+        &self.live
+    }
+
+    /// Only what is new (`EXT-X-SKIP`).
+    pub fn delta(&self) -> &Rendered {
+        &self.delta
+    }
+}
+
+/// One waiting request; counted until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Rendition {
+    pub(super) fn new(name: &str, timeline: Timeline) -> Self {
+        let state = State {
+            next: timeline.next(),
+            last_parts: 0,
+            ended: false,
+            live: Rendered::new(String::new()),
+            delta: Rendered::new(String::new()),
+        };
+        Self {
+            name: name.into(),
+            inner: Mutex::new(Inner {
+                timeline,
+                is_ended: false,
+                last_parts: 0,
+                inits: BTreeMap::new(),
+                segments: VecDeque::new(),
+                segment_bytes: 0,
+                dates: VecDeque::new(),
+                parts: VecDeque::new(),
+                dvr: [None, None],
+            }),
+            state: watch::Sender::new(Arc::new(state)),
+            waiters: AtomicUsize::new(0),
+        }
+    }
+
+    /// Its name in URLs.
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Each change is made in one go.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The playlist as it is now; `None` before the first part.
+    pub fn now(&self) -> Option<Arc<State>> {
+        let state = self.state.borrow().clone();
+        (!state.live.plain().is_empty()).then_some(state)
+    }
+
+    /// Waits until part `part` of segment `msn` exists, or all of `msn` without `part`. Cancel safe; bound its time.
+    pub async fn wait(&self, msn: u64, part: Option<u32>, counters: &BroadcastCounters) -> Held {
+        let mut states = self.state.subscribe();
+        let check = |state: &State| state.ended || state.has(msn, part);
+        {
+            let state = states.borrow_and_update();
+            if !state.live.plain().is_empty() && check(&state) {
+                return Held::Ready(state.clone());
+            }
+        }
+        if self.lock().timeline.check_request(msn, part) == Hold::TooFar {
+            return Held::TooFar;
+        }
+        if self.waiters.fetch_add(1, Ordering::Relaxed) >= WAITERS_MAX {
+            self.waiters.fetch_sub(1, Ordering::Relaxed);
+            counters.count_waiter_refused();
+            return Held::Full;
+        }
+        let _waiting = Waiting(&self.waiters);
+        match states.wait_for(|state| check(state)).await {
+            Ok(state) => Held::Ready(state.clone()),
+            // The sender lives in `self`.
+            Err(_) => Held::TooFar,
+        }
+    }
+
+    /// Waits for the first part. Cancel safe; bound its time.
+    pub async fn first(&self) -> Arc<State> {
+        let mut states = self.state.subscribe();
+        let found = states
+            .wait_for(|state| !state.live.plain().is_empty())
+            .await;
+        match found {
+            Ok(state) => state.clone(),
+            // The sender lives in `self`.
+            Err(_) => self.state.borrow().clone(),
+        }
+    }
+
+    /// Whether this is the part that the preload hint names.
+    pub fn is_next(&self, msn: u64, part: u32) -> bool {
+        let state = self.state.borrow();
+        !state.ended && state.next == (msn, part)
+    }
+
+    /// The playlist of everything that can be gone back to; rendered at most once per part.
+    pub(super) fn dvr(
+        &self,
+        is_delta: bool,
+        reports: &[Report],
+        counters: &BroadcastCounters,
+    ) -> Arc<Rendered> {
+        let mut inner = self.lock();
+        let at = usize::from(is_delta);
+        if let Some(rendered) = &inner.dvr[at] {
+            return rendered.clone();
+        }
+        let view = if is_delta { View::DvrDelta } else { View::Dvr };
+        let rendered = Arc::new(Rendered::new(inner.timeline.render(view, reports)));
+        counters.count_rendered();
+        inner.dvr[at] = Some(rendered.clone());
+        rendered
+    }
+
+    /// An initialisation section.
+    pub fn init(&self, number: u32) -> Option<Bytes> {
+        self.lock().inits.get(&number).cloned()
+    }
+
+    /// A finished segment that is still in memory.
+    pub fn segment(&self, msn: u64) -> Option<Bytes> {
+        let inner = self.lock();
+        let first = inner.segments.front()?.msn;
+        let at = usize::try_from(msn.checked_sub(first)?).ok()?;
+        let found = inner.segments.get(at).filter(|segment| segment.msn == msn);
+        found.map(|segment| segment.bytes.clone())
+    }
+
+    /// A part that is still in memory.
+    pub fn part(&self, msn: u64, index: u32) -> Option<Bytes> {
+        let inner = self.lock();
+        let at = inner
+            .parts
+            .binary_search_by_key(&(msn, index), |part| (part.msn, part.index))
+            .ok()?;
+        Some(inner.parts[at].bytes.clone())
+    }
+
+    /// What other renditions say of this one.
+    pub(super) fn report(&self) -> Option<Report> {
+        self.lock().timeline.report()
+    }
+
+    pub(super) fn add_init(&self, number: u32, bytes: Bytes) {
+        self.lock().inits.insert(number, bytes);
+    }
+
+    pub(super) fn add_part(&self, part: Arc<Part>) {
+        let mut inner = self.lock();
+        inner.timeline.apply_part(&part);
+        inner.parts.push_back(part);
+    }
+
+    pub(super) fn add_segment(&self, segment: Arc<Segment>) {
+        let mut inner = self.lock();
+        inner.timeline.apply_segment(&segment);
+        inner.last_parts = segment.parts;
+        inner.dates.push_back((segment.msn, segment.date_ms));
+        inner.share_bytes(&segment);
+        inner.segment_bytes += segment.bytes.len();
+        inner.segments.push_back(segment);
+        inner.forget();
+    }
+
+    /// Forgets what began before `oldest_ms` (unix time) in the DVR view, but nothing of the live window.
+    pub(super) fn forget_before(&self, oldest_ms: u64) {
+        let mut inner = self.lock();
+        let window = inner.timeline.live_begin();
+        let mut forgotten = None;
+        while let Some((msn, date_ms)) = inner.dates.front().copied()
+            && date_ms < oldest_ms
+            && msn < window
+        {
+            inner.dates.pop_front();
+            forgotten = Some(msn);
+        }
+        if let Some(msn) = forgotten {
+            inner.timeline.forget_before(msn + 1);
+        }
+    }
+
+    pub(super) fn end(&self) {
+        let mut inner = self.lock();
+        inner.timeline.end();
+        inner.is_ended = true;
+    }
+
+    /// Renders once, and wakes whoever waits.
+    pub(super) fn publish(&self, reports: &[Report], counters: &BroadcastCounters) {
+        let mut inner = self.lock();
+        inner.dvr = [None, None];
+        let state = State {
+            next: inner.timeline.next(),
+            last_parts: inner.last_parts,
+            ended: inner.is_ended,
+            live: Rendered::new(inner.timeline.render(View::Live, reports)),
+            delta: Rendered::new(inner.timeline.render(View::LiveDelta, reports)),
+        };
+        drop(inner);
+        counters.count_rendered();
+        self.state.send_replace(Arc::new(state));
+    }
+}
+
+impl Inner {
+    /// Makes the parts of a finished segment slices of it, so that nothing is held twice.
+    fn share_bytes(&mut self, segment: &Segment) {
+        let first = self.parts.partition_point(|part| part.msn < segment.msn);
+        let mut at = 0;
+        for part in self.parts.range_mut(first..) {
+            let end = at + part.bytes.len();
+            if part.msn != segment.msn || segment.bytes.get(at..end) != Some(&part.bytes[..]) {
+                return;
+            }
+            *part = Arc::new(Part {
+                bytes: segment.bytes.slice(at..end),
+                ..Part::clone(part)
+            });
+            at = end;
+        }
+    }
+
+    /// Lets go of what no playlist names any more, and of what is too much.
+    fn forget(&mut self) {
+        let window = self.timeline.live_begin();
+        while self.parts.front().is_some_and(|part| part.msn < window) {
+            self.parts.pop_front();
+        }
+        while let Some(first) = self.segments.front()
+            && (first.msn + SPARE_SEGMENTS < window
+                || (self.segment_bytes > MEMORY_MAX && self.segments.len() > 1))
+        {
+            self.segment_bytes -= first.bytes.len();
+            self.segments.pop_front();
+        }
+    }
+}
+
+/// Segments that stay in memory after they left the playlist: a client may still be about to fetch one that its playlist
+/// names (RFC 8216bis section 6.2.2 wants the playlist's length; older ones are on disk).
+const SPARE_SEGMENTS: u64 = 4;

@@ -1,0 +1,184 @@
+//! Media: from memory while it is new, from disk afterwards.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use bytes::Bytes;
+
+use super::name::File;
+use super::{no_such_file, not_live};
+use crate::broadcast::Held;
+use crate::http::AppState;
+use crate::http::errors::Problem;
+use crate::http::range;
+use crate::media::StreamKey;
+use crate::recording::Location;
+
+/// What never changes under its name may be kept for an hour, and need not be asked for again.
+const IMMUTABLE: &str = "public, max-age=3600, immutable";
+
+/// How long a request for the part that a preload hint names is held.
+const HINT_MAX: Duration = Duration::from_secs(5);
+
+const VIDEO: &str = "video/mp4";
+
+/// One file of a stream.
+pub(super) async fn file(
+    state: &AppState,
+    key: &StreamKey,
+    file: File<'_>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    if !is_of(state, key, file.life()) {
+        return Err(no_such_file());
+    }
+    let bytes = match file {
+        File::Init {
+            life,
+            rendition,
+            number,
+        } => init(state, key, life, rendition, number).await,
+        File::Segment {
+            life,
+            rendition,
+            msn,
+        } => segment(state, key, life, rendition, msn).await,
+        File::Part {
+            life,
+            rendition,
+            msn,
+            part,
+        } => return self::part(state, key, (life, rendition), (msn, part), headers).await,
+        File::Thumbnail { life, at_s } => {
+            let location = state
+                .app
+                .broadcast
+                .recorder()
+                .archive()
+                .thumbnail(life, at_s);
+            let bytes = read(location).await?.ok_or_else(no_such_file)?;
+            return Ok(range::respond(&bytes, "image/jpeg", IMMUTABLE, headers));
+        }
+        File::Recording { life } => return super::download::mp4(state, key, life, headers).await,
+        File::Multivariant | File::Media(_) => return Err(no_such_file()),
+    }?;
+    let bytes = bytes.ok_or_else(|| gone(state, key))?;
+    Ok(range::respond(&bytes, VIDEO, IMMUTABLE, headers))
+}
+
+/// Whether this life is this stream's: who may see a stream is decided by its name.
+pub(super) fn is_of(state: &AppState, key: &StreamKey, life: Option<&str>) -> bool {
+    let broadcast = &state.app.broadcast;
+    let is_live = |life: &str| {
+        broadcast
+            .published()
+            .show(key)
+            .is_some_and(|show| &**show.life() == life)
+    };
+    let is_kept = |life: &str| {
+        broadcast
+            .recorder()
+            .archive()
+            .recording(life)
+            .is_some_and(|one| one.key == *key)
+    };
+    life.is_some_and(|life| is_live(life) || is_kept(life))
+}
+
+async fn init(
+    state: &AppState,
+    key: &StreamKey,
+    life: &str,
+    name: &str,
+    number: u32,
+) -> Result<Option<Bytes>, Problem> {
+    let broadcast = &state.app.broadcast;
+    let show = broadcast
+        .published()
+        .show(key)
+        .filter(|show| &**show.life() == life);
+    let live = show.and_then(|show| show.rendition(name)?.init(number));
+    match live {
+        Some(bytes) => Ok(Some(bytes)),
+        None => read(broadcast.recorder().archive().init(life, name, number)).await,
+    }
+}
+
+async fn segment(
+    state: &AppState,
+    key: &StreamKey,
+    life: &str,
+    name: &str,
+    msn: u64,
+) -> Result<Option<Bytes>, Problem> {
+    let broadcast = &state.app.broadcast;
+    let show = broadcast
+        .published()
+        .show(key)
+        .filter(|show| &**show.life() == life);
+    let live = show.and_then(|show| show.rendition(name)?.segment(msn));
+    match live {
+        Some(bytes) => Ok(Some(bytes)),
+        None => read(broadcast.recorder().archive().segment(life, name, msn)).await,
+    }
+}
+
+async fn part(
+    state: &AppState,
+    key: &StreamKey,
+    (life, name): (&str, &str),
+    (msn, part): (u64, u32),
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let broadcast = &state.app.broadcast;
+    let show = broadcast
+        .published()
+        .show(key)
+        .filter(|show| &**show.life() == life);
+    let rendition = show
+        .and_then(|show| show.rendition(name))
+        .ok_or_else(|| not_live(state, key))?;
+    if rendition.part(msn, part).is_none() && rendition.is_next(msn, part) {
+        // What the preload hint names is asked for before it exists.
+        let wait = rendition.wait(msn, Some(part), broadcast.counters());
+        if let Ok(Held::Full) = tokio::time::timeout(HINT_MAX, wait).await {
+            let detail = "too many requests wait for this part; try again in a second";
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1));
+        }
+    }
+    let bytes = rendition.part(msn, part).ok_or_else(|| gone(state, key))?;
+    Ok(range::respond(&bytes, VIDEO, IMMUTABLE, headers))
+}
+
+/// Reads a piece of a file, far from the threads that answer others.
+async fn read(location: Option<Location>) -> Result<Option<Bytes>, Problem> {
+    let Some(location) = location else {
+        return Ok(None);
+    };
+    match tokio::task::spawn_blocking(move || location.read()).await {
+        Ok(Ok(bytes)) => Ok(Some(bytes)),
+        // Deleted between the look-up and the read.
+        Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Ok(Err(error)) => Err(unreadable(&error)),
+        Err(_) => Err(unreadable(&"the reader was lost")),
+    }
+}
+
+pub(super) fn unreadable(error: &dyn std::fmt::Display) -> Problem {
+    tracing::error!(%error, "a recording cannot be read; look at the disk");
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "the recording cannot be read; the server's log says why",
+    )
+}
+
+fn gone(state: &AppState, key: &StreamKey) -> Problem {
+    match state.app.broadcast.published().show(key) {
+        Some(_) => Problem::new(
+            StatusCode::NOT_FOUND,
+            "this is not (or no longer) there; load the playlist again, it names what is",
+        ),
+        None => not_live(state, key),
+    }
+}

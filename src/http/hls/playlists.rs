@@ -1,0 +1,300 @@
+//! Playlists: at once, or held until what the player asks for exists.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+
+use super::recorded;
+use crate::broadcast::{Held, Rendered, Show};
+use crate::http::AppState;
+use crate::http::errors::{Problem, short};
+use crate::http::variants::Text;
+use crate::media::StreamKey;
+
+const TYPE: &str = "application/vnd.apple.mpegurl";
+
+/// For a playlist that is asked for as it is now: ask again each time, and mostly hear 304.
+const NOW: &str = "no-cache";
+
+/// For one that was waited for: its address names what it contains, and for about a part nothing newer exists.
+const AWAITED: &str = "public, max-age=1";
+
+/// For one that will not change any more.
+pub(super) const FINISHED: &str = "public, max-age=60";
+
+/// The longest wait: three target durations (RFC 8216bis section 6.2.5.2).
+const HOLD_MAX: Duration = Duration::from_secs(30);
+
+/// How long the first request waits for a stream that has just begun.
+const START_MAX: Duration = Duration::from_secs(3);
+
+/// What a player asks of a media playlist, RFC 8216bis section 6.2.5.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Ask {
+    msn: Option<u64>,
+    part: Option<u32>,
+    skips: bool,
+    is_dvr: bool,
+}
+
+impl Ask {
+    /// # Errors
+    /// 400 for a number that is none, and for a part without a segment. What is unknown is ignored.
+    pub(super) fn parse(query: Option<&str>) -> Result<Self, Problem> {
+        let mut ask = Self::default();
+        for pair in query.unwrap_or_default().split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match name {
+                "_HLS_msn" => ask.msn = Some(number(name, value)?),
+                "_HLS_part" => {
+                    let part = number(name, value)?;
+                    ask.part = Some(u32::try_from(part).map_err(|_| not_a_number(name, value))?);
+                }
+                "_HLS_skip" => ask.skips = value == "YES" || value == "v2",
+                "dvr" => ask.is_dvr = true,
+                _ => {}
+            }
+        }
+        if ask.part.is_some() && ask.msn.is_none() {
+            let detail = "_HLS_part was given without _HLS_msn; say which segment it belongs to";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
+        Ok(ask)
+    }
+}
+
+fn number(name: &str, value: &str) -> Result<u64, Problem> {
+    value.parse().map_err(|_| not_a_number(name, value))
+}
+
+fn not_a_number(name: &str, value: &str) -> Problem {
+    let detail = format!(
+        "{name} is \"{}\", which is no number that a playlist could have",
+        short(value)
+    );
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+pub(super) fn answer(
+    text: &Rendered,
+    cache_control: &'static str,
+    headers: &HeaderMap,
+) -> Response {
+    Text {
+        plain: text.plain(),
+        gzip: || Some(text.gzip()),
+        etag: text.etag(),
+        content_type: TYPE,
+        cache_control,
+    }
+    .respond(headers)
+}
+
+/// The playlist of playlists; its entries lie under `base`.
+pub(super) async fn multivariant(
+    state: &AppState,
+    key: &StreamKey,
+    base: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let is_dvr = Ask::parse(query)?.is_dvr;
+    let Some(show) = state.app.broadcast.published().show(key) else {
+        let life = recorded::latest(state, key)?;
+        return recorded::multivariant(state, key, &life, base.to_owned(), headers).await;
+    };
+    show.touch("");
+    let text = match show.multivariant() {
+        Some(text) => text,
+        None => tokio::time::timeout(START_MAX, show.wait_for_multivariant())
+            .await
+            .ok()
+            .flatten()
+            .ok_or_else(begins)?,
+    };
+    if base.is_empty() && !is_dvr {
+        return Ok(answer(&text, NOW, headers));
+    }
+    let moved = moved(&text, base, if is_dvr { "?dvr" } else { "" });
+    Ok(answer(&moved, NOW, headers))
+}
+
+/// The same playlist from elsewhere: `base` goes before, `suffix` behind every URI.
+fn moved(text: &Rendered, base: &str, suffix: &str) -> Rendered {
+    let plain = String::from_utf8_lossy(text.plain());
+    let mut out = String::with_capacity(plain.len() + 256);
+    for line in plain.lines() {
+        if line.starts_with('#') {
+            match line
+                .split_once("URI=\"")
+                .and_then(|(head, rest)| Some((head, rest.split_once('"')?)))
+            {
+                Some((head, (uri, tail))) => {
+                    out.extend([head, "URI=\"", base, uri, suffix, "\"", tail])
+                }
+                None => out.push_str(line),
+            }
+        } else if !line.is_empty() {
+            out.extend([base, line, suffix]);
+        }
+        out.push('\n');
+    }
+    Rendered::new(out)
+}
+
+fn begins() -> Problem {
+    let detail = "the stream has just begun and nothing is packaged yet; try again in a second";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
+}
+
+/// A media playlist.
+pub(super) async fn media(
+    state: &AppState,
+    key: &StreamKey,
+    name: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let ask = Ask::parse(query)?;
+    let Some(show) = state.app.broadcast.published().show(key) else {
+        let life = recorded::latest(state, key)?;
+        return recorded::media(state, key, &life, name, "", headers).await;
+    };
+    if show.is_ended() {
+        // The recording has everything; the memory has only the end of it.
+        let recorded = recorded::media(state, key, show.life(), name, "", headers).await;
+        if recorded.is_ok() {
+            return recorded;
+        }
+    }
+    live_media(state, &show, name, ask, headers).await
+}
+
+async fn live_media(
+    state: &AppState,
+    show: &Arc<Show>,
+    name: &str,
+    ask: Ask,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let broadcast = &state.app.broadcast;
+    let counters = broadcast.counters();
+    let rendition = show
+        .rendition(name)
+        .ok_or_else(|| no_rendition(show, name))?;
+    show.touch(name);
+    let waits = ask.msn.is_some();
+    let now = match ask.msn {
+        Some(msn) => {
+            let held =
+                tokio::time::timeout(HOLD_MAX, rendition.wait(msn, ask.part, counters)).await;
+            match held {
+                Ok(Held::Ready(now)) => now,
+                Ok(Held::TooFar) => return Err(too_far(msn, ask.part)),
+                Ok(Held::Full) => return Err(too_many()),
+                Err(_) => return Err(held_too_long()),
+            }
+        }
+        None => match rendition.now() {
+            Some(now) => now,
+            // The first request for a rendition that is made on demand, or a stream that begins.
+            None => match tokio::time::timeout(START_MAX, rendition.first()).await {
+                Ok(now) => now,
+                Err(_) => return Err(begins()),
+            },
+        },
+    };
+    let cache_control = match (now.ended, waits) {
+        (true, _) => FINISHED,
+        (false, true) => AWAITED,
+        (false, false) => NOW,
+    };
+    if ask.is_dvr {
+        let text = show.dvr(&rendition, ask.skips, counters);
+        return Ok(answer(&text, cache_control, headers));
+    }
+    let text = if ask.skips { now.delta() } else { now.live() };
+    Ok(answer(text, cache_control, headers))
+}
+
+fn no_rendition(show: &Show, name: &str) -> Problem {
+    let names: Vec<String> = show
+        .renditions()
+        .iter()
+        .map(|one| one.name().to_string())
+        .collect();
+    let detail = format!(
+        "{} has no rendition {}; it has {}",
+        show.key(),
+        short(name),
+        names.join(", ")
+    );
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}
+
+fn too_far(msn: u64, part: Option<u32>) -> Problem {
+    let part = part.map(|part| format!(" part {part}")).unwrap_or_default();
+    let detail = format!(
+        "segment {msn}{part} is more than one segment ahead of what exists; load the playlist without _HLS_msn first"
+    );
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+fn too_many() -> Problem {
+    let detail = "too many requests wait for this playlist; try again in a second";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
+}
+
+fn held_too_long() -> Problem {
+    let detail =
+        "nothing new came within three target durations; the performer may have stopped, try again";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_player_asks_for_is_read_or_refused() {
+        let ask = |query| Ask::parse(Some(query)).map_err(|problem| problem.status().as_u16());
+        let some = |msn, part, skips, is_dvr| {
+            Ok(Ask {
+                msn,
+                part,
+                skips,
+                is_dvr,
+            })
+        };
+        assert_eq!(ask(""), some(None, None, false, false));
+        assert_eq!(ask("_HLS_msn=7"), some(Some(7), None, false, false));
+        assert_eq!(
+            ask("_HLS_msn=7&_HLS_part=2&_HLS_skip=YES"),
+            some(Some(7), Some(2), true, false)
+        );
+        assert_eq!(
+            ask("dvr&_HLS_skip=v2&unknown=1"),
+            some(None, None, true, true)
+        );
+        assert_eq!(ask("dvr="), some(None, None, false, true));
+        for wrong in [
+            "_HLS_part=1",
+            "_HLS_msn=",
+            "_HLS_msn=-1",
+            "_HLS_msn=1&_HLS_part=99999999999",
+            "_HLS_msn=x",
+        ] {
+            assert_eq!(ask(wrong), Err(400), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_playlist_can_be_moved() {
+        let text = Rendered::new("#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"audio.m3u8\",NAME=\"x\"\n#EXT-X-STREAM-INF:A=1\nvideo.m3u8\n".into());
+        let moved = moved(&text, "../hls/a/b/", "?dvr");
+        let expected = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"../hls/a/b/audio.m3u8?dvr\",NAME=\"x\"\n#EXT-X-STREAM-INF:A=1\n../hls/a/b/video.m3u8?dvr\n";
+        assert_eq!(moved.plain(), expected.as_bytes());
+    }
+}

@@ -1,0 +1,89 @@
+//! Playlists of what is on disk.
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use hls::{Timeline, Variant, View};
+
+use super::playlists::{FINISHED, answer};
+use super::{no_such_file, not_live};
+use crate::broadcast::{Rendered, sound_label};
+use crate::http::AppState;
+use crate::http::errors::Problem;
+use crate::media::StreamKey;
+use crate::recording::{Archive, Reel};
+
+/// The newest life of a stream that has ended.
+pub(super) fn latest(state: &AppState, key: &StreamKey) -> Result<String, Problem> {
+    let latest = state.app.broadcast.recorder().archive().latest(key);
+    let latest = latest.ok_or_else(|| not_live(state, key))?;
+    Ok(latest.id.to_string())
+}
+
+/// The playlist of playlists of a life; its entries lie under `base`.
+pub(super) async fn multivariant(
+    state: &AppState,
+    key: &StreamKey,
+    life: &str,
+    base: String,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let text = look(state, key, life, move |archive, life| {
+        let reels = archive.reels(life)?;
+        let all = reels.iter().filter(|reel| !reel.segments.is_empty());
+        let variant = |reel: &'_ Reel| reel.info.clone();
+        let infos: Vec<_> = all.map(variant).collect();
+        let variants = infos.iter().map(|info| Variant {
+            info,
+            label: sound_label(info),
+        });
+        let (video, audio): (Vec<_>, Vec<_>) =
+            variants.partition(|variant| variant.info.kind.is_video());
+        Some(hls::multivariant(&video, &audio, &base))
+    })
+    .await?;
+    Ok(answer(&text, FINISHED, headers))
+}
+
+/// A media playlist of a life; media lies under `prefix`.
+pub(super) async fn media(
+    state: &AppState,
+    key: &StreamKey,
+    life: &str,
+    name: &str,
+    prefix: &'static str,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let name = name.to_owned();
+    let settings = state.app.broadcast.settings();
+    let text = look(state, key, life, move |archive, life| {
+        let reel = archive.reel(life, &name)?;
+        let mut timeline = Timeline::new(settings, life, &name).with_prefix(prefix);
+        for segment in &reel.segments {
+            timeline.apply_segment(&segment.to_hls(0));
+        }
+        timeline.end();
+        (!reel.segments.is_empty()).then(|| timeline.render(View::Vod, &[]))
+    })
+    .await?;
+    Ok(answer(&text, FINISHED, headers))
+}
+
+/// Looks into a life that is this stream's, where it may take a moment.
+async fn look(
+    state: &AppState,
+    key: &StreamKey,
+    life: &str,
+    look: impl FnOnce(&Archive, &str) -> Option<String> + Send + 'static,
+) -> Result<Rendered, Problem> {
+    let archive = state.app.broadcast.recorder().archive().clone();
+    if !archive
+        .recording(life)
+        .is_some_and(|recording| recording.key == *key)
+    {
+        return Err(no_such_file());
+    }
+    let life = life.to_owned();
+    let text = tokio::task::spawn_blocking(move || look(&archive, &life)).await;
+    let text = text.ok().flatten().ok_or_else(no_such_file)?;
+    Ok(Rendered::new(text))
+}

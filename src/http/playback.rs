@@ -1,0 +1,182 @@
+//! Who may watch a private space: whoever has a token for it, in a header, in a cookie or in the path.
+//!
+//! A playlist is the same for every viewer and never contains a token. With the token in the path (`/hls/~/TOKEN/...`) the relative
+//! addresses of a playlist stay below it; with a cookie they need nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
+use axum::routing::{options, post};
+use serde::Serialize;
+use signaling::SpaceName;
+use signaling::conference::ParticipantRole;
+
+use super::api::rfc3339;
+use super::bearer::{bearer, unauthorized};
+use super::cors::preflight;
+use super::errors::{self, Problem};
+use super::place::{Space, Stream};
+use super::{AppState, json};
+use crate::clock;
+use crate::config::SpaceConfig;
+use crate::media::StreamKey;
+use crate::tokens::{Claims, Scope};
+
+/// The cookie's name.
+const COOKIE: &str = "proscenium_view";
+
+/// How long a playback address is good: a long evening.
+const LIFETIME: Duration = Duration::from_secs(12 * 3600);
+
+pub(crate) fn routes() -> Router<AppState> {
+    let change = options(async || preflight("OPTIONS, POST", &[]));
+    Router::new()
+        .route("/api/spaces/{space}/playback", post(playback).merge(change))
+        .method_not_allowed_fallback(errors::method_not_allowed)
+}
+
+/// Spaces that not everybody may watch.
+#[derive(Debug, Default)]
+pub(crate) struct PrivateSpaces(BTreeSet<String>);
+
+impl PrivateSpaces {
+    pub(crate) fn new(spaces: &[SpaceConfig]) -> Self {
+        let private = spaces.iter().filter(|space| space.private);
+        Self(private.map(|space| space.name.clone()).collect())
+    }
+
+    pub(crate) fn contains(&self, space: &str) -> bool {
+        self.0.contains(space)
+    }
+}
+
+/// A stream that the client may watch.
+pub(crate) struct Watched(pub(crate) StreamKey);
+
+impl FromRequestParts<AppState> for Watched {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        let Stream(key) = Stream::from_request_parts(parts, state).await?;
+        let Path(params) = Path::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .unwrap_or(Path(Vec::new()));
+        let token = params.iter().find(|(name, _)| name == "token");
+        let token = token.map(|(_, value)| value.as_str());
+        may_watch(state, &key.space, &parts.headers, token)?;
+        Ok(Self(key))
+    }
+}
+
+/// # Errors
+/// 401 for a private space without a token for it.
+pub(crate) fn may_watch(
+    state: &AppState,
+    space: &str,
+    headers: &HeaderMap,
+    in_path: Option<&str>,
+) -> Result<(), Problem> {
+    if !state.private.contains(space) {
+        return Ok(());
+    }
+    let bearer = bearer(headers)?;
+    let tokens = &state.app.tokens;
+    let presented: Vec<&str> = [in_path, bearer]
+        .into_iter()
+        .flatten()
+        .chain(cookies(headers))
+        .collect();
+    let is_good = |token: &&str| tokens.verify(space, token).is_ok();
+    if tokens.is_operator(bearer) || presented.iter().any(is_good) {
+        return Ok(());
+    }
+    Err(unauthorized(
+        space,
+        !presented.is_empty(),
+        format!(
+            "space {space} is private; send a token for it as Authorization: Bearer TOKEN, or POST it to /api/spaces/{space}/playback"
+        ),
+    ))
+}
+
+/// The values of our cookie.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value)
+}
+
+/// No shared cache may keep what is private.
+pub(crate) fn seal(state: &AppState, space: &str, mut response: Response) -> Response {
+    if state.private.contains(space)
+        && let Some(value) = response.headers().get(header::CACHE_CONTROL)
+        && let Ok(text) = value.to_str()
+        && let Ok(private) = HeaderValue::try_from(text.replace("public", "private"))
+    {
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, private);
+    }
+    response
+}
+
+#[derive(Serialize)]
+struct Playback {
+    /// Where the space's main stream is watched; other streams are beside it.
+    url: String,
+    /// RFC 3339 in UTC.
+    expires: Option<String>,
+}
+
+/// Gives whoever has a token for a space an address that a player without headers can use, and the same as a cookie.
+async fn playback(
+    State(state): State<AppState>,
+    Space(space): Space,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    may_watch(&state, space.as_str(), &headers, None)?;
+    let token = viewer_token(&state, &space, &headers)?;
+    let expires = clock::wall() + LIFETIME;
+    let mut response = json::answer(&Playback {
+        url: format!(
+            "/hls/~/{token}/{space}/main/index.m3u8",
+            space = space.as_str()
+        ),
+        expires: rfc3339(expires),
+    });
+    let age = LIFETIME.as_secs();
+    // One for each of the two places; a browser sends it with what a page of this site asks for.
+    for path in [format!("/hls/{}/", space.as_str()), "/live/".to_owned()] {
+        let cookie =
+            format!("{COOKIE}={token}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax");
+        let cookie = HeaderValue::try_from(cookie).expect("tokens and names are printable ASCII");
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// A token that can do nothing but watch, and ends no later than the one that was shown.
+fn viewer_token(
+    state: &AppState,
+    space: &SpaceName,
+    headers: &HeaderMap,
+) -> Result<String, Problem> {
+    let tokens = &state.app.tokens;
+    let now = clock::unix_seconds().unsigned_abs();
+    let shown = bearer(headers)?.and_then(|token| tokens.verify(space.as_str(), token).ok());
+    let scope = Scope::Space(space.clone());
+    let mut claims = Claims::new(scope, ParticipantRole::Viewer, LIFETIME, now);
+    if let Some(shown) = shown {
+        claims.expires = claims.expires.min(shown.expires);
+    }
+    Ok(tokens.mint(&claims))
+}

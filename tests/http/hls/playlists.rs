@@ -1,0 +1,218 @@
+//! Playlists, at once and held.
+
+use std::time::{Duration, Instant};
+
+use super::{Venue, attribute, hinted};
+use crate::client::check_cors;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_in_the_field_leads_to_a_picture_and_its_sound() {
+    let venue = Venue::start().await;
+    let master = venue.master("/live/demo.m3u8").await;
+    assert!(!master.variants.is_empty());
+    for variant in &master.variants {
+        assert_eq!(variant.uri, "../hls/demo/main/video.m3u8");
+        let codecs = variant.codecs.as_deref().unwrap();
+        assert!(codecs.starts_with("avc1."), "{codecs}");
+        assert!(variant.resolution.is_some() && variant.bandwidth > 50_000);
+    }
+    let groups: Vec<_> = master
+        .alternatives
+        .iter()
+        .map(|one| one.uri.clone().unwrap())
+        .collect();
+    assert!(
+        groups.contains(&"../hls/demo/main/audio.m3u8".to_owned()),
+        "{groups:?}"
+    );
+    assert!(
+        groups.contains(&"../hls/demo/main/aac.m3u8".to_owned()),
+        "{groups:?}"
+    );
+    let beside = venue.master("/hls/demo/main/index.m3u8").await;
+    assert!(
+        beside
+            .variants
+            .iter()
+            .all(|variant| variant.uri == "video.m3u8")
+    );
+    let named = venue.master("/live/demo/main.m3u8").await;
+    assert!(
+        named
+            .variants
+            .iter()
+            .all(|variant| variant.uri == "../../hls/demo/main/video.m3u8")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocking_reload_is_answered_when_its_part_exists_and_not_before() {
+    let venue = Venue::start().await;
+    let (_, text) = venue.media("/hls/demo/main/video.m3u8").await;
+    let (mut msn, mut part) = hinted(&text);
+    let began = Instant::now();
+    for _ in 0..10 {
+        let path = format!("/hls/demo/main/video.m3u8?_HLS_msn={msn}&_HLS_part={part}");
+        let answer = venue.server.get(&path).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("cache-control"), "public, max-age=1");
+        let next = hinted(&answer.body);
+        assert!(next > (msn, part), "{next:?} after {msn}.{part}");
+        (msn, part) = next;
+    }
+    // Ten parts of 0.2 s, some of them shorter at the end of a segment, and no answer without a new one.
+    let taken = began.elapsed();
+    assert!(
+        taken > Duration::from_millis(1200),
+        "ten parts in {taken:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_waited_for_is_refused() {
+    let venue = Venue::start().await;
+    let (_, text) = venue.media("/hls/demo/main/video.m3u8").await;
+    let (msn, _) = hinted(&text);
+    let refused = async |query: &str, status: u16, words: &str| {
+        let answer = venue
+            .server
+            .get(&format!("/hls/demo/main/video.m3u8?{query}"))
+            .await;
+        answer.check_problem(status, words);
+        check_cors(&answer);
+    };
+    refused(&format!("_HLS_msn={}", msn + 5), 400, "ahead").await;
+    refused(
+        "_HLS_msn=18446744073709551615&_HLS_part=4294967295",
+        400,
+        "ahead",
+    )
+    .await;
+    refused("_HLS_part=0", 400, "_HLS_msn").await;
+    refused("_HLS_msn=one", 400, "one").await;
+    venue
+        .server
+        .get("/hls/demo/main/video7.m3u8")
+        .await
+        .check_problem(404, "video7");
+    venue
+        .server
+        .get("/hls/demo/balcony/video.m3u8")
+        .await
+        .check_problem(404, "not live");
+    venue
+        .server
+        .get("/live/nobody.m3u8")
+        .await
+        .check_problem(404, "not live");
+    venue
+        .server
+        .get("/live/demo.mpd")
+        .await
+        .check_problem(404, ".m3u8");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_viewer_gets_the_same_bytes_plain_or_compressed() {
+    let venue = Venue::start().await;
+    let (_, text) = venue.media("/hls/demo/main/video.m3u8").await;
+    let (msn, part) = hinted(&text);
+    let path = format!("/hls/demo/main/video.m3u8?_HLS_msn={msn}&_HLS_part={part}");
+    let ask = |encoding: &str| {
+        venue
+            .server
+            .ask("GET", path.clone())
+            .header("accept-encoding", encoding)
+            .send()
+    };
+    let (one, other, packed) = tokio::join!(ask("identity"), ask("identity"), ask("gzip"));
+    assert_eq!(one.body, other.body);
+    assert_eq!(one.header("etag"), other.header("etag"));
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    assert_eq!(packed.header("vary"), "Accept-Encoding");
+    assert_ne!(one.header("etag"), packed.header("etag"));
+    assert_eq!(one.header("content-type"), "application/vnd.apple.mpegurl");
+    check_cors(&one);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_playlist_that_did_not_change_is_304() {
+    let venue = Venue::start().await;
+    let multivariant = venue.get("/live/demo.m3u8").await;
+    let tag = multivariant.header("etag").to_owned();
+    let again = venue
+        .server
+        .ask("GET", "/live/demo.m3u8")
+        .header("if-none-match", &tag)
+        .send()
+        .await;
+    // Measured bit rates may have changed it meanwhile; then it is sent.
+    if again.status == 304 {
+        assert!(again.body.is_empty());
+        assert_eq!(again.header("etag"), tag);
+    } else {
+        assert_ne!(again.header("etag"), tag);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_constants_and_the_numbers_are_as_players_need_them() {
+    let venue = Venue::start().await;
+    let (playlist, text) = venue.media("/hls/demo/main/video.m3u8").await;
+    assert!(playlist.media_sequence >= 1);
+    assert_eq!(playlist.target_duration, 10);
+    assert_eq!(
+        attribute(&text, "#EXT-X-PART-INF", "PART-TARGET"),
+        Some("0.2")
+    );
+    assert_eq!(
+        attribute(&text, "#EXT-X-SERVER-CONTROL", "CAN-BLOCK-RELOAD"),
+        Some("YES")
+    );
+    let hold_back: f64 = attribute(&text, "#EXT-X-SERVER-CONTROL", "PART-HOLD-BACK")
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((0.6..1.0).contains(&hold_back), "{hold_back}");
+    assert!(text.contains("#EXT-X-PROGRAM-DATE-TIME:"));
+    assert!(text.contains("#EXT-X-RENDITION-REPORT:URI=\"audio.m3u8\""));
+    let dvr = venue.get("/hls/demo/main/video.m3u8?dvr").await;
+    assert!(dvr.body.contains("#EXT-X-PLAYLIST-TYPE:EVENT"));
+    let master = venue.get("/hls/demo/main/index.m3u8?dvr").await;
+    assert!(master.body.contains("video.m3u8?dvr"), "{}", master.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_costs_no_rendering() {
+    let venue = Venue::start().await;
+    let (_, text) = venue.media("/hls/demo/main/video.m3u8").await;
+    let (msn, _) = hinted(&text);
+    let rendered = || async {
+        let metrics = venue.server.get("/metrics").await.body;
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("proscenium_hls_playlists_rendered_total "))
+            .unwrap();
+        line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let parts = || async {
+        let metrics = venue.server.get("/metrics").await.body;
+        let line = metrics
+            .lines()
+            .find(|line| line.starts_with("proscenium_hls_parts_total "))
+            .unwrap();
+        line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()
+    };
+    let (before, parts_before) = (rendered().await, parts().await);
+    let path = format!("/hls/demo/main/video.m3u8?_HLS_msn={}", msn + 1);
+    let waiting: Vec<_> = (0..100)
+        .map(|_| venue.server.ask("GET", path.clone()).send())
+        .collect();
+    let answers = futures_util::future::join_all(waiting).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    let (made, parts_made) = (rendered().await - before, parts().await - parts_before);
+    assert!(
+        made <= parts_made + 20,
+        "{made} renderings of {parts_made} parts for 100 viewers"
+    );
+}
