@@ -59,11 +59,11 @@ pub(super) fn load(directory: &Path) -> io::Result<(Model, Damage)> {
 /// Puts everything that is in the directory into the archive. Lives that were cut off are mended and finished.
 pub(super) fn survey(settings: &Settings, now_ms: u64, shared: &Shared) -> io::Result<()> {
     for (space, spaces) in directories(&settings.directory)? {
-        for (stream, streams) in directories(&spaces.path())? {
+        for (stream, streams) in readable(&spaces.path()) {
             let Some(key) = layout::key(&space, &stream) else {
                 continue;
             };
-            for (life, found) in directories(&streams.path())? {
+            for (life, found) in readable(&streams.path()) {
                 let path = found.path();
                 if life.ends_with(DELETED_SUFFIX) {
                     // A deletion that was cut off.
@@ -80,6 +80,14 @@ pub(super) fn survey(settings: &Settings, now_ms: u64, shared: &Shared) -> io::R
         }
     }
     Ok(())
+}
+
+/// As [`directories`]; one that cannot be read must not keep the others from being offered.
+fn readable(path: &Path) -> Vec<(String, DirEntry)> {
+    directories(path).unwrap_or_else(|error| {
+        report(path, Err(error));
+        Vec::new()
+    })
 }
 
 /// Directories with names that are text; links lead elsewhere and are not followed.
@@ -264,6 +272,6 @@ fn copy(error: &io::Error) -> io::Error {
 
 fn report(path: &Path, result: io::Result<()>) {
     if let Err(error) = result {
-        tracing::error!(path = %path.display(), %error, "a recording cannot be mended or deleted; check who may write there");
+        tracing::error!(path = %path.display(), %error, "a recording cannot be read, mended or deleted; check who may read and write there");
     }
 }

@@ -206,8 +206,10 @@ impl Model {
                 len,
             } => {
                 if let Some(track) = self.track_mut(&rendition) {
+                    let known = track.inits.iter().position(|init| init.0 == number);
+                    let before = known.map_or(0, |place| track.inits.remove(place).1);
                     track.inits.push((number, len));
-                    self.bytes += len;
+                    self.bytes = self.bytes + len - before;
                 }
             }
             Line::Segment { rendition, entry } => self.add(&rendition, entry),

@@ -289,7 +289,12 @@ impl Open {
         }
         disk.create(&path, jpeg)?;
         let len = jpeg.len() as u64;
-        self.log(disk, Line::Thumbnail { at_s, len })
+        let logged = self.log(disk, Line::Thumbnail { at_s, len });
+        if logged.is_err() {
+            // Nothing refers to it; what cannot be removed is an orphan for the next start.
+            let _ = disk.remove(&path);
+        }
+        logged
     }
 
     /// What has been written survives a power cut from here on. Media first: a line of the index promises it.
