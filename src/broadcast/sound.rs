@@ -1,4 +1,4 @@
-//! The sound for players that take no Opus: encoded while somebody asks for it.
+//! The sound for players that take no Opus: encoded from the first request for it on.
 
 use bytes::Bytes;
 use hls::Frame;
@@ -6,7 +6,7 @@ use hls::Frame;
 use crate::bridge::OpusToAac;
 use crate::media::StreamKey;
 
-/// One stream's AAC. Half a percent of a core while it runs, nothing while nobody listens.
+/// One stream's AAC. Half a percent of a core once it runs, nothing before.
 pub(super) struct AppleSound {
     channels: u8,
     config: Bytes,
@@ -43,8 +43,6 @@ impl AppleSound {
         self.frames.clear();
         if is_wanted && !self.is_broken {
             self.encode(frame);
-        } else {
-            self.encoder = None;
         }
         self.frames.drain(..)
     }

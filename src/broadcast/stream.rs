@@ -23,9 +23,10 @@ pub struct Show {
     origin_ms: u64,
     renditions: RwLock<Vec<Arc<Rendition>>>,
     multivariant: watch::Sender<Option<Arc<Rendered>>>,
-    /// Unix seconds of the last request for a playlist, of any and of the one for Apple's sound.
+    /// Unix seconds of the last request for a playlist.
     asked: AtomicI64,
-    asked_aac: AtomicI64,
+    /// Whether somebody ever asked for Apple's sound.
+    wants_aac: AtomicBool,
     is_ended: AtomicBool,
 }
 
@@ -38,7 +39,7 @@ impl Show {
             renditions: RwLock::default(),
             multivariant: watch::Sender::new(None),
             asked: AtomicI64::new(0),
-            asked_aac: AtomicI64::new(0),
+            wants_aac: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
         }
     }
@@ -100,7 +101,7 @@ impl Show {
         let now = clock::unix_seconds();
         self.asked.store(now, Ordering::Relaxed);
         if rendition == super::plan::AAC {
-            self.asked_aac.store(now, Ordering::Relaxed);
+            self.wants_aac.store(true, Ordering::Relaxed);
         }
     }
 
@@ -109,9 +110,10 @@ impl Show {
         clock::unix_seconds() - self.asked.load(Ordering::Relaxed) <= WATCHED_S
     }
 
-    /// Whether somebody asked for the sound that Apple's players want.
+    /// Whether somebody asked for the sound that Apple's players want. It goes on from then on: a pause would be a hole in the
+    /// timeline of whoever comes back.
     pub(super) fn wants_aac(&self) -> bool {
-        clock::unix_seconds() - self.asked_aac.load(Ordering::Relaxed) <= WATCHED_S
+        self.wants_aac.load(Ordering::Relaxed)
     }
 
     /// The DVR view of a rendition.

@@ -253,7 +253,8 @@ impl Incoming {
     }
 
     pub(super) fn packet(&mut self, rtc: &Rtc, packet: RtpPacket) -> Option<PeerOutput> {
-        if packet.payload.is_empty() || packet.payload.len() > crate::FORWARD_PAYLOAD_MAX {
+        // Padding, which probes for bandwidth on some senders' own SSRC, is for whoever counts sequence numbers.
+        if packet.payload.len() > crate::FORWARD_PAYLOAD_MAX {
             return None;
         }
         let (codec, red) = self.codec(rtc, *packet.header.payload_type)?;

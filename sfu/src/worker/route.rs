@@ -139,6 +139,9 @@ impl Worker {
         let Some(stream) = self.streams.get_mut(stream_slot).and_then(Option::as_mut) else {
             return;
         };
+        if packet.payload.is_empty() {
+            return self.tap_padding(stream_slot, track, layer, &packet);
+        }
         let gop_began = stream.keep(now, track, layer, &packet);
         let Some(publication) = stream.publication.as_ref() else {
             return;

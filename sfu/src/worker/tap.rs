@@ -67,6 +67,25 @@ impl Worker {
         }
     }
 
+    /// A packet without a payload is forwarded to nobody, but a tap must not take its sequence number for a loss.
+    pub(super) fn tap_padding(
+        &mut self,
+        slot: usize,
+        track: usize,
+        layer: usize,
+        packet: &MediaPacket,
+    ) {
+        let Some(stream) = self.streams.get(slot).and_then(Option::as_ref) else {
+            return;
+        };
+        if tapped(stream).is_some() {
+            self.outputs.push_back(Output::Tap {
+                stream: stream.id,
+                item: item(track, layer, packet),
+            });
+        }
+    }
+
     /// Asks for a keyframe of every layer at the same instant, so that what is cut there can be joined at one place.
     pub(super) fn ask_tapped_keyframes(&mut self, now: Instant, id: StreamId) {
         let Some(slot) = self.stream_slot(id) else {

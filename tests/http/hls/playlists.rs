@@ -163,7 +163,7 @@ async fn the_constants_and_the_numbers_are_as_players_need_them() {
     assert_eq!(playlist.target_duration, 10);
     assert_eq!(
         attribute(&text, "#EXT-X-PART-INF", "PART-TARGET"),
-        Some("0.2")
+        Some("0.200")
     );
     assert_eq!(
         attribute(&text, "#EXT-X-SERVER-CONTROL", "CAN-BLOCK-RELOAD"),
