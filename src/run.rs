@@ -30,6 +30,9 @@ const DEMO_START_MAX: Duration = Duration::from_secs(5);
 /// Open files beside connections: database, sockets of media threads, what libraries need.
 const FILES_RESERVE: usize = 200;
 
+/// How long what was recorded may take to be complete on disk, and as long again for the recorder's queue.
+const RECORDINGS_END_MAX: Duration = Duration::from_secs(3);
+
 /// How long tasks may take to end after everything else has.
 const TASKS_END_MAX: Duration = Duration::from_secs(1);
 
@@ -298,7 +301,7 @@ async fn stop(
     }
     // All packets have come: what is open is closed, and players are told that it is over.
     let broadcast = broadcast.clone();
-    let recorded = tokio::task::spawn_blocking(move || broadcast.finish(TASKS_END_MAX));
+    let recorded = tokio::task::spawn_blocking(move || broadcast.finish(RECORDINGS_END_MAX));
     if !recorded.await.unwrap_or(false) {
         tracing::warn!("recordings were not completed in time; they are at the next start");
     }

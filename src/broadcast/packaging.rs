@@ -17,10 +17,10 @@ use crate::media::{self, StreamKey, Taps};
 /// Items that are taken from each media thread before parts are published.
 const ITEMS_PER_TURN: usize = 1024;
 
-/// Between two looks at what is late, while something is live: well below a picture.
-const TICK: Duration = Duration::from_millis(10);
+/// Between two looks at the taps while something is live: well below a picture.
+const TICK: Duration = Duration::from_millis(5);
 
-/// The same while nothing is.
+/// The same while nothing is; a command ends the wait.
 const IDLE: Duration = Duration::from_millis(200);
 
 /// What the thread is told.

@@ -76,7 +76,9 @@ impl State {
         match part {
             None => msn < next,
             Some(part) if msn == next => part < open_parts,
-            Some(part) if next.checked_sub(1) == Some(msn) => part < self.last_parts || open_parts > 0,
+            Some(part) if next.checked_sub(1) == Some(msn) => {
+                part < self.last_parts || open_parts > 0
+            }
             Some(_) => msn < next,
         }
     }

@@ -1,4 +1,5 @@
-//! From the media threads to the one thread that consumes tapped streams: one ring each, one writer, one reader, no locks.
+//! From the media threads to the one thread that consumes tapped streams: one ring each, one writer, one reader, no locks. The
+//! reader looks every few milliseconds while something is live; a media thread spends no system call on waking it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -25,8 +26,6 @@ struct Reader(Arc<OnceLock<Thread>>);
 pub(super) struct TapOut {
     ring: Producer<Message>,
     waiting: VecDeque<Message>,
-    reader: Reader,
-    is_dirty: bool,
     overflows: u64,
 }
 
@@ -52,8 +51,6 @@ pub(super) fn connect(count: usize) -> (Vec<TapOut>, Taps) {
         .map(|ring| TapOut {
             ring,
             waiting: VecDeque::new(),
-            reader: reader.clone(),
-            is_dirty: false,
             overflows: 0,
         })
         .collect();
@@ -64,7 +61,6 @@ impl TapOut {
     /// Queues one item. A packet that finds no room is dropped and counted: media never waits for a consumer.
     pub(super) fn send(&mut self, stream: StreamId, item: TapItem) {
         let is_packet = matches!(item, TapItem::Packet { .. });
-        self.is_dirty = true;
         let refused = if self.waiting.is_empty() {
             match self.ring.push((stream, item)) {
                 Ok(()) => return,
@@ -80,16 +76,13 @@ impl TapOut {
         }
     }
 
-    /// Retries what waits and wakes the reader if there is something new. Returns whether something still waits.
+    /// Retries what waits. Returns whether something still waits.
     pub(super) fn flush(&mut self) -> bool {
         while let Some(message) = self.waiting.pop_front() {
             if let Err(PushError::Full(message)) = self.ring.push(message) {
                 self.waiting.push_front(message);
                 break;
             }
-        }
-        if std::mem::take(&mut self.is_dirty) {
-            self.reader.wake();
         }
         !self.waiting.is_empty()
     }
@@ -138,12 +131,10 @@ impl Taps {
         more
     }
 
-    /// Waits until something may have come, or for `timeout`. To be called by one thread, always the same.
+    /// Waits for `timeout`, or until a [`TapWaker`] ends it. To be called by one thread, always the same.
     pub fn wait(&self, timeout: Duration) {
         self.reader.0.get_or_init(std::thread::current);
-        if self.rings.iter().all(Consumer::is_empty) {
-            std::thread::park_timeout(timeout);
-        }
+        std::thread::park_timeout(timeout);
     }
 }
 
