@@ -215,12 +215,6 @@ impl Audio {
             });
         }
         writer.close_part(shared);
-        let begin = writer.segment_start().unwrap_or(end);
-        if end + writer.limits.part - begin > writer.limits.segment_max {
-            let epoch = writer.epoch();
-            writer.close_segment(shared);
-            writer.begin_segment(end, epoch);
-        }
     }
 
     /// Begins a segment at `end`, if one is due there.
@@ -244,7 +238,9 @@ impl Audio {
             }
             epoch
         };
-        let Some(epoch) = is_due else {
+        let begin = writer.segment_start().unwrap_or(end);
+        let is_long = end + duration - begin > writer.limits.segment_max;
+        let Some(epoch) = is_due.or(is_long.then(|| writer.epoch())) else {
             return false;
         };
         writer.close_segment(shared);

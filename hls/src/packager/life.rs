@@ -89,7 +89,7 @@ impl Packager {
             None if infos.len() == RENDITIONS_MAX => return None,
             None => {
                 infos.push(RenditionInfo::new(config.rendition.clone(), config.codec));
-                let limits = Limits::new(&self.shared.settings, config.codec.timescale());
+                let limits = Limits::new(&self.shared.settings, config.codec);
                 self.writers
                     .push(Writer::new(infos.len() - 1, config.codec, limits));
                 infos.len() - 1
@@ -153,7 +153,9 @@ impl Packager {
     /// Lets all lanes do what the clock allows.
     fn advance_lanes(&mut self) {
         let mut gate = Gate::Alone;
-        let mut leader: Option<(usize, bool)> = None;
+        let mut leader = None;
+        let mut is_due = false;
+        let mut has_fresh = false;
         for lane in &mut self.lanes {
             let Lane::Video(video) = lane else {
                 continue;
@@ -167,43 +169,26 @@ impl Packager {
             }
             video.stretch(writer, &mut self.shared);
             let until = video.frontier(writer, &self.shared);
-            gate = match gate {
-                Gate::Until(other) => Gate::Until(until.max(other)),
-                _ => Gate::Until(until),
-            };
-            // The lowest layer leads, unless it rests.
-            if leader.is_none_or(|(_, is_fresh)| !is_fresh && video.is_fresh(&self.shared)) {
-                leader = Some((video.rendition, video.is_fresh(&self.shared)));
+            if leader.is_none() {
+                // The lowest layer leads, even while it rests: then its cuts are rare.
+                leader = Some(video.rendition);
+                gate = Gate::Until(until);
             }
+            if !has_fresh && video.is_fresh(&self.shared) {
+                has_fresh = true;
+                is_due |= is_segment_due(writer, until);
+            }
+            is_due |= writer.epoch() < self.shared.epoch && video.is_fresh(&self.shared);
         }
-        self.shared.leader = leader.map(|(rendition, _)| rendition);
-        if let Gate::Until(until) = gate {
-            self.ask_for_keyframes(until);
+        self.shared.leader = leader;
+        if is_due {
+            self.shared.ask_for_keyframes();
         }
         for lane in &mut self.lanes {
             if let Lane::Audio(audio) = lane {
                 let writer = &mut self.writers[audio.rendition];
                 audio.advance(gate, writer, &mut self.shared);
             }
-        }
-    }
-
-    fn ask_for_keyframes(&mut self, until: i64) {
-        let is_due = self.shared.leader.is_some_and(|leader| {
-            let writer = &self.writers[leader];
-            writer.segment_start().is_some_and(|start| {
-                let end = start + writer.limits.segment;
-                until >= common(end, writer.timescale)
-            })
-        });
-        let is_behind = self.lanes.iter().any(|lane| match lane {
-            Lane::Video(video) if video.has_started() => {
-                self.writers[video.rendition].epoch() < self.shared.epoch
-            }
-            _ => false,
-        });
-        if is_due || is_behind {
-            self.shared.ask_for_keyframes();
         }
     }
 
@@ -253,4 +238,12 @@ impl Packager {
     pub fn life(&self) -> &str {
         &self.life
     }
+}
+
+/// Whether the open segment is as long as it should be at the common time `until`.
+fn is_segment_due(writer: &Writer, until: i64) -> bool {
+    writer.segment_start().is_some_and(|start| {
+        let end = start + writer.limits.segment;
+        until >= common(end, writer.timescale)
+    })
 }

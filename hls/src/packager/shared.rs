@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::RenditionInfo;
-use crate::{Output, Settings, Warning};
+use crate::{CodecKind, Output, Settings, Warning};
 
 /// Ticks per second of the time that lanes compare: the least common multiple of all timescales.
 pub(crate) const COMMON_HZ: i64 = 720_000;
@@ -31,8 +31,10 @@ const RETIME_MS: i64 = 20;
 /// Cuts that the sound did not follow yet, at most. It is behind by less than a second.
 const CUTS_MAX: usize = 64;
 
-/// What is rounded down to the target duration, RFC 8216bis section 4.4.3.1.
-const SEGMENT_EXCESS_MS: i64 = 490;
+/// What is rounded down to the target duration, RFC 8216bis section 4.4.3.1. Sound is cut at its first packet after the
+/// picture, and must fit as well.
+const VIDEO_EXCESS_MS: i64 = 450;
+const AUDIO_EXCESS_MS: i64 = 495;
 
 /// To the common time.
 pub(crate) fn common(ticks: i64, timescale: u32) -> i64 {
@@ -56,8 +58,13 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn new(settings: &Settings, timescale: u32) -> Self {
-        let timescale = i64::from(timescale);
+    pub(crate) fn new(settings: &Settings, kind: CodecKind) -> Self {
+        let timescale = i64::from(kind.timescale());
+        let excess_ms = if kind.is_video() {
+            VIDEO_EXCESS_MS
+        } else {
+            AUDIO_EXCESS_MS
+        };
         let from_ms = |ms: i64| ms * timescale / 1000;
         let ms = |duration: Duration| {
             i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 1_000_000)
@@ -69,7 +76,7 @@ impl Limits {
             retime: from_ms(RETIME_MS),
             segment: from_ms(ms(settings.segment_target)),
             segment_early: from_ms(SEGMENT_EARLY_MS),
-            segment_max: from_ms(i64::from(settings.target_duration_s) * 1000 + SEGMENT_EXCESS_MS),
+            segment_max: from_ms(i64::from(settings.target_duration_s) * 1000 + excess_ms),
         }
     }
 }

@@ -23,7 +23,7 @@ const INTERVAL_GUESS: i64 = COMMON_HZ / 30;
 /// A picture this far behind the last one is from another timeline.
 const STEP_BACK_MAX: i64 = COMMON_HZ * 2;
 
-/// A layer without frames for this long does not lead the others.
+/// A layer without frames for this long rests.
 const FRESH_MAX: i64 = COMMON_HZ * 3 / 2;
 
 struct Incoming {
@@ -38,6 +38,32 @@ struct Pending {
     show: i64,
     coded: Coded,
     is_repeat: bool,
+}
+
+/// Where the open part may end.
+struct Room {
+    limit: i64,
+    floor: i64,
+}
+
+impl Room {
+    /// The last part of a segment that is about to become too long ends with it.
+    fn of(writer: &Writer) -> Self {
+        let (start, limits) = (writer.part_start(), &writer.limits);
+        let limit = start + limits.part;
+        let end = writer.segment_start().unwrap_or(start) + limits.segment_max;
+        if limit <= end {
+            Self {
+                limit,
+                floor: start + limits.part_min,
+            }
+        } else {
+            Self {
+                limit: end.max(start + 1),
+                floor: start + 1,
+            }
+        }
+    }
 }
 
 /// One track of pictures in a publication.
@@ -226,9 +252,7 @@ impl Video {
     /// Writes the pending picture, which lasts until `end`. Gives the time at which it really ends.
     fn settle(&mut self, end: i64, cuts: bool, writer: &mut Writer, shared: &mut Shared) -> i64 {
         while let Some(pending) = self.pending.take() {
-            let limits = &writer.limits;
-            let limit = writer.part_start() + limits.part;
-            let floor = writer.part_start() + limits.part_min;
+            let Room { limit, floor } = Room::of(writer);
             if end <= limit {
                 let is_full = end >= floor && end + self.interval > limit;
                 self.write(pending, end, writer);
@@ -255,7 +279,7 @@ impl Video {
         }
         let until = ticks(self.horizon(shared, writer), writer.timescale);
         while let Some(pending) = self.pending.take() {
-            let limit = writer.part_start() + writer.limits.part;
+            let limit = Room::of(writer).limit;
             if until <= limit + writer.limits.retime {
                 self.pending = Some(pending);
                 break;
@@ -278,12 +302,8 @@ impl Video {
         writer: &mut Writer,
         shared: &mut Shared,
     ) -> bool {
-        let limits = &writer.limits;
-        let (limit, floor) = (
-            writer.part_start() + limits.part,
-            writer.part_start() + limits.part_min,
-        );
-        let retime = limits.retime;
+        let Room { limit, floor } = Room::of(writer);
+        let retime = writer.limits.retime;
         let late = floor - pending.start;
         let is_first = writer.part_is_empty();
         if !is_first && late <= 0 {
@@ -389,7 +409,9 @@ impl Video {
         writer.close_part(shared);
         let end = writer.end();
         let begin = writer.segment_start().unwrap_or(end);
-        if end + writer.limits.part - begin > writer.limits.segment_max {
+        // Nothing is left that is worth a part of its own.
+        let rest = begin + writer.limits.segment_max - end;
+        if rest < self.interval.max(writer.limits.part / 8) {
             self.cut_without_keyframe(end, writer, shared);
         }
     }

@@ -362,7 +362,9 @@ impl Timeline {
         let is_ready = match part {
             None => msn < next_msn,
             // Past the end of the last complete segment, part 0 of the open one is meant.
-            Some(part) if msn + 1 == next_msn => part < self.last_parts || next_part > 0,
+            Some(part) if msn.checked_add(1) == Some(next_msn) => {
+                part < self.last_parts || next_part > 0
+            }
             Some(part) if msn == next_msn => part < next_part,
             Some(_) => msn < next_msn,
         };

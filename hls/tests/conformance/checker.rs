@@ -1,0 +1,645 @@
+//! The rules, over everything that the packager gave and every playlist that a player could have read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fastrand::Rng;
+use hls::{Hold, Output, Packager, Part, Report, Segment, Timeline, View, Warning};
+use mp4_atom::{Decode, DecodeMaybe, Header, Moof};
+
+use crate::playlist::{Playlist, SegmentLines, seconds_of};
+use crate::scenario::{LIFE, ORIGIN_MS, Scenario};
+
+/// Sample flags of a sample to begin at.
+const NOT_SYNC: u32 = 0x0001_0000;
+
+/// Dates are in whole milliseconds.
+const DATE_ERROR: f64 = 0.001_01;
+
+/// Durations have five decimals.
+const DURATION_ERROR: f64 = 0.000_011;
+
+/// Earlier playlists that a delta update may be merged with.
+const REMEMBERED_MAX: usize = 40;
+
+/// One rendition as a player and as the packager see it.
+struct Rendition {
+    name: String,
+    is_video: bool,
+    timeline: Timeline,
+    parts: Vec<Part>,
+    segments: Vec<Segment>,
+    seen: Vec<Playlist>,
+    is_changed: bool,
+}
+
+/// Takes all outputs of a packager, keeps the timelines, and notes what is wrong.
+pub(crate) struct Checker {
+    scenario: Scenario,
+    renditions: Vec<Rendition>,
+    published: BTreeSet<String>,
+    pub(crate) violations: Vec<String>,
+    pub(crate) playlists: usize,
+    pub(crate) parts: usize,
+    /// Warnings by what they are.
+    pub(crate) warnings: BTreeMap<&'static str, usize>,
+    missing_keyframes: BTreeSet<usize>,
+}
+
+impl Checker {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        Self {
+            scenario: scenario.clone(),
+            renditions: Vec::new(),
+            published: BTreeSet::new(),
+            violations: Vec::new(),
+            playlists: 0,
+            parts: 0,
+            warnings: BTreeMap::new(),
+            missing_keyframes: BTreeSet::new(),
+        }
+    }
+
+    fn complain(&mut self, rendition: usize, what: String) {
+        if self.violations.len() < 20 {
+            let name = &self.renditions[rendition].name;
+            self.violations
+                .push(format!("seed {}: {name}: {what}", self.scenario.seed));
+        }
+    }
+
+    /// Publishes an output, as a server does.
+    pub(crate) fn take(&mut self, output: Output) {
+        match output {
+            Output::Init {
+                rendition,
+                number,
+                bytes,
+            } => {
+                assert!(!bytes.is_empty());
+                while self.renditions.len() <= rendition {
+                    self.add_rendition();
+                }
+                let name = self.renditions[rendition].name.clone();
+                self.publish(rendition, format!("{LIFE}-{name}-i{number}.mp4"));
+            }
+            Output::Part(part) => self.take_part(&part),
+            Output::Segment(segment) => self.take_segment(&segment),
+            Output::KeyframeDue => {}
+            Output::Warning(warning) => self.count(&warning),
+        }
+    }
+
+    fn count(&mut self, warning: &Warning) {
+        let what = match warning {
+            Warning::BFrames { .. } => "B-frames",
+            Warning::KeyframeMissing { rendition, .. } => {
+                self.missing_keyframes.insert(*rendition);
+                "segment without a keyframe"
+            }
+            Warning::PartTooLong { .. } => "long part",
+            Warning::PartTooShort { .. } => "short part",
+            Warning::BadFrame { .. } => "bad frame",
+        };
+        *self.warnings.entry(what).or_default() += 1;
+    }
+
+    /// The names come from the scenario, in the order in which renditions are numbered.
+    fn add_rendition(&mut self) {
+        let place = self.renditions.len();
+        let (name, is_video) = self.scenario.rendition(place);
+        let timeline = Timeline::new(self.scenario.settings(), LIFE, &name);
+        self.renditions.push(Rendition {
+            name,
+            is_video,
+            timeline,
+            parts: Vec::new(),
+            segments: Vec::new(),
+            seen: Vec::new(),
+            is_changed: false,
+        });
+    }
+
+    fn publish(&mut self, rendition: usize, uri: String) {
+        if !self.published.insert(uri.clone()) {
+            self.complain(rendition, format!("{uri} was published twice"));
+        }
+    }
+
+    fn take_part(&mut self, part: &Part) {
+        self.parts += 1;
+        let rendition = &mut self.renditions[part.rendition];
+        let (name, next) = (rendition.name.clone(), rendition.timeline.next());
+        let before = rendition.parts.last().cloned();
+        rendition.timeline.apply_part(part);
+        rendition.parts.push(part.clone());
+        rendition.is_changed = true;
+        if next != (part.msn, part.index) {
+            self.complain(
+                part.rendition,
+                format!(
+                    "part {}.{} came when {next:?} was hinted",
+                    part.msn, part.index
+                ),
+            );
+        }
+        self.publish(
+            part.rendition,
+            format!("{LIFE}-{name}-{}.{}.m4s", part.msn, part.index),
+        );
+        if let Some(before) = before {
+            let end = before.start + i64::from(before.duration);
+            let is_same = before.discontinuity_sequence == part.discontinuity_sequence;
+            if is_same && end != part.start || part.start < end {
+                let (msn, index) = (part.msn, part.index);
+                self.complain(
+                    part.rendition,
+                    format!("part {msn}.{index} begins at {} behind {end}", part.start),
+                );
+            }
+        }
+        if let Err(what) = check_boxes(part, self.renditions[part.rendition].is_video) {
+            self.complain(
+                part.rendition,
+                format!("part {}.{}: {what}", part.msn, part.index),
+            );
+        }
+    }
+
+    fn take_segment(&mut self, segment: &Segment) {
+        let rendition = &mut self.renditions[segment.rendition];
+        rendition.timeline.apply_segment(segment);
+        rendition.is_changed = true;
+        let name = rendition.name.clone();
+        let parts = rendition
+            .parts
+            .iter()
+            .rev()
+            .take(segment.parts as usize)
+            .rev();
+        let parts: Vec<Part> = parts.cloned().collect();
+        rendition.segments.push(segment.clone());
+        self.publish(
+            segment.rendition,
+            format!("{LIFE}-{name}-{}.m4s", segment.msn),
+        );
+        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.bytes.to_vec()).collect();
+        let ticks: u64 = parts.iter().map(|part| u64::from(part.duration)).sum();
+        let is_whole = bytes == segment.bytes
+            && ticks == segment.duration
+            && parts.iter().all(|part| part.msn == segment.msn)
+            && parts
+                .first()
+                .is_some_and(|part| part.start == segment.start);
+        if !is_whole {
+            self.complain(
+                segment.rendition,
+                format!("segment {} is not its parts", segment.msn),
+            );
+        }
+        if !segment.independent && !self.missing_keyframes.contains(&segment.rendition) {
+            self.complain(
+                segment.rendition,
+                format!("segment {} begins without a keyframe", segment.msn),
+            );
+        }
+        let limit = self.scenario.part_ms * u64::from(segment.timescale) / 1000;
+        let mut odd = (0, 0);
+        for (place, part) in parts.iter().enumerate() {
+            let is_last = place + 1 == parts.len();
+            odd.0 += usize::from(u64::from(part.duration) > limit);
+            odd.1 += usize::from(!is_last && u64::from(part.duration) * 100 < limit * 85);
+        }
+        *self.warnings.entry("part > target").or_default() += odd.0;
+        *self.warnings.entry("part < 85 %").or_default() += odd.1;
+    }
+
+    /// Reads the playlists that changed, as some player does.
+    pub(crate) fn look(&mut self, random: &mut Rng) {
+        let reports: Vec<Option<Report>> = self
+            .renditions
+            .iter()
+            .map(|rendition| rendition.timeline.report())
+            .collect();
+        for place in 0..self.renditions.len() {
+            if !std::mem::take(&mut self.renditions[place].is_changed) {
+                continue;
+            }
+            let others: Vec<Report> = reports
+                .iter()
+                .enumerate()
+                .filter(|(other, _)| *other != place)
+                .filter_map(|(_, report)| report.clone())
+                .collect();
+            let looks = [(View::Live, View::LiveDelta), (View::Dvr, View::DvrDelta)];
+            let is_dvr = random.usize(..8) == 0;
+            let (full, delta) = looks[usize::from(is_dvr)];
+            if let Err(what) = self.look_at(place, full, delta, &others, random) {
+                self.complain(place, what);
+            }
+        }
+    }
+
+    fn look_at(
+        &mut self,
+        place: usize,
+        full: View,
+        delta: View,
+        others: &[Report],
+        random: &mut Rng,
+    ) -> Result<(), String> {
+        let rendition = &self.renditions[place];
+        let text = rendition.timeline.render(full, others);
+        let playlist = Playlist::parse(&text)?;
+        self.playlists += 1;
+        check_other_reader(&text, &playlist)?;
+        self.check_playlist(place, full, &playlist, others)?;
+        let rendition = &self.renditions[place];
+        let text = rendition.timeline.render(delta, others);
+        let update = Playlist::parse(&text)?;
+        self.playlists += 1;
+        if full == View::Live {
+            check_growth(rendition.seen.last(), &playlist)?;
+        }
+        // A player may have anything that is less than half the skip boundary old; any of ours is.
+        if !rendition.seen.is_empty() {
+            let before = &rendition.seen[random.usize(..rendition.seen.len())];
+            check_delta(&update, before, &playlist)?;
+        }
+        check_requests(&rendition.timeline, &playlist, random)?;
+        let rendition = &mut self.renditions[place];
+        if full == View::Live {
+            if rendition.seen.len() == REMEMBERED_MAX {
+                rendition.seen.remove(0);
+            }
+            rendition.seen.push(playlist);
+        }
+        Ok(())
+    }
+
+    fn check_playlist(
+        &self,
+        place: usize,
+        view: View,
+        playlist: &Playlist,
+        others: &[Report],
+    ) -> Result<(), String> {
+        let rendition = &self.renditions[place];
+        let (target, part_target) = (10.0, self.scenario.part_ms as f64 / 1000.0);
+        let (msn, part) = rendition.timeline.next();
+        let hint = format!("{LIFE}-{}-{msn}.{part}.m4s", rendition.name);
+        if !playlist.has_ended && playlist.hint.as_ref() != Some(&hint) {
+            return Err(format!("hints {:?} instead of {hint}", playlist.hint));
+        }
+        if self.published.contains(&hint) {
+            return Err(format!("hints {hint}, which is there"));
+        }
+        if !playlist.has_ended && playlist.reports.len() != others.len() {
+            return Err(String::from("not one report for each other rendition"));
+        }
+        let total: f64 = playlist.segments.iter().map(SegmentLines::length).sum();
+        let mut behind = total;
+        for segment in &playlist.segments {
+            behind -= segment.length();
+            let msn = segment.msn;
+            if segment.is_complete() && segment.seconds.round() > target {
+                return Err(format!("segment {msn} is {} s long", segment.seconds));
+            }
+            let uris = segment
+                .parts
+                .iter()
+                .map(|part| &part.uri)
+                .chain([&segment.map]);
+            let own = Some(&segment.uri).filter(|uri| !uri.is_empty());
+            if let Some(uri) = uris.chain(own).find(|uri| !self.published.contains(*uri)) {
+                return Err(format!("segment {msn}: nobody knows {uri:?}"));
+            }
+            self.check_parts(place, segment, part_target)?;
+            if behind < 3.0 * target - 0.001 && segment.is_complete() && segment.parts.is_empty() {
+                return Err(format!("the parts of segment {msn} are gone"));
+            }
+            if behind > 3.0 * target + 0.001 && !segment.parts.is_empty() {
+                return Err(format!("the parts of segment {msn} are still there"));
+            }
+        }
+        if view == View::Live && total > 0.0 && playlist.media_sequence > 1 && total < 3.0 * target
+        {
+            return Err(format!("the playlist is only {total} s long"));
+        }
+        Ok(())
+    }
+
+    /// A segment's lines against what the packager gave.
+    fn check_parts(&self, place: usize, lines: &SegmentLines, target: f64) -> Result<(), String> {
+        let rendition = &self.renditions[place];
+        let msn = lines.msn;
+        let truth = rendition.segments.get(msn as usize - 1);
+        let first = rendition.parts.partition_point(|part| part.msn < msn);
+        let parts = &rendition.parts[first..];
+        let head = parts.first().ok_or("a segment without parts")?;
+        let media = head.start as f64 / f64::from(head.timescale);
+        let date = seconds_of(&lines.date) - ORIGIN_MS as f64 / 1000.0;
+        if (date - media).abs() > DATE_ERROR {
+            return Err(format!("segment {msn} is dated {date} at {media}"));
+        }
+        if lines.discontinuities != head.discontinuity_sequence {
+            return Err(format!(
+                "segment {msn}: {} discontinuities, not {}",
+                lines.discontinuities, head.discontinuity_sequence
+            ));
+        }
+        if truth.is_some_and(|truth| truth.discontinuity != lines.has_discontinuity) {
+            return Err(format!(
+                "segment {msn}: its discontinuity is not where it was"
+            ));
+        }
+        for (index, (line, part)) in lines.parts.iter().zip(parts).enumerate() {
+            let seconds = f64::from(part.duration) / f64::from(part.timescale);
+            if (line.seconds - seconds).abs() > DURATION_ERROR
+                || line.is_independent != part.independent
+            {
+                return Err(format!("part {msn}.{index} is not as its line says"));
+            }
+            let is_odd =
+                self.warnings.contains_key("long part") || self.warnings.contains_key("short part");
+            if line.seconds > target && !is_odd {
+                return Err(format!("part {msn}.{index} is {} s long", line.seconds));
+            }
+            let is_last = lines.is_complete() && index + 1 == lines.parts.len();
+            // Nobody can know yet whether the last one so far is the last one.
+            let may_be_last = !lines.is_complete() && index + 1 == lines.parts.len();
+            if !is_last && !may_be_last && line.seconds < target * 0.85 - DURATION_ERROR && !is_odd
+            {
+                return Err(format!(
+                    "part {msn}.{index} is only {} s long",
+                    line.seconds
+                ));
+            }
+        }
+        if lines.is_complete() {
+            let sum: f64 = lines.parts.iter().map(|part| part.seconds).sum();
+            if !lines.parts.is_empty()
+                && (sum - lines.seconds).abs() > DURATION_ERROR * lines.parts.len() as f64
+            {
+                return Err(format!(
+                    "segment {msn} is {} s, its parts {sum} s",
+                    lines.seconds
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What can only be seen at the end.
+    pub(crate) fn finish(&mut self, packager: &Packager) {
+        for (place, info) in packager.renditions().iter().enumerate() {
+            if place < self.renditions.len() && info.name != self.renditions[place].name {
+                self.complain(place, format!("it is called {}", info.name));
+            }
+        }
+        let video: Vec<(f64, bool)> = self
+            .renditions
+            .iter()
+            .filter(|rendition| rendition.is_video)
+            .flat_map(|rendition| &rendition.segments)
+            .map(|segment| {
+                (
+                    segment.start as f64 / f64::from(segment.timescale),
+                    segment.independent,
+                )
+            })
+            .collect();
+        for place in 0..self.renditions.len() {
+            if self.renditions[place].is_video || video.is_empty() {
+                continue;
+            }
+            for segment in self.renditions[place].segments.clone() {
+                let start = segment.start as f64 / f64::from(segment.timescale);
+                // A frame's length; what a cut without a keyframe is noticed late; and a microphone begins when it will.
+                let begins = segment.msn == 1 || segment.discontinuity;
+                let is_together = video.iter().any(|(cut, has_keyframe)| {
+                    let late = match (begins, has_keyframe) {
+                        (true, _) => 0.1,
+                        (_, true) => 0.025,
+                        (_, false) => 0.25,
+                    };
+                    (-0.001..late).contains(&(start - cut))
+                });
+                if !is_together {
+                    let near = video.iter().map(|(cut, key)| (start - cut, key));
+                    let near = near.min_by(|a, b| a.0.abs().total_cmp(&b.0.abs()));
+                    self.complain(
+                        place,
+                        format!("segment {} begins alone at {start}, {near:?}", segment.msn),
+                    );
+                }
+            }
+        }
+        for place in 0..self.renditions.len() {
+            self.renditions[place].timeline.end();
+            let text = self.renditions[place].timeline.render(View::Vod, &[]);
+            let whole = Playlist::parse(&text);
+            let count = self.renditions[place].segments.len();
+            if !whole.is_ok_and(|whole| whole.has_ended && whole.segments.len() == count) {
+                self.complain(place, String::from("the recording is not whole"));
+            }
+        }
+    }
+}
+
+impl SegmentLines {
+    fn length(&self) -> f64 {
+        if self.is_complete() {
+            self.seconds
+        } else {
+            self.parts.iter().map(|part| part.seconds).sum()
+        }
+    }
+}
+
+/// The fragment's boxes against what the part says.
+fn check_boxes(part: &Part, is_video: bool) -> Result<(), String> {
+    let mut rest = &part.bytes[..];
+    let moof = Moof::decode(&mut rest).map_err(|error| error.to_string())?;
+    let moof_bytes = part.bytes.len() - rest.len();
+    let mdat = Header::decode_maybe(&mut rest).map_err(|error| error.to_string())?;
+    let mdat = mdat.ok_or("no mdat")?;
+    let traf = &moof.traf[0];
+    let time = traf.tfdt.as_ref().map(|tfdt| tfdt.base_media_decode_time);
+    let samples: Vec<_> = traf.trun[0].samples.iter().collect();
+    let duration: u64 = samples
+        .iter()
+        .filter_map(|sample| sample.duration)
+        .map(u64::from)
+        .sum();
+    let size: usize = samples
+        .iter()
+        .filter_map(|sample| sample.size)
+        .map(|size| size as usize)
+        .sum();
+    let track = if is_video { 1 } else { 2 };
+    if traf.tfhd.track_id != track || !traf.tfhd.default_base_is_moof {
+        return Err(String::from("its track header is wrong"));
+    }
+    if time != Some(part.start as u64) || duration != u64::from(part.duration) {
+        return Err(format!("it lasts {duration} from {time:?}"));
+    }
+    if traf.trun[0].data_offset != Some(moof_bytes as i32 + 8)
+        || mdat.size != Some(size)
+        || rest.len() != size
+    {
+        return Err(String::from("its data are not where it says"));
+    }
+    if samples
+        .iter()
+        .any(|sample| sample.duration == Some(0) || sample.size == Some(0))
+    {
+        return Err(String::from("a sample is empty"));
+    }
+    let is_key = |flags: Option<u32>| flags.is_none_or(|flags| flags & NOT_SYNC == 0);
+    if is_video && is_key(samples[0].flags) != part.independent {
+        return Err(String::from("its first sample's flags are wrong"));
+    }
+    Ok(())
+}
+
+/// What m3u8-rs makes of it.
+fn check_other_reader(text: &str, playlist: &Playlist) -> Result<(), String> {
+    let (_, other) =
+        m3u8_rs::parse_media_playlist(text.as_bytes()).map_err(|error| error.to_string())?;
+    let complete: Vec<&SegmentLines> = playlist
+        .segments
+        .iter()
+        .filter(|segment| segment.is_complete())
+        .collect();
+    let is_same = other.media_sequence == playlist.media_sequence
+        && other.discontinuity_sequence == playlist.discontinuity_sequence
+        && other.end_list == playlist.has_ended
+        && other.target_duration == 10
+        && other.segments.len() == complete.len()
+        && other.segments.iter().zip(&complete).all(|(other, ours)| {
+            other.uri == ours.uri
+                && (f64::from(other.duration) - ours.seconds).abs() < 0.001
+                && other.discontinuity == ours.has_discontinuity
+                && other.program_date_time.is_some()
+        });
+    if is_same {
+        Ok(())
+    } else {
+        Err(String::from("another reader reads something else"))
+    }
+}
+
+/// A later playlist against an earlier one: constants stay, segments stay as they were, numbers grow.
+fn check_growth(before: Option<&Playlist>, after: &Playlist) -> Result<(), String> {
+    if after.constants.len() != 5 || after.media_sequence == 0 {
+        return Err(format!("{:?}, {}", after.constants, after.media_sequence));
+    }
+    let Some(before) = before else {
+        return Ok(());
+    };
+    if before.constants != after.constants {
+        return Err(format!(
+            "{:?} became {:?}",
+            before.constants, after.constants
+        ));
+    }
+    let removed = after.media_sequence.checked_sub(before.media_sequence);
+    let Some(removed) = removed else {
+        return Err(String::from("the media sequence number fell"));
+    };
+    if after.discontinuity_sequence < before.discontinuity_sequence {
+        return Err(String::from("the discontinuity sequence number fell"));
+    }
+    let kept = before.segments.iter().skip(removed as usize);
+    for (old, new) in kept.zip(&after.segments) {
+        let is_same = if old.is_complete() {
+            old.without_parts() == new.without_parts()
+                && (new.parts.is_empty() || new.parts == old.parts)
+        } else {
+            new.parts.starts_with(&old.parts) && (&old.date, &old.map) == (&new.date, &new.map)
+        };
+        if !is_same {
+            return Err(format!("segment {} became another one", old.msn));
+        }
+    }
+    for pair in after.segments.windows(2) {
+        let gap = seconds_of(&pair[1].date) - seconds_of(&pair[0].date) - pair[0].seconds;
+        if !pair[1].has_discontinuity && gap.abs() > 2.0 * DATE_ERROR {
+            return Err(format!("segment {} is dated {gap} s late", pair[1].msn));
+        }
+    }
+    Ok(())
+}
+
+/// A delta update, put together with an earlier playlist, is the full one.
+fn check_delta(update: &Playlist, before: &Playlist, full: &Playlist) -> Result<(), String> {
+    let known = before
+        .segments
+        .iter()
+        .filter(|segment| segment.is_complete())
+        .map(|segment| segment.msn);
+    let (first, last) = (before.media_sequence, known.max().unwrap_or(0));
+    let is_enough = update.skipped == 0
+        || first <= update.media_sequence && last + 1 >= update.media_sequence + update.skipped;
+    if !is_enough {
+        // A full playlist that reaches further back than the live ones that are remembered.
+        return Ok(());
+    }
+    let merged = update.merge(before)?;
+    let same = |playlist: &Playlist| -> Vec<SegmentLines> {
+        let skipped = update.skipped as usize;
+        let cut = |(place, segment): (usize, &SegmentLines)| {
+            if place < skipped {
+                segment.without_parts()
+            } else {
+                segment.clone()
+            }
+        };
+        playlist.segments.iter().enumerate().map(cut).collect()
+    };
+    if same(&merged) != same(full) || merged.constants != full.constants {
+        return Err(format!(
+            "a delta update that skips {} is not the playlist",
+            update.skipped
+        ));
+    }
+    Ok(())
+}
+
+/// What is answered at once is in the playlist.
+fn check_requests(
+    timeline: &Timeline,
+    playlist: &Playlist,
+    random: &mut Rng,
+) -> Result<(), String> {
+    if playlist.has_ended {
+        return Ok(());
+    }
+    let (next_msn, next_part) = timeline.next();
+    let check = |msn, part, expected: Hold| {
+        let hold = timeline.check_request(msn, part);
+        if hold == expected {
+            Ok(())
+        } else {
+            Err(format!(
+                "{msn}.{part:?} is {hold:?} when {next_msn}.{next_part} comes next"
+            ))
+        }
+    };
+    check(next_msn, Some(next_part), Hold::Wait)?;
+    check(next_msn, None, Hold::Wait)?;
+    check(next_msn + 1, Some(0), Hold::Wait)?;
+    check(next_msn + 2, None, Hold::TooFar)?;
+    check(next_msn, Some(next_part + 100), Hold::TooFar)?;
+    if next_part > 0 {
+        check(next_msn, Some(random.u32(..next_part)), Hold::Ready)?;
+        check(next_msn - 1, Some(1000), Hold::Ready)?;
+    } else if next_msn > 1 {
+        check(next_msn - 1, Some(1000), Hold::Wait)?;
+    }
+    if next_msn > 1 {
+        check(next_msn - 1, None, Hold::Ready)?;
+        check(next_msn - 1, Some(0), Hold::Ready)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Every playlist that a player could read obeys RFC 8216bis and the rules of this project, whatever happens to the stream.
+
+mod checker;
+mod playlist;
+mod scenario;
+mod source;
+
+use std::collections::BTreeMap;
+
+use hls::CodecKind;
+
+use scenario::{Keyframes, Scenario};
+
+/// Scenarios of the big test, and their length.
+const SCENARIOS: u64 = 60;
+const SECONDS: f64 = 60.0;
+
+/// Playlists that must have been read.
+const PLAYLISTS_MIN: usize = 10_000;
+
+/// A plain stream.
+fn plain() -> Scenario {
+    Scenario {
+        seed: 1,
+        seconds: 40.0,
+        part_ms: 500,
+        codec: CodecKind::H264,
+        layers: 1,
+        has_opus: true,
+        has_aac: false,
+        fps: 30.0,
+        jitter: 0.0,
+        stills: 0.0,
+        keyframes: Keyframes::Answered(0.1),
+        losses: 0.0,
+        changes: 0.0,
+        rewrites_sets: false,
+        restarts: 0.0,
+        rests: 0.0,
+        mutes: 0.0,
+        lateness: 0.0,
+        has_temporal_layers: false,
+        sends_sets_alone: false,
+    }
+}
+
+/// Runs a scenario that must not break any rule, and gives what was warned of.
+fn check(scenario: &Scenario) -> BTreeMap<&'static str, usize> {
+    let checker = scenario::run(scenario);
+    assert!(
+        checker.violations.is_empty(),
+        "{scenario:?}\n{:?}\n{}",
+        checker.warnings,
+        checker.violations.join("\n")
+    );
+    assert!(checker.parts > 0, "{scenario:?} made no parts");
+    checker.warnings
+}
+
+#[test]
+fn ten_thousand_playlists_under_everything_break_no_rule() {
+    let seed = std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seeds = match seed {
+        Some(seed) => seed..seed + 1,
+        None => 1..1 + SCENARIOS,
+    };
+    let (mut playlists, mut parts) = (0, 0);
+    let mut warnings: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut violations = Vec::new();
+    for seed in seeds {
+        let scenario = Scenario::random(seed, SECONDS);
+        let checker = scenario::run(&scenario);
+        playlists += checker.playlists;
+        parts += checker.parts;
+        for (what, count) in checker.warnings {
+            *warnings.entry(what).or_default() += count;
+        }
+        if !checker.violations.is_empty() {
+            violations.push(format!("{scenario:?}\n{}", checker.violations.join("\n")));
+        }
+    }
+    assert!(
+        violations.is_empty(),
+        "{warnings:?}\n{}",
+        violations.join("\n\n")
+    );
+    assert!(
+        seed.is_some() || playlists >= PLAYLISTS_MIN,
+        "only {playlists} playlists of {parts} parts"
+    );
+    for odd in ["part > target", "part < 85 %", "long part", "short part"] {
+        assert_eq!(
+            warnings.get(odd).copied().unwrap_or(0),
+            0,
+            "{odd}: {warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn a_plain_stream_has_nothing_to_warn_of() {
+    let warnings = check(&plain());
+    assert!(warnings.values().all(|count| *count == 0), "{warnings:?}");
+}
