@@ -34,6 +34,17 @@ const PATHS = {
   before: 'M14.500 5.500 8 12l6.500 6.500',
   after: 'M9.500 5.500 16 12l-6.500 6.500',
   close: 'M6 6l12 12M18 6 6 18',
+  pause: 'M8 5v14M16 5v14',
+  rewind: 'M4.500 12a7.500 7.500 0 1 0 2.300-5.400L4.500 9m0-4.500V9H9M12 8v4.500l3 2',
+  bolt: 'M13 3 5.500 13.500H12L11 21l7.500-10.500H12L13 3Z',
+  captions: 'M3 5.500h18v13H3zm8 5a2 2 0 1 0 0 3m6-3a2 2 0 1 0 0 3',
+  'small-window': 'M21 11V5H3v14h8m3-4.500h7V20h-7z',
+  airplay: 'M6.500 16H3V5h18v11h-3.500M12 14l5 6H7l5-6Z',
+  cast: 'M3 8V5h18v14h-6M3 11.500A7.500 7.500 0 0 1 10.500 19M3 15.500A3.500 3.500 0 0 1 6.500 19M3 19h.01',
+  film: 'M3 5h18v14H3zM7 5v14M17 5v14M3 9.500h4m-4 5h4m10-5h4m-4 5h4',
+  download: 'M12 4v11m-4.500-4.500L12 15l4.500-4.500M4.500 19.500h15',
+  record: 'M12 17.500a5.500 5.500 0 1 0 0-11 5.500 5.500 0 0 0 0 11Z',
+  again: 'M19.500 12a7.500 7.500 0 1 1-2.300-5.400L19.500 9m0-4.500V9H15',
 };
 
 /** `name`: a key of `PATHS`. It says nothing to a screen reader: the button around it does. */

@@ -33,6 +33,7 @@ export const StageStatus = {
         <p v-if="status.over" class="status-text">{{ status.text }}</p>
         <p v-if="status.leave" class="status-text"><a href="/">To the entrance</a></p>
         <button v-if="status.retry && status.over" type="button" class="secondary" @click="$emit('retry')">Try again</button>
+        <p v-if="status.over" class="status-offer"><slot></slot></p>
       </template>
     </div>`,
 };

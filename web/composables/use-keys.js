@@ -9,6 +9,8 @@ export function useKeys(actions) {
   const handle = (/** @type {KeyboardEvent} */ event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (event.target instanceof Element && event.target.closest('input, select, textarea, [contenteditable]')) return;
+    // The space bar presses the button that has the focus.
+    if (event.key === ' ' && event.target instanceof Element && event.target.closest('button, a, summary')) return;
     const action = actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();

@@ -1,11 +1,15 @@
 /** @module */
-import { computed, onBeforeUnmount, ref, shallowRef, watchEffect } from 'vue';
-import { NO_WEBRTC, statusOf } from '../lib/status.js';
+import { computed, onBeforeUnmount, ref, shallowRef, watch, watchEffect } from 'vue';
+import { statusOf } from '../lib/status.js';
+import { noticeOf } from '../lib/ways.js';
 
-/** What a page without a player shows. */
+/** How long a page says why it changed the way, in ms. */
+const NOTICE_MS = 8000;
+
+/** What a page without a space shows. */
 const NOTHING = {
   state: 'idle', refusal: null, stream: '', streams: [], viewers: 0, reachable: true, known: false, wasLive: false, canSeePicture: true, hasPicture: false,
-  soundOnly: false, muted: true, blocked: false,
+  soundOnly: false, muted: true, blocked: false, held: false, way: 'webrtc', switching: null, ways: { webrtc: false, hls: false }, reason: null, recording: null,
 };
 
 /** The address names no space, or one that the venue keeps for itself. */
@@ -20,7 +24,18 @@ export function useViewer({ space, viewer, screen, stage }) {
   const online = ref(navigator.onLine);
   const status = computed(() => {
     if (!space) return NO_SPACE;
-    return viewer ? statusOf(snapshot.value, { online: online.value }) : NO_WEBRTC;
+    return statusOf(snapshot.value, { online: online.value });
+  });
+  const notice = ref('');
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let noticeTimer;
+  watch(() => snapshot.value.reason, (reason) => {
+    clearTimeout(noticeTimer);
+    notice.value = noticeOf(reason);
+    if (reason) {
+      noticeTimer = setTimeout(() => {
+        notice.value = '';
+      }, NOTICE_MS);
+    }
   });
 
   const leave = new AbortController();
@@ -32,18 +47,23 @@ export function useViewer({ space, viewer, screen, stage }) {
       online.value = navigator.onLine;
     }, { signal: leave.signal });
   }
-  onBeforeUnmount(() => leave.abort());
+  onBeforeUnmount(() => {
+    leave.abort();
+    clearTimeout(noticeTimer);
+  });
 
   watchEffect(() => {
     stage.dataset.state = status.value.kind;
     stage.dataset.picture = String(snapshot.value.hasPicture && !snapshot.value.soundOnly);
+    stage.dataset.way = snapshot.value.way;
     stage.dataset.muted = String(snapshot.value.muted);
-    document.title = [space ?? 'Proscenium', status.value.kind === 'live' ? 'live' : ''].filter(Boolean).join(' · ');
+    document.title = [space ?? 'Proscenium', status.value.kind !== 'live' ? '' : snapshot.value.recording ? 'recording' : 'live'].filter(Boolean).join(' · ');
   });
 
   return {
     snapshot,
     status,
+    notice,
     choose(/** @type {string} */ stream) {
       viewer?.choose(stream);
       // The address remembers the camera, for a reload and for whoever it is sent to.
@@ -51,6 +71,11 @@ export function useViewer({ space, viewer, screen, stage }) {
     },
     retry: () => viewer?.retry(),
     toggleSound: () => screen.setMuted(!screen.muted),
+    togglePause: () => (screen.held || viewer?.playback?.state === 'ended' ? viewer?.resume() : viewer?.pause()),
     resume: () => screen.resume(),
+    skip: (/** @type {number} */ seconds) => viewer?.skip(seconds),
+    use: (/** @type {import('../lib/ways.js').Way} */ way) => viewer?.use(way),
+    play: (/** @type {import('../lib/recordings.js').Recording} */ recording) => viewer?.playRecording(recording),
+    leaveFilm: () => viewer?.leaveRecording(),
   };
 }

@@ -207,3 +207,20 @@ export function withTimeout(signal, ms) {
   }, { once: true });
   return controller.signal;
 }
+
+/**
+ * An address of media that a server names, for a player or a link.
+ * @param {unknown} value
+ * @param {string} [base] what it is relative to
+ * @returns {string | null} null for whatever is no HTTP address: it must not become a link
+ */
+export function mediaAddress(value, base = globalThis.location?.href ?? 'http://localhost/') {
+  if (typeof value !== 'string' || value === '' || value.length > 2048) return null;
+  try {
+    const { protocol, href, origin, pathname, search } = new URL(value, base);
+    if (protocol !== 'http:' && protocol !== 'https:') return null;
+    return origin === new URL(base).origin ? pathname + search : href;
+  } catch {
+    return null;
+  }
+}

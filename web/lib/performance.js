@@ -2,7 +2,7 @@
  * What the performer's page says about a performance, and the figures as people read them.
  * @module
  */
-import { sentence } from './words.js';
+import { clockText, sentence } from './words.js';
 
 /**
  * @typedef {object} Report
@@ -75,19 +75,6 @@ export function bitrateText(bitrate_bps) {
  * @property {string} value
  * @property {boolean} bad whether it explains a poor performance
  */
-
-/**
- * A span of time as a clock shows it: `4:05`, `1:02:03`.
- * @param {number | null} ms
- * @returns {string}
- */
-export function clockText(ms) {
-  if (ms === null) return NOTHING;
-  const seconds = Math.floor(ms / 1000);
-  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  const two = (/** @type {number} */ number) => String(number).padStart(2, '0');
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
-}
 
 /**
  * The figures of a performance.

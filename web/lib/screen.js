@@ -5,15 +5,22 @@
  */
 
 /**
- * Events: `change` when `muted`, `hasPicture` or `blocked` changed.
+ * What fills a video element: a stream of a connection, or a player that takes the element for itself until it is detached.
+ * @typedef {MediaStream | {attach(video: HTMLVideoElement): unknown, detach(): void}} Source
+ */
+
+/**
+ * Events: `change` when `muted`, `hasPicture` or `blocked` changed; `swap` when another element came to the front.
  */
 export class Screen extends EventTarget {
   /** Sound is off until somebody asks for it: browsers play nothing by themselves otherwise. */ muted = true;
   /** Whether a first picture (or a first sound, for a stream without one) has arrived. */ hasPicture = false;
+  /** Somebody paused. */ held = false;
   /** The browser plays nothing without a tap, not even in silence (a phone that saves power). */ blocked = false;
   /** @type {HTMLVideoElement} */ #front;
   /** @type {HTMLVideoElement} */ #back;
   #turn = 0;
+  /** What each element shows. @type {Map<HTMLVideoElement, Source>} */ #sources = new Map();
 
   /** @param {HTMLElement} stage holds two `video` elements */
   constructor(stage) {
@@ -41,30 +48,37 @@ export class Screen extends EventTarget {
   /**
    * Shows a stream as soon as it has something to show; until then the one before stays. A stream that never has anything is replaced by
    * the next call.
-   * @param {MediaStream} stream
-   * @param {{video: boolean}} expected whether a picture is to be waited for; without one the first sound is enough
+   * @param {Source} source
+   * @param {{video: boolean, paused?: boolean}} expected whether a picture is to be waited for; without one the first sound is enough. A paused
+   *   source shows its first picture and stands still
    * @returns {Promise<boolean>} false when another call came in between
    */
-  async show(stream, { video: withPicture }) {
+  async show(source, { video: withPicture, paused = false }) {
     const turn = ++this.#turn;
-    const next = this.#front.srcObject ? this.#back : this.#front;
-    next.muted = true;
-    next.srcObject = stream;
-    const ready = firstPicture(next, withPicture);
-    await this.#play(next);
+    const next = this.#sources.has(this.#front) ? this.#back : this.#front;
+    if (this.#sources.has(next)) this.#release(next);
+    if (paused) next.autoplay = false;
+    if ('attach' in source) await this.#give(next, source);
+    else this.#give(next, source);
+    if (turn !== this.#turn) return false;
+    const ready = firstPicture(next, withPicture, paused);
+    if (!paused) await this.#play(next);
     await ready;
     if (turn !== this.#turn) return false;
-    if (next !== this.#front) {
-      [this.#front, this.#back] = [next, this.#front];
-      this.#front.dataset.side = 'front';
-      this.#back.dataset.side = 'back';
-      this.#release(this.#back);
-    }
+    if (next !== this.#front) await this.#swap();
     this.hasPicture = true;
+    this.held = paused;
     this.#front.muted = this.muted;
-    if (!this.muted) await this.#play(this.#front);
+    if (!this.muted && !paused) await this.#play(this.#front);
     this.#changed();
     return true;
+  }
+
+  /** Takes what was to be shown next away again; what is shown stays. */
+  abandon() {
+    this.#turn += 1;
+    this.#release(this.#back);
+    if (!this.hasPicture) this.#release(this.#front);
   }
 
   /** Takes the picture away. */
@@ -73,6 +87,7 @@ export class Screen extends EventTarget {
     this.#release(this.#front);
     this.#release(this.#back);
     this.hasPicture = false;
+    this.held = false;
     this.#changed();
   }
 
@@ -85,12 +100,20 @@ export class Screen extends EventTarget {
     this.muted = muted;
     this.#front.muted = muted;
     this.#changed();
-    if (this.#front.srcObject) await this.#play(this.#front);
+    if (this.#sources.has(this.#front) && !this.held) await this.#play(this.#front);
   }
 
-  /** Plays on after the browser refused to without a tap. */
+  /** Holds the picture. */
+  pause() {
+    this.held = true;
+    this.#front.pause();
+    this.#changed();
+  }
+
+  /** Plays on: after `pause`, or after the browser refused to play without a tap. */
   async resume() {
     this.blocked = false;
+    this.held = false;
     await this.#play(this.#front);
     this.#changed();
   }
@@ -114,9 +137,34 @@ export class Screen extends EventTarget {
     }
   }
 
+  /** Brings what is ready behind to the front. */
+  async #swap() {
+    [this.#front, this.#back] = [this.#back, this.#front];
+    this.#front.dataset.side = 'front';
+    this.#back.dataset.side = 'back';
+    for (const video of [this.#front, this.#back]) {
+      video.setAttribute('aria-hidden', String(video === this.#back));
+    }
+    const [old, source] = [this.#back, this.#sources.get(this.#back)];
+    // A small window shows an element, not a stage: it follows.
+    if (document.pictureInPictureElement === old) await this.#front.requestPictureInPicture().catch(() => {});
+    if (this.#sources.get(old) === source) this.#release(old);
+    this.dispatchEvent(new CustomEvent('swap'));
+  }
+
+  #give(/** @type {HTMLVideoElement} */ video, /** @type {Source} */ source) {
+    this.#sources.set(video, source);
+    if ('attach' in source) return source.attach(video);
+    video.srcObject = source;
+    return undefined;
+  }
+
   #release(/** @type {HTMLVideoElement} */ video) {
     video.muted = true;
-    video.srcObject = null;
+    const source = this.#sources.get(video);
+    this.#sources.delete(video);
+    if (source && 'detach' in source) source.detach();
+    else video.srcObject = null;
   }
 
   #changed() {
@@ -125,10 +173,12 @@ export class Screen extends EventTarget {
 }
 
 /** Resolves with the first decoded picture, or the first sound where no picture is expected. */
-function firstPicture(/** @type {HTMLVideoElement} */ video, /** @type {boolean} */ withPicture) {
+function firstPicture(/** @type {HTMLVideoElement} */ video, /** @type {boolean} */ withPicture, /** @type {boolean} */ paused) {
   return new Promise((resolve) => {
     const done = () => resolve(undefined);
     if (!withPicture) video.addEventListener('playing', done, { once: true });
+    if (paused && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) done();
+    if (paused) video.addEventListener('canplay', done, { once: true });
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(done);
     else video.addEventListener('loadeddata', done, { once: true });
   });

@@ -3,6 +3,7 @@
  * @module
  */
 import { Backoff } from './backoff.js';
+import { mediaAddress } from './http.js';
 import { compareStreams, isName } from './names.js';
 
 /** How often the server is asked where events do not get through, in ms. */
@@ -26,6 +27,13 @@ export const STREAMS_MAX = 64;
  * @property {Date | null} since
  * @property {number} viewers
  * @property {Track[]} tracks
+ * @property {Hls | null} hls null where the venue makes none of this stream
+ *
+ * @typedef {object} Hls
+ * @property {string} url of the multivariant playlist
+ * @property {number | null} latency_target_s how far behind its live viewers are
+ * @property {number | null} dvr_s how far back the rewind view goes
+ * @property {boolean} recording
  *
  * @typedef {object} Space
  * @property {string} space
@@ -52,9 +60,17 @@ export function parseSpace(body) {
         viewers: Number.isSafeInteger(stream.viewers) && stream.viewers > 0 ? stream.viewers : 0,
         tracks: (Array.isArray(stream.tracks) ? stream.tracks : []).filter((track) => track?.kind === 'audio' || track?.kind === 'video')
           .map(({ kind, codec, layers }) => ({ kind, codec: String(codec ?? ''), layers: Number.isSafeInteger(layers) ? layers : 1 })),
+        hls: hlsOf(stream.hls),
       };
     }).sort((left, right) => compareStreams(left.name, right.name)),
   };
+}
+
+/** @param {any} hls @returns {Hls | null} */
+function hlsOf(hls) {
+  const url = mediaAddress(hls?.url);
+  const secondsOf = (/** @type {unknown} */ value) => (typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value : null);
+  return url ? { url, latency_target_s: secondsOf(hls.latency_target_s), dvr_s: secondsOf(hls.dvr_s), recording: hls.recording === true } : null;
 }
 
 /**

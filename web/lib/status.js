@@ -23,7 +23,9 @@ const status = (kind, title, text, flags = {}) => ({ kind, title, text, busy: fa
  * @returns {Status}
  */
 export function statusOf(snapshot, { online = true } = {}) {
-  const { state, refusal, reachable, hasPicture, wasLive, stream, streams } = snapshot;
+  const { state, refusal, reachable, hasPicture, wasLive, stream, streams, ways, known } = snapshot;
+  // Without WebRTC only HLS remains, and whether there is any the venue has to say first.
+  if (known && !ways.webrtc && !ways.hls && streams.some((one) => one.live && one.name === stream)) return NO_WEBRTC;
   if (state === 'failed') return failure(refusal);
   if (state === 'live' && hasPicture) return status('live', '', '', { over: false });
   if (!online) {
@@ -69,4 +71,4 @@ function failure(refusal) {
 }
 
 /** A browser without WebRTC, or with it switched off. */
-export const NO_WEBRTC = status('unsupported', 'This browser cannot show live performances', 'It has no WebRTC, or it is switched off. A current Chrome, Edge, Firefox or Safari has it.');
+export const NO_WEBRTC = status('unsupported', 'This browser cannot show live performances', 'It has no WebRTC, or it is switched off, and this venue sends nothing else. A current Chrome, Edge, Firefox or Safari has it.');

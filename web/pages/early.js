@@ -2,6 +2,7 @@
  * The first script of the event page: it asks for the performance before anything that draws has been loaded, and hands what it began to the page.
  * @module
  */
+import { takeToken } from '../lib/meet-token.js';
 import { spaceOfPath } from '../lib/names.js';
 import { Screen } from '../lib/screen.js';
 import { Viewer } from '../lib/viewer.js';
@@ -15,8 +16,11 @@ export const stage = /** @type {HTMLElement} */ (document.getElementById('stage'
 /** The picture. */
 export const screen = new Screen(stage);
 
-/** What plays; null where nothing can. */
-export const viewer = space && globalThis.RTCPeerConnection ? new Viewer(space, screen, location.hash) : null;
+// Before the fragment is read for a camera: an invitation leaves it.
+const token = space ? takeToken(space) : '';
+
+/** What plays; null where there is no space. */
+export const viewer = space ? new Viewer(space, screen, location.hash, token) : null;
 
 viewer?.start();
 

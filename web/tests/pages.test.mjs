@@ -5,10 +5,11 @@ import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { compareStreams, endpoint, isName, isSpaceName, labelOfStream, RESERVED, spaceOfPath, spaceOfTyped, streamOfCamera, streamOfHash } from '../lib/names.js';
 import { cameraConstraints, contextProblem, encodings, explain, microphoneConstraints, PRESETS, presetOf } from '../lib/media.js';
-import { advice, bitrateText, clockText, reportOf, vitals } from '../lib/performance.js';
+import { advice, bitrateText, reportOf, vitals } from '../lib/performance.js';
 import { Refusal } from '../lib/http.js';
 import { parseSpace, STREAMS_MAX, viewersOf } from '../lib/spaces.js';
 import { statusOf } from '../lib/status.js';
+import { clockText } from '../lib/words.js';
 
 const root = new URL('../', import.meta.url);
 const text = (path) => readFileSync(new URL(path, root), 'utf8');
@@ -92,7 +93,7 @@ test('what is no space is refused, and a flood of streams is cut', () => {
   assert.equal(parseSpace({ space: 'a', streams }).streams.length, STREAMS_MAX);
 });
 
-const SNAPSHOT = { state: 'connecting', refusal: null, stream: 'main', streams: [], viewers: 0, reachable: true, known: true, wasLive: false, canSeePicture: true, hasPicture: false, soundOnly: false, muted: true, blocked: false };
+const SNAPSHOT = { state: 'connecting', refusal: null, stream: 'main', streams: [], viewers: 0, reachable: true, known: true, wasLive: false, canSeePicture: true, hasPicture: false, soundOnly: false, muted: true, blocked: false, held: false, way: 'webrtc', switching: null, ways: { webrtc: true, hls: false }, reason: null, recording: null };
 const kindOf = (changes, surroundings) => statusOf({ ...SNAPSHOT, ...changes }, surroundings).kind;
 
 test('the stage says what a viewer needs to know', () => {
@@ -201,6 +202,8 @@ test('every module that is imported or preloaded is there', () => {
   for (const path of SCRIPTS) {
     for (const [, target] of text(path).matchAll(/^import [^;]*?from '(\.[^']+)'/gm)) text(fileURLToPath(new URL(target, new URL(path, root))));
   }
+  // What is loaded later is named in full, too.
+  for (const path of SCRIPTS) for (const [, target] of text(path).matchAll(/import\('(\.[^']+)'\)/g)) text(fileURLToPath(new URL(target, new URL(path, root))).slice(fileURLToPath(root).length));
   for (const page of PAGES) for (const [, target] of text(page).matchAll(/(?:href|src)="\/web\/([^"]+)"/g)) text(target);
 });
 
@@ -219,6 +222,12 @@ function transferOf(page) {
 test('the event page with everything it loads stays below 150 kB', () => {
   const { files: count, bytes } = transferOf('space.html');
   assert.ok(count > 20 && bytes < 150_000, `${count} files, ${bytes} bytes`);
+});
+
+test('an event page without HLS loads neither its player nor what only films need', () => {
+  const html = text('space.html');
+  for (const later of ['vendor/hls.min.mjs', 'lib/hls-player.js', 'lib/playback.js', 'lib/recordings.js', 'components/playback-timeline.js']) assert.ok(!html.includes(later), later);
+  for (const path of SCRIPTS) assert.doesNotMatch(text(path), /^import [^;]*hls\.min\.mjs/m, path);
 });
 
 test('the meeting page with everything it loads stays below 200 kB', (t) => {
