@@ -53,6 +53,8 @@ pub(super) struct Production {
     /// When the publication began.
     begun: Instant,
     wants_keyframe: bool,
+    /// It is recorded from its beginning, also for players of Apple.
+    records_aac: bool,
     lost: u64,
     frames: Vec<Frame>,
     around: Surroundings,
@@ -60,7 +62,10 @@ pub(super) struct Production {
 
 impl Production {
     /// Begins; media time zero is `origin`.
-    pub(super) fn new(show: Arc<Show>, origin: Instant, around: Surroundings) -> Self {
+    pub(super) fn new(show: Arc<Show>, origin: Instant, keeps: bool, around: Surroundings) -> Self {
+        if keeps {
+            show.touch_aac();
+        }
         let packager = Packager::new(
             around.settings.clone(),
             show.life().to_string(),
@@ -76,6 +81,7 @@ impl Production {
             cut_at: origin,
             begun: origin,
             wants_keyframe: false,
+            records_aac: keeps,
             lost: 0,
             frames: Vec::new(),
             around,
@@ -249,6 +255,9 @@ impl Production {
             return;
         };
         rendition.add_init(number, bytes.clone());
+        if !self.is_recorded(&rendition) {
+            return;
+        }
         self.around.recorder.try_send(Entry::Init {
             life: self.show.life().clone(),
             info: self.packager.renditions()[at].clone(),
@@ -266,17 +275,33 @@ impl Production {
             let init = rendition.init(segment.init);
             self.around.thumbnails.offer(&self.show, init, &segment);
         }
-        // Apple's sound exists only while somebody listens to it: the recording has the sound as it came.
-        if &**rendition.name() != AAC {
-            self.around.recorder.try_send(Entry::Segment {
-                life: self.show.life().clone(),
-                rendition: rendition.name().clone(),
-                segment: segment.clone(),
-            });
+        if self.is_recorded(&rendition) {
+            self.record(&rendition, &segment);
         }
         let oldest = segment.date_ms.saturating_sub(self.kept_ms());
         rendition.add_segment(segment);
         rendition.forget_before(oldest);
+    }
+
+    /// Apple's sound may begin long after the stream: then the recording has the sound as it came alone.
+    fn is_recorded(&self, rendition: &Rendition) -> bool {
+        &**rendition.name() != AAC || self.records_aac
+    }
+
+    fn record(&self, rendition: &Rendition, segment: &Arc<hls::Segment>) {
+        let life = || self.show.life().clone();
+        // The frame rate is known from here on.
+        if segment.msn == 1 {
+            self.around.recorder.try_send(Entry::Rendition {
+                life: life(),
+                info: self.packager.renditions()[segment.rendition].clone(),
+            });
+        }
+        self.around.recorder.try_send(Entry::Segment {
+            life: life(),
+            rendition: rendition.name().clone(),
+            segment: segment.clone(),
+        });
     }
 
     fn kept_ms(&self) -> u64 {

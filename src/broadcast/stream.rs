@@ -101,8 +101,13 @@ impl Show {
         let now = clock::unix_seconds();
         self.asked.store(now, Ordering::Relaxed);
         if rendition == super::plan::AAC {
-            self.wants_aac.store(true, Ordering::Relaxed);
+            self.touch_aac();
         }
+    }
+
+    /// Somebody wants, or will want, the sound that Apple's players take.
+    pub(super) fn touch_aac(&self) {
+        self.wants_aac.store(true, Ordering::Relaxed);
     }
 
     /// Whether somebody asked for a playlist within the last seconds.
