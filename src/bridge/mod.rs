@@ -10,7 +10,7 @@
 
 mod aac;
 mod backoff;
-mod clip;
+pub(crate) mod clip;
 mod demo;
 #[allow(dead_code, unused_imports, reason = "the HLS bridge will use it")]
 mod frames;

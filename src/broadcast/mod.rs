@@ -23,6 +23,8 @@ mod rendered;
 mod rendition;
 mod sound;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod thumbnails;
 
 pub use counters::BroadcastCounters;
