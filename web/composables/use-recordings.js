@@ -7,6 +7,8 @@ import { hintOf } from '../lib/meet-token.js';
 const FRESH_MS = 15_000;
 /** When the list is asked for after a performance ended, in ms: the venue needs a moment to finish the film. */
 const AFTER_END_MS = [500, 4000, 12_000, 40_000];
+/** How long a page says that recording did not work, in ms. */
+const PROBLEM_MS = 8000;
 /** How long after a performance the stage offers its film, in ms. */
 const OFFER_MAX_MS = 12 * 3600 * 1000;
 
@@ -21,6 +23,7 @@ export function useRecordings(space, token, { status, snapshot }) {
   const problem = ref('');
   const busy = ref(false);
   /** @type {ReturnType<typeof setTimeout>[]} */ let timers = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ let problemTimer;
   let asked = -Infinity;
 
   /** Asks the venue, unless it has just answered. */
@@ -31,7 +34,13 @@ export function useRecordings(space, token, { status, snapshot }) {
     all.value = await fetchRecordings(space, token);
   }
   const finished = computed(() => all.value.filter((recording) => recording.finished));
-  const isRecording = computed(() => snapshot.value.streams.find(({ name }) => name === snapshot.value.stream)?.hls?.recording ?? false);
+  const told = computed(() => snapshot.value.streams.find(({ name }) => name === snapshot.value.stream)?.hls?.recording ?? false);
+  /** What this page has just decided: the venue tells it to everybody only with the next thing that happens. @type {import('vue').Ref<boolean | null>} */
+  const decided = ref(null);
+  watch([told, () => snapshot.value.stream], () => {
+    decided.value = null;
+  });
+  const isRecording = computed(() => decided.value ?? told.value);
   /** The film of what has just ended. */
   const offer = computed(() => {
     if (status.value.kind !== 'ended') return null;
@@ -43,10 +52,16 @@ export function useRecordings(space, token, { status, snapshot }) {
   async function toggle() {
     if (!space || busy.value) return;
     busy.value = true;
+    clearTimeout(problemTimer);
     const { setRecording } = await import('../lib/recordings.js');
-    problem.value = await setRecording(space, snapshot.value.stream, !isRecording.value, token);
-    await load({ fresh: true });
+    const wanted = !isRecording.value;
+    problem.value = await setRecording(space, snapshot.value.stream, wanted, token);
+    if (problem.value === '') decided.value = wanted;
+    else problemTimer = setTimeout(forget, PROBLEM_MS);
     busy.value = false;
+  }
+  function forget() {
+    problem.value = '';
   }
 
   watch(() => status.value.kind, (kind, before) => {
@@ -58,7 +73,7 @@ export function useRecordings(space, token, { status, snapshot }) {
     else if (kind === 'live' && before !== 'live') timers = [setTimeout(load, 3000)];
   }, { immediate: true });
   onMounted(() => token && load());
-  onBeforeUnmount(() => timers.forEach(clearTimeout));
+  onBeforeUnmount(() => [...timers, problemTimer].forEach(clearTimeout));
 
   return { all, finished, offer, load, isRecording, mayRecord: token !== '' && (hintOf(token).role ?? 'moderator') === 'moderator', toggle, problem, busy };
 }

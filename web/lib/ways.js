@@ -17,7 +17,7 @@ const SEATS_TIMEOUT_MS = 3000;
 
 /** What a person chose, kept in the browser. */
 const WISH = 'proscenium.way';
-/** Why WebRTC did not work here, kept as long as the tab: a firewall does not open between two pages. */
+/** Why WebRTC did not work here, kept as long as the tab: a firewall does not open between two pages, and nobody waits for it twice. */
 const BARRED = 'proscenium.barred';
 
 /** @returns {Way | null} what somebody chose in this browser; null when nobody did */
@@ -37,7 +37,7 @@ export const isBarred = () => read('sessionStorage', BARRED) !== '';
 
 /** @param {Reason} reason */
 export function keepReason(reason) {
-  if (reason === 'blocked' || reason === 'codec') write('sessionStorage', BARRED, reason);
+  if (reason !== 'seats') write('sessionStorage', BARRED, reason);
 }
 
 /**

@@ -65,9 +65,8 @@ test('a choice outlives the page, a firewall outlives it as long as the tab, and
   Object.assign(globalThis, { localStorage: storage(), sessionStorage: storage() });
   assert.deepEqual([wish(), isBarred()], [null, false]);
   keepReason('seats');
+  assert.equal(isBarred(), false, 'seats become free');
   keepReason('silent');
-  assert.equal(isBarred(), false, 'seats become free, and silence may be an accident');
-  keepReason('blocked');
   keepWish('hls');
   assert.deepEqual([wish(), isBarred()], ['hls', true]);
   keepWish('webrtc');
