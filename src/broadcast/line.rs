@@ -132,10 +132,8 @@ impl Line {
 
     fn on_packet(&mut self, track: u8, layer: u8, packet: MediaPacket) {
         match (&mut self.publication, &mut self.production) {
-            (Some(Publication::Settling { held, .. }), _) => {
-                if held.len() < HELD_MAX {
-                    held.push_back((track, layer, packet));
-                }
+            (Some(Publication::Settling { held, .. }), _) if held.len() < HELD_MAX => {
+                held.push_back((track, layer, packet));
             }
             (Some(Publication::Running { .. }), Some(production)) => {
                 production.push(track, layer, &packet);

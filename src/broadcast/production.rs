@@ -27,6 +27,9 @@ const LATE: Duration = Duration::from_secs(2);
 /// The bit rate of sound for Apple before it was measured.
 const AAC_BPS: u64 = 132_000;
 
+/// Called with a space's name.
+type OnChange = Arc<dyn Fn(&Arc<str>) + Send + Sync>;
+
 /// What a production works with and for.
 #[derive(Clone)]
 pub(super) struct Surroundings {
@@ -34,7 +37,7 @@ pub(super) struct Surroundings {
     /// How far back a viewer can go.
     pub(super) dvr_window: Duration,
     /// To be called with a space's name when a stream of it can be watched.
-    pub(super) on_change: Arc<dyn Fn(&Arc<str>) + Send + Sync>,
+    pub(super) on_change: OnChange,
     pub(super) recorder: Recorder,
     pub(super) thumbnails: Thumbnails,
     pub(super) counters: Arc<BroadcastCounters>,

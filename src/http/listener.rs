@@ -1,13 +1,15 @@
 //! Accepts HTTP connections and keeps each of them within limits.
 //!
-//! A connection that sends no whole request head within [`HEAD_TIME_MAX`] is closed (slow attackers, idle keep-alive),
-//! one whose peer takes nothing for [`STALL_MAX`] too. At most `connections_max` are open, at most half of them
+//! A connection that sends no whole request head within [`HEAD_TIME_MAX`] is closed (slow attackers, idle keep-alive; over
+//! HTTP/2, whose clients are asked whether they are there, only the first head counts), one whose peer takes nothing for
+//! [`STALL_MAX`] too. At most `connections_max` are open, at most half of them
 //! from one address; the newest beyond that gets `503` with `Retry-After` and is counted. The time that a body may take
 //! is the business of [`super`].
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -142,7 +144,10 @@ async fn connection(stream: TcpStream, remote: SocketAddr, router: Router, close
         tracing::debug!(%remote, %error, "socket options are refused");
     }
     let service = TowerToHyperService::new(router);
+    let has_asked = Arc::new(AtomicBool::new(false));
+    let asks = Arc::clone(&has_asked);
     let service = service_fn(move |mut request: Request<Incoming>| {
+        asks.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(ConnectInfo(remote));
         service.call(request)
     });
@@ -163,6 +168,7 @@ async fn connection(stream: TcpStream, remote: SocketAddr, router: Router, close
     let mut result = tokio::select! {
         result = connection.as_mut() => Some(result),
         () = close.begun() => None,
+        () = silence(&has_asked) => return,
     };
     if result.is_none() {
         connection.as_mut().graceful_shutdown();
@@ -171,6 +177,15 @@ async fn connection(stream: TcpStream, remote: SocketAddr, router: Router, close
     }
     if let Some(Err(error)) = result {
         tracing::debug!(%remote, %error, "an http connection broke");
+    }
+}
+
+/// Returns when a new connection has asked for nothing in time. The library's own timers begin when it knows which
+/// version of HTTP is spoken: who does not say would never be let go.
+async fn silence(has_asked: &AtomicBool) {
+    tokio::time::sleep(HEAD_TIME_MAX).await;
+    if has_asked.load(Ordering::Relaxed) {
+        std::future::pending().await
     }
 }
 

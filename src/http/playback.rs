@@ -4,7 +4,7 @@
 //! addresses of a playlist stay below it; with a cookie they need nothing.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, State};
@@ -81,27 +81,53 @@ pub(crate) fn may_watch(
     headers: &HeaderMap,
     in_path: Option<&str>,
 ) -> Result<(), Problem> {
+    right(state, space, headers, in_path).map(drop)
+}
+
+/// Why a client may watch.
+enum Right {
+    /// Everybody may.
+    Open,
+    Operator,
+    Token(Claims),
+}
+
+/// # Errors
+/// As [`may_watch`].
+fn right(
+    state: &AppState,
+    space: &str,
+    headers: &HeaderMap,
+    in_path: Option<&str>,
+) -> Result<Right, Problem> {
     if !state.private.contains(space) {
-        return Ok(());
+        return Ok(Right::Open);
     }
     let bearer = bearer(headers)?;
     let tokens = &state.app.tokens;
+    if tokens.is_operator(bearer) {
+        return Ok(Right::Operator);
+    }
     let presented: Vec<&str> = [in_path, bearer]
         .into_iter()
         .flatten()
         .chain(cookies(headers))
         .collect();
-    let is_good = |token: &&str| tokens.verify(space, token).is_ok();
-    if tokens.is_operator(bearer) || presented.iter().any(is_good) {
-        return Ok(());
-    }
-    Err(unauthorized(
-        space,
-        !presented.is_empty(),
-        format!(
-            "space {space} is private; send a token for it as Authorization: Bearer TOKEN, or POST it to /api/spaces/{space}/playback"
-        ),
-    ))
+    let good = presented.iter().filter_map(|token| {
+        let claims = tokens.verify(space, token).ok()?;
+        // Anybody gets such a one for a space without a key.
+        (!claims.is_for_open_space).then_some(claims)
+    });
+    let longest = good.max_by_key(|claims| claims.expires);
+    longest.map(Right::Token).ok_or_else(|| {
+        unauthorized(
+            space,
+            !presented.is_empty(),
+            format!(
+                "space {space} is private; send a token for it as Authorization: Bearer TOKEN, or POST it to /api/spaces/{space}/playback"
+            ),
+        )
+    })
 }
 
 /// The values of our cookie.
@@ -120,7 +146,7 @@ pub(crate) fn seal(state: &AppState, space: &str, mut response: Response) -> Res
     if state.private.contains(space)
         && let Some(value) = response.headers().get(header::CACHE_CONTROL)
         && let Ok(text) = value.to_str()
-        && let Ok(private) = HeaderValue::try_from(text.replace("public", "private"))
+        && let Ok(private) = HeaderValue::try_from(private(text))
     {
         response
             .headers_mut()
@@ -129,33 +155,58 @@ pub(crate) fn seal(state: &AppState, space: &str, mut response: Response) -> Res
     response
 }
 
+/// The same `Cache-Control` for the client's own cache alone.
+fn private(text: &str) -> String {
+    if text.contains("public") {
+        text.replace("public", "private")
+    } else if text.contains("private") || text.contains("no-store") {
+        text.to_owned()
+    } else {
+        format!("private, {text}")
+    }
+}
+
 #[derive(Serialize)]
 struct Playback {
     /// Where the space's main stream is watched; other streams are beside it.
     url: String,
-    /// RFC 3339 in UTC.
+    /// RFC 3339 in UTC; never, when the space is not private.
     expires: Option<String>,
 }
 
-/// Gives whoever has a token for a space an address that a player without headers can use, and the same as a cookie.
+/// Gives whoever has a token for a space an address that a player without headers can use, and the same as a cookie. What
+/// everybody may watch needs neither: nobody gets a token for nothing, which would open more than this.
 async fn playback(
     State(state): State<AppState>,
     Space(space): Space,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    may_watch(&state, space.as_str(), &headers, None)?;
-    let token = viewer_token(&state, &space, &headers)?;
-    let expires = clock::wall() + LIFETIME;
+    let claims = match right(&state, space.as_str(), &headers, None)? {
+        Right::Open => {
+            return Ok(json::answer(&Playback {
+                url: format!("/hls/{}/main/index.m3u8", space.as_str()),
+                expires: None,
+            }));
+        }
+        Right::Operator => viewer(&space, None),
+        Right::Token(shown) => viewer(&space, Some(&shown)),
+    };
+    let token = state.app.tokens.mint(&claims);
     let mut response = json::answer(&Playback {
         url: format!(
             "/hls/~/{token}/{space}/main/index.m3u8",
             space = space.as_str()
         ),
-        expires: rfc3339(expires),
+        expires: rfc3339(UNIX_EPOCH + Duration::from_secs(claims.expires)),
     });
-    let age = LIFETIME.as_secs();
-    // One for each of the two places; a browser sends it with what a page of this site asks for.
-    for path in [format!("/hls/{}/", space.as_str()), "/live/".to_owned()] {
+    let age = claims.expires.saturating_sub(claims.issued);
+    let name = space.as_str();
+    // One for each place of this space alone; a browser sends it with what a page of this site asks for.
+    for path in [
+        format!("/hls/{name}/"),
+        format!("/live/{name}.m3u8"),
+        format!("/live/{name}/"),
+    ] {
         let cookie =
             format!("{COOKIE}={token}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax");
         let cookie = HeaderValue::try_from(cookie).expect("tokens and names are printable ASCII");
@@ -164,19 +215,27 @@ async fn playback(
     Ok(response)
 }
 
-/// A token that can do nothing but watch, and ends no later than the one that was shown.
-fn viewer_token(
-    state: &AppState,
-    space: &SpaceName,
-    headers: &HeaderMap,
-) -> Result<String, Problem> {
-    let tokens = &state.app.tokens;
+/// What can do nothing but watch, and ends no later than what was shown.
+fn viewer(space: &SpaceName, shown: Option<&Claims>) -> Claims {
     let now = clock::unix_seconds().unsigned_abs();
-    let shown = bearer(headers)?.and_then(|token| tokens.verify(space.as_str(), token).ok());
     let scope = Scope::Space(space.clone());
     let mut claims = Claims::new(scope, ParticipantRole::Viewer, LIFETIME, now);
     if let Some(shown) = shown {
         claims.expires = claims.expires.min(shown.expires);
     }
-    Ok(tokens.mint(&claims))
+    claims
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_private_says_so_whatever_else_is_said_of_it() {
+        let check = |text: &str, expected: &str| assert_eq!(private(text), expected);
+        check("public, max-age=1", "private, max-age=1");
+        check("no-cache", "private, no-cache");
+        check("private, max-age=3600", "private, max-age=3600");
+        check("no-store", "no-store");
+    }
 }

@@ -50,6 +50,21 @@ pub(crate) struct Session {
     pub(crate) answer: Answer,
 }
 
+/// HLS with its recorder, as the configuration says.
+fn broadcast(config: &Config, media: &Handle) -> Broadcast {
+    let recorder = Recorder::start(recording::Settings::new(config)).unwrap();
+    let settings = broadcast::Settings {
+        enabled: config.hls.enabled,
+        part: config.hls.part,
+        dvr_window: config.recordings.dvr_window,
+        record: config.recordings.record,
+        recorded: BTreeMap::new(),
+    };
+    let broadcast = Broadcast::start(media, recorder, settings).unwrap();
+    tokio::spawn(broadcast.clone().follow(media.clone()));
+    broadcast
+}
+
 impl Server {
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
@@ -104,16 +119,7 @@ impl Server {
             settings,
             shutdown.clone(),
         );
-        let recorder = Recorder::start(recording::Settings::new(&config)).unwrap();
-        let settings = broadcast::Settings {
-            enabled: config.hls.enabled,
-            part: config.hls.part,
-            dvr_window: config.recordings.dvr_window,
-            record: config.recordings.record,
-            recorded: BTreeMap::new(),
-        };
-        let broadcast = Broadcast::start(&media, recorder, settings).unwrap();
-        tokio::spawn(broadcast.clone().follow(media.clone()));
+        let broadcast = broadcast(&config, &media);
         let app = App {
             media: media.clone(),
             broadcast: broadcast.clone(),

@@ -85,9 +85,7 @@ impl Worker {
                 }
             }
             Command::Forget { stream } => self.forget(now, stream),
-            Command::Tap { stream, tap } => self.set_tap(stream, tap),
-            Command::TapKeyframe { stream } => self.ask_tapped_keyframes(now, stream),
-            other => self.on_conference_command(now, other),
+            other => self.on_tap_command(now, other),
         }
     }
 

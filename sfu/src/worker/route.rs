@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Worker, tap};
+use super::Worker;
 use crate::api::{CloseReason, Codec, Event, Output, Role, SourcePacket};
 use crate::codec::inspect;
 use crate::forward::{Outgoing, REPLAY_TICK};
@@ -136,12 +136,11 @@ impl Worker {
         packet: MediaPacket,
     ) {
         self.stats.packets_in += 1;
-        let Some(stream) = self.streams.get_mut(stream_slot).and_then(Option::as_mut) else {
+        self.tap_packet(stream_slot, track, layer, &packet);
+        let stream = self.streams.get_mut(stream_slot).and_then(Option::as_mut);
+        let Some(stream) = stream.filter(|_| !packet.payload.is_empty()) else {
             return;
         };
-        if packet.payload.is_empty() {
-            return self.tap_padding(stream_slot, track, layer, &packet);
-        }
         let gop_began = stream.keep(now, track, layer, &packet);
         let Some(publication) = stream.publication.as_ref() else {
             return;
@@ -168,12 +167,6 @@ impl Worker {
                     layer: u8::try_from(layer).expect("bounded by LAYERS_MAX"),
                     packet: packet.clone(),
                 },
-            });
-        }
-        if tap::tapped(stream).is_some() {
-            self.outputs.push_back(Output::Tap {
-                stream: stream.id,
-                item: tap::item(track, layer, &packet),
             });
         }
         let source = &publication.tracks[track];

@@ -3,15 +3,24 @@
 use std::time::Instant;
 
 use super::Worker;
-use crate::api::Output;
+use crate::api::{Command, Output};
 use crate::id::StreamId;
 use crate::packet::MediaPacket;
 use crate::stream::{Feed, Stream};
 use crate::tap::{Tap, TapItem};
 
 impl Worker {
+    /// Commands for taps; all others are about conferences.
+    pub(super) fn on_tap_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Tap { stream, tap } => self.set_tap(stream, tap),
+            Command::TapKeyframe { stream } => self.ask_tapped_keyframes(now, stream),
+            other => self.on_conference_command(now, other),
+        }
+    }
+
     /// Begins, changes or ends the tap of a stream. Every worker is told; the one that owns the publisher acts.
-    pub(super) fn set_tap(&mut self, id: StreamId, tap: Option<Tap>) {
+    fn set_tap(&mut self, id: StreamId, tap: Option<Tap>) {
         let slot = match tap {
             Some(_) => self.ensure_stream(id),
             None => self.stream_slot(id),
@@ -67,8 +76,9 @@ impl Worker {
         }
     }
 
-    /// A packet without a payload is forwarded to nobody, but a tap must not take its sequence number for a loss.
-    pub(super) fn tap_padding(
+    /// Gives a packet to the tap, if there is one: also one without a payload, which is forwarded to nobody but whose sequence
+    /// number must not be taken for a loss.
+    pub(super) fn tap_packet(
         &mut self,
         slot: usize,
         track: usize,
@@ -87,7 +97,7 @@ impl Worker {
     }
 
     /// Asks for a keyframe of every layer at the same instant, so that what is cut there can be joined at one place.
-    pub(super) fn ask_tapped_keyframes(&mut self, now: Instant, id: StreamId) {
+    fn ask_tapped_keyframes(&mut self, now: Instant, id: StreamId) {
         let Some(slot) = self.stream_slot(id) else {
             return;
         };
@@ -110,7 +120,7 @@ impl Worker {
 }
 
 /// The publication of a tapped stream whose publisher is here.
-pub(super) fn tapped(stream: &Stream) -> Option<&crate::stream::Publication> {
+fn tapped(stream: &Stream) -> Option<&crate::stream::Publication> {
     stream.tap?;
     stream
         .publication
@@ -119,7 +129,7 @@ pub(super) fn tapped(stream: &Stream) -> Option<&crate::stream::Publication> {
 }
 
 /// A packet for a tap.
-pub(super) fn item(track: usize, layer: usize, packet: &MediaPacket) -> TapItem {
+fn item(track: usize, layer: usize, packet: &MediaPacket) -> TapItem {
     TapItem::Packet {
         track: u8::try_from(track).expect("bounded by TRACKS_MAX"),
         layer: u8::try_from(layer).expect("bounded by LAYERS_MAX"),

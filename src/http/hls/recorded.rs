@@ -10,7 +10,7 @@ use crate::broadcast::{Rendered, sound_label};
 use crate::http::AppState;
 use crate::http::errors::Problem;
 use crate::media::StreamKey;
-use crate::recording::{Archive, Reel};
+use crate::recording::{Archive, Recording, Reel};
 
 /// The newest life of a stream that has ended.
 pub(super) fn latest(state: &AppState, key: &StreamKey) -> Result<String, Problem> {
@@ -76,10 +76,8 @@ async fn look(
     look: impl FnOnce(&Archive, &str) -> Option<String> + Send + 'static,
 ) -> Result<Rendered, Problem> {
     let archive = state.app.broadcast.recorder().archive().clone();
-    if !archive
-        .recording(life)
-        .is_some_and(|recording| recording.key == *key)
-    {
+    let is_of = |recording: &Recording| recording.key == *key;
+    if archive.recording(life).filter(is_of).is_none() {
         return Err(no_such_file());
     }
     let life = life.to_owned();

@@ -89,7 +89,7 @@ async fn a_token_opens_it_in_a_header_a_cookie_and_the_path_and_stands_in_no_pla
     let bearer = format!("Bearer {}", token(&venue, "demo"));
     let answer = get_with(&venue, "/live/demo.m3u8", "authorization", &bearer).await;
     assert_eq!(answer.status, 200);
-    assert!(!answer.header("cache-control").contains("public"));
+    assert_eq!(answer.header("cache-control"), "private, no-cache");
     let playback = venue
         .server
         .ask("POST", "/api/spaces/demo/playback")
@@ -129,4 +129,65 @@ async fn a_token_opens_it_in_a_header_a_cookie_and_the_path_and_stands_in_no_pla
         .header("authorization", &bearer)
         .body(SDP, offers::CHROMIUM_RECEIVE);
     assert_eq!(session.send().await.status, 201);
+}
+
+/// What `/api/spaces/{space}/playback` says to a client with this header.
+async fn playback(server: &Server, space: &str, name: &str, value: &str) -> Answer {
+    let ask = server.ask("POST", format!("/api/spaces/{space}/playback"));
+    ask.header(name, value).send().await
+}
+
+/// The token in a playback address.
+fn signed(answer: &Answer) -> Option<String> {
+    let said: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let rest = said["url"].as_str().unwrap().strip_prefix("/hls/~/")?;
+    Some(rest.split_once('/').unwrap().0.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_lives_no_longer_than_what_it_was_given_for_also_when_that_was_a_cookie() {
+    let venue = private_venue().await;
+    let token = token(&venue, "demo");
+    let end = venue.server.tokens.verify("demo", &token).unwrap().expires;
+    let bearer = format!("Bearer {token}");
+    let cookie = format!("proscenium_view={token}");
+    for (name, value) in [("authorization", &bearer), ("cookie", &cookie)] {
+        let answer = playback(&venue.server, "demo", name, value).await;
+        let made = signed(&answer).unwrap();
+        let claims = venue.server.tokens.verify("demo", &made).unwrap();
+        assert!(claims.expires <= end, "by {name}: {claims:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_anybody_gets_opens_nothing_private() {
+    let venue = private_venue().await;
+    let body = serde_json::json!({ "session": "demo" }).to_string();
+    let ask = venue.server.ask("POST", "/api/tokens");
+    let made = ask.body("application/json", body).send().await;
+    let made: serde_json::Value = serde_json::from_str(&made.body).unwrap();
+    let bearer = format!("Bearer {}", made["token"].as_str().unwrap());
+    for path in ["/hls/demo/main/index.m3u8", "/api/spaces/demo/recordings"] {
+        let ask = venue.server.ask("GET", path);
+        let answer = ask.header("authorization", &bearer).send().await;
+        answer.check_problem(401, "private");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_private_gives_nobody_a_token() {
+    let server = Server::start_with(|config| {
+        config.spaces.push(SpaceConfig {
+            name: "locked".into(),
+            key: Some("open-sesame".to_owned().into()),
+            private: false,
+            streams: Vec::new(),
+        });
+    })
+    .await;
+    for space in ["locked", "stage"] {
+        let answer = playback(&server, space, "x-nothing", "").await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(signed(&answer), None, "a key to the conference");
+    }
 }

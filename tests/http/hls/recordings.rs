@@ -38,6 +38,23 @@ async fn list(venue: &Venue) -> Vec<Value> {
     list["recordings"].as_array().unwrap().clone()
 }
 
+/// Ends the server's streams; the picture's playlist when it says so.
+async fn finished(venue: &Venue) -> String {
+    let broadcast = venue.server.broadcast.clone();
+    venue.stop();
+    let done = tokio::task::spawn_blocking(move || broadcast.stop_streams(Duration::from_secs(5)))
+        .await
+        .unwrap();
+    assert!(done);
+    loop {
+        let answer = venue.server.get("/hls/demo/main/video.m3u8").await;
+        if answer.body.contains("#EXT-X-ENDLIST") {
+            return answer.body;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn only_a_moderator_or_an_operator_decides() {
     let venue = Venue::start().await;
@@ -93,19 +110,7 @@ async fn what_left_the_memory_is_read_from_disk_and_a_recording_can_be_downloade
     tokio::time::sleep(Duration::from_secs(5)).await;
     let recordings = list(&venue).await;
     let id = recordings[0]["id"].as_str().unwrap().to_owned();
-    let broadcast = venue.server.broadcast.clone();
-    venue.stop();
-    let done = tokio::task::spawn_blocking(move || broadcast.stop_streams(Duration::from_secs(5)))
-        .await
-        .unwrap();
-    assert!(done);
-    let playlist = loop {
-        let answer = venue.server.get("/hls/demo/main/video.m3u8").await;
-        if answer.body.contains("#EXT-X-ENDLIST") {
-            break answer.body;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let playlist = finished(&venue).await;
     let parsed = m3u8_rs::parse_media_playlist_res(playlist.as_bytes()).unwrap();
     assert!(parsed.end_list && parsed.segments.len() >= 2, "{playlist}");
     for segment in &parsed.segments {
