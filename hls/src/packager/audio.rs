@@ -173,6 +173,12 @@ impl Audio {
     fn write(&mut self, packet: Packet, is_alone: bool, writer: &mut Writer, shared: &mut Shared) {
         let limits = writer.limits.clone();
         let Packet { start, end, data } = packet;
+        let begin = writer.segment_start().unwrap_or(start);
+        if end - begin > limits.segment_max && start > begin {
+            let epoch = writer.epoch();
+            writer.close_segment(shared);
+            writer.begin_segment(start, epoch);
+        }
         if end - writer.part_start() > limits.part && !writer.part_is_empty() {
             self.close_part(start, writer, shared);
         }

@@ -54,7 +54,7 @@ impl Packager {
 
     /// A publication begins, or its tracks changed. The first call starts the timeline; a later one closes what is open
     /// and puts a discontinuity into all renditions. Renditions are matched by name; new ones appear, missing ones stop.
-    /// More than 16 tracks, or 64 names in a life, are ignored.
+    /// Tracks beyond 16, a second one of the same name, and names beyond 64 in a life are ignored.
     pub fn begin(&mut self, mut tracks: Vec<TrackConfig>) {
         if self.has_ended {
             return;
@@ -96,8 +96,8 @@ impl Packager {
             }
         };
         let info = &mut infos[place];
-        // A rendition keeps its timescale, since its timeline goes on.
-        if info.kind.is_video() != config.codec.is_video() {
+        // A rendition keeps its timescale, since its timeline goes on; and it has one track.
+        if info.kind.is_video() != config.codec.is_video() || info.active {
             return None;
         }
         info.kind = config.codec;

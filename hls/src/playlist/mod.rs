@@ -3,6 +3,8 @@
 mod date;
 mod multivariant;
 mod render;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 pub use multivariant::{Variant, multivariant};

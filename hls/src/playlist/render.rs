@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::timeline::{Report, Timeline, put};
+use super::timeline::{DISCONTINUITY, Report, Timeline, put};
 
 /// Which playlist to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -55,16 +55,21 @@ impl Timeline {
                 format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n"),
             );
         }
-        // Whoever begins to read here must know the initialisation segment.
-        if let Some(entry) = self.entries.get(listed).or(open.map(|open| &open.entry))
-            && !entry.has_map
-        {
-            self.put_map(&mut text, entry.init);
-        }
+        let begin = text.len();
         text.push_str(history);
         if !is_finished {
             recent.for_each(|lines| text.push_str(&lines.text));
             text.push_str(open_text);
+        }
+        // Whoever begins to read here must know the initialisation segment.
+        if let Some(entry) = self.entries.get(listed).or(open.map(|open| &open.entry))
+            && !entry.has_map
+        {
+            let mut place = begin;
+            while text[place..].starts_with(DISCONTINUITY) {
+                place += DISCONTINUITY.len();
+            }
+            text.insert_str(place, &self.map_line(entry.init));
         }
         text.push_str(&self.dateranges);
         if is_finished || self.has_ended {

@@ -58,6 +58,8 @@ pub(super) struct Open {
     parts: u32,
 }
 
+pub(super) const DISCONTINUITY: &str = "#EXT-X-DISCONTINUITY\n";
+
 /// More text than this is not kept for segments that were forgotten.
 const FORGOTTEN_BYTES_MAX: usize = 64 * 1024;
 
@@ -223,10 +225,10 @@ impl Timeline {
         self.last = Some((init, discontinuities));
         let mut text = String::new();
         for _ in 0..own {
-            text.push_str("#EXT-X-DISCONTINUITY\n");
+            text.push_str(DISCONTINUITY);
         }
         if has_map {
-            self.put_map(&mut text, init);
+            text.push_str(&self.map_line(init));
         }
         let date = Date(date_ms);
         put(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{date}\n"));
@@ -245,9 +247,8 @@ impl Timeline {
         }
     }
 
-    pub(super) fn put_map(&self, text: &mut String, init: u32) {
-        let stem = &self.stem;
-        put(text, format_args!("#EXT-X-MAP:URI=\"{stem}i{init}.mp4\"\n"));
+    pub(super) fn map_line(&self, init: u32) -> String {
+        format!("#EXT-X-MAP:URI=\"{}i{init}.mp4\"\n", self.stem)
     }
 
     /// Parts are listed in segments that end within three target durations of the end, RFC 8216bis section 6.2.2.

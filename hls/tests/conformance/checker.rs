@@ -3,17 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
-use hls::{Hold, Output, Packager, Part, Report, Segment, Timeline, View, Warning};
-use mp4_atom::{Decode, DecodeMaybe, Header, Moof};
+use hls::{Output, Packager, Part, Report, Segment, Timeline, View, Warning};
 
 use crate::playlist::{Playlist, SegmentLines, seconds_of};
+use crate::rules::{
+    DATE_ERROR, check_boxes, check_delta, check_growth, check_other_reader, check_requests,
+};
 use crate::scenario::{LIFE, ORIGIN_MS, Scenario};
-
-/// Sample flags of a sample to begin at.
-const NOT_SYNC: u32 = 0x0001_0000;
-
-/// Dates are in whole milliseconds.
-const DATE_ERROR: f64 = 0.001_01;
 
 /// Durations have five decimals.
 const DURATION_ERROR: f64 = 0.000_011;
@@ -414,14 +410,13 @@ impl Checker {
             }
             for segment in self.renditions[place].segments.clone() {
                 let start = segment.start as f64 / f64::from(segment.timescale);
-                // A frame's length; what a cut without a keyframe is noticed late; and a microphone begins when it will.
-                let begins = segment.msn == 1 || segment.discontinuity;
+                if segment.msn == 1 || segment.discontinuity {
+                    // A microphone begins when it will.
+                    continue;
+                }
+                // A frame's length, and what a cut without a keyframe is noticed late.
                 let is_together = video.iter().any(|(cut, has_keyframe)| {
-                    let late = match (begins, has_keyframe) {
-                        (true, _) => 0.1,
-                        (_, true) => 0.025,
-                        (_, false) => 0.25,
-                    };
+                    let late = if *has_keyframe { 0.025 } else { 0.25 };
                     (-0.001..late).contains(&(start - cut))
                 });
                 if !is_together {
@@ -454,192 +449,4 @@ impl SegmentLines {
             self.parts.iter().map(|part| part.seconds).sum()
         }
     }
-}
-
-/// The fragment's boxes against what the part says.
-fn check_boxes(part: &Part, is_video: bool) -> Result<(), String> {
-    let mut rest = &part.bytes[..];
-    let moof = Moof::decode(&mut rest).map_err(|error| error.to_string())?;
-    let moof_bytes = part.bytes.len() - rest.len();
-    let mdat = Header::decode_maybe(&mut rest).map_err(|error| error.to_string())?;
-    let mdat = mdat.ok_or("no mdat")?;
-    let traf = &moof.traf[0];
-    let time = traf.tfdt.as_ref().map(|tfdt| tfdt.base_media_decode_time);
-    let samples: Vec<_> = traf.trun[0].samples.iter().collect();
-    let duration: u64 = samples
-        .iter()
-        .filter_map(|sample| sample.duration)
-        .map(u64::from)
-        .sum();
-    let size: usize = samples
-        .iter()
-        .filter_map(|sample| sample.size)
-        .map(|size| size as usize)
-        .sum();
-    let track = if is_video { 1 } else { 2 };
-    if traf.tfhd.track_id != track || !traf.tfhd.default_base_is_moof {
-        return Err(String::from("its track header is wrong"));
-    }
-    if time != Some(part.start as u64) || duration != u64::from(part.duration) {
-        return Err(format!("it lasts {duration} from {time:?}"));
-    }
-    if traf.trun[0].data_offset != Some(moof_bytes as i32 + 8)
-        || mdat.size != Some(size)
-        || rest.len() != size
-    {
-        return Err(String::from("its data are not where it says"));
-    }
-    if samples
-        .iter()
-        .any(|sample| sample.duration == Some(0) || sample.size == Some(0))
-    {
-        return Err(String::from("a sample is empty"));
-    }
-    let is_key = |flags: Option<u32>| flags.is_none_or(|flags| flags & NOT_SYNC == 0);
-    if is_video && is_key(samples[0].flags) != part.independent {
-        return Err(String::from("its first sample's flags are wrong"));
-    }
-    Ok(())
-}
-
-/// What m3u8-rs makes of it.
-fn check_other_reader(text: &str, playlist: &Playlist) -> Result<(), String> {
-    let (_, other) =
-        m3u8_rs::parse_media_playlist(text.as_bytes()).map_err(|error| error.to_string())?;
-    let complete: Vec<&SegmentLines> = playlist
-        .segments
-        .iter()
-        .filter(|segment| segment.is_complete())
-        .collect();
-    let is_same = other.media_sequence == playlist.media_sequence
-        && other.discontinuity_sequence == playlist.discontinuity_sequence
-        && other.end_list == playlist.has_ended
-        && other.target_duration == 10
-        && other.segments.len() == complete.len()
-        && other.segments.iter().zip(&complete).all(|(other, ours)| {
-            other.uri == ours.uri
-                && (f64::from(other.duration) - ours.seconds).abs() < 0.001
-                && other.discontinuity == ours.has_discontinuity
-                && other.program_date_time.is_some()
-        });
-    if is_same {
-        Ok(())
-    } else {
-        Err(String::from("another reader reads something else"))
-    }
-}
-
-/// A later playlist against an earlier one: constants stay, segments stay as they were, numbers grow.
-fn check_growth(before: Option<&Playlist>, after: &Playlist) -> Result<(), String> {
-    if after.constants.len() != 5 || after.media_sequence == 0 {
-        return Err(format!("{:?}, {}", after.constants, after.media_sequence));
-    }
-    let Some(before) = before else {
-        return Ok(());
-    };
-    if before.constants != after.constants {
-        return Err(format!(
-            "{:?} became {:?}",
-            before.constants, after.constants
-        ));
-    }
-    let removed = after.media_sequence.checked_sub(before.media_sequence);
-    let Some(removed) = removed else {
-        return Err(String::from("the media sequence number fell"));
-    };
-    if after.discontinuity_sequence < before.discontinuity_sequence {
-        return Err(String::from("the discontinuity sequence number fell"));
-    }
-    let kept = before.segments.iter().skip(removed as usize);
-    for (old, new) in kept.zip(&after.segments) {
-        let is_same = if old.is_complete() {
-            old.without_parts() == new.without_parts()
-                && (new.parts.is_empty() || new.parts == old.parts)
-        } else {
-            new.parts.starts_with(&old.parts) && (&old.date, &old.map) == (&new.date, &new.map)
-        };
-        if !is_same {
-            return Err(format!("segment {} became another one", old.msn));
-        }
-    }
-    for pair in after.segments.windows(2) {
-        let gap = seconds_of(&pair[1].date) - seconds_of(&pair[0].date) - pair[0].seconds;
-        if !pair[1].has_discontinuity && gap.abs() > 2.0 * DATE_ERROR {
-            return Err(format!("segment {} is dated {gap} s late", pair[1].msn));
-        }
-    }
-    Ok(())
-}
-
-/// A delta update, put together with an earlier playlist, is the full one.
-fn check_delta(update: &Playlist, before: &Playlist, full: &Playlist) -> Result<(), String> {
-    let known = before
-        .segments
-        .iter()
-        .filter(|segment| segment.is_complete())
-        .map(|segment| segment.msn);
-    let (first, last) = (before.media_sequence, known.max().unwrap_or(0));
-    let is_enough = update.skipped == 0
-        || first <= update.media_sequence && last + 1 >= update.media_sequence + update.skipped;
-    if !is_enough {
-        // A full playlist that reaches further back than the live ones that are remembered.
-        return Ok(());
-    }
-    let merged = update.merge(before)?;
-    let same = |playlist: &Playlist| -> Vec<SegmentLines> {
-        let skipped = update.skipped as usize;
-        let cut = |(place, segment): (usize, &SegmentLines)| {
-            if place < skipped {
-                segment.without_parts()
-            } else {
-                segment.clone()
-            }
-        };
-        playlist.segments.iter().enumerate().map(cut).collect()
-    };
-    if same(&merged) != same(full) || merged.constants != full.constants {
-        return Err(format!(
-            "a delta update that skips {} is not the playlist",
-            update.skipped
-        ));
-    }
-    Ok(())
-}
-
-/// What is answered at once is in the playlist.
-fn check_requests(
-    timeline: &Timeline,
-    playlist: &Playlist,
-    random: &mut Rng,
-) -> Result<(), String> {
-    if playlist.has_ended {
-        return Ok(());
-    }
-    let (next_msn, next_part) = timeline.next();
-    let check = |msn, part, expected: Hold| {
-        let hold = timeline.check_request(msn, part);
-        if hold == expected {
-            Ok(())
-        } else {
-            Err(format!(
-                "{msn}.{part:?} is {hold:?} when {next_msn}.{next_part} comes next"
-            ))
-        }
-    };
-    check(next_msn, Some(next_part), Hold::Wait)?;
-    check(next_msn, None, Hold::Wait)?;
-    check(next_msn + 1, Some(0), Hold::Wait)?;
-    check(next_msn + 2, None, Hold::TooFar)?;
-    check(next_msn, Some(next_part + 100), Hold::TooFar)?;
-    if next_part > 0 {
-        check(next_msn, Some(random.u32(..next_part)), Hold::Ready)?;
-        check(next_msn - 1, Some(1000), Hold::Ready)?;
-    } else if next_msn > 1 {
-        check(next_msn - 1, Some(1000), Hold::Wait)?;
-    }
-    if next_msn > 1 {
-        check(next_msn - 1, None, Hold::Ready)?;
-        check(next_msn - 1, Some(0), Hold::Ready)?;
-    }
-    Ok(())
 }

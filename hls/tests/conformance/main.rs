@@ -1,7 +1,11 @@
 //! Every playlist that a player could read obeys RFC 8216bis and the rules of this project, whatever happens to the stream.
 
+mod behaviour;
+mod boxes;
 mod checker;
+mod hostile;
 mod playlist;
+mod rules;
 mod scenario;
 mod source;
 
@@ -103,4 +107,48 @@ fn ten_thousand_playlists_under_everything_break_no_rule() {
 fn a_plain_stream_has_nothing_to_warn_of() {
     let warnings = check(&plain());
     assert!(warnings.values().all(|count| *count == 0), "{warnings:?}");
+}
+
+/// What cannot be repeated makes odd parts; they are told, one warning for each.
+fn check_odd_parts_are_told(scenario: &Scenario) -> usize {
+    let warnings = check(scenario);
+    let count = |what: &str| warnings.get(what).copied().unwrap_or(0);
+    assert!(count("part > target") <= count("long part"), "{warnings:?}");
+    assert!(count("part < 85 %") <= count("short part"), "{warnings:?}");
+    count("long part") + count("short part")
+}
+
+#[test]
+fn pictures_that_cannot_be_repeated_make_odd_parts_that_are_told() {
+    let odd = check_odd_parts_are_told(&Scenario {
+        codec: CodecKind::H264,
+        has_temporal_layers: true,
+        stills: 10.0,
+        ..plain()
+    });
+    assert!(odd > 0);
+    let odd = check_odd_parts_are_told(&Scenario {
+        codec: CodecKind::Av1,
+        stills: 10.0,
+        ..plain()
+    });
+    assert_eq!(
+        odd, 0,
+        "of AV1, only a keyframe that stands still cannot be repeated"
+    );
+}
+
+#[test]
+fn two_pictures_a_second_make_parts_as_long_as_any() {
+    for fps in [2.0, 3.0, 7.0] {
+        let warnings = check(&Scenario {
+            fps,
+            jitter: 0.3,
+            ..plain()
+        });
+        assert!(
+            warnings.get("short part").is_none_or(|count| *count == 0),
+            "{warnings:?}"
+        );
+    }
 }

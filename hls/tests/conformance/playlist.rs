@@ -209,7 +209,9 @@ impl Playlist {
 /// Seconds since 1970 of an RFC 3339 date as the playlists have it, counted day by day.
 pub(crate) fn seconds_of(date: &str) -> f64 {
     let number = |range: std::ops::Range<usize>| -> u64 { date[range].parse().expect("a number") };
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let (year, month) = (number(0..4), number(5..7));
     let years: u64 = (1970..year)
         .map(|year| 365 + u64::from(is_leap(year)))

@@ -73,7 +73,7 @@ impl Camera {
     }
 
     fn h264(&mut self, keyframe: bool, filling: usize) -> Vec<Bytes> {
-        let is_reference = keyframe || !self.has_layers || self.pictures % 2 == 0;
+        let is_reference = keyframe || !self.has_layers || self.pictures.is_multiple_of(2);
         if keyframe {
             self.frame_num = 0;
         }
@@ -170,7 +170,10 @@ impl Camera {
             frame.put(self.height - 1, 16);
         } else {
             frame.put(0, 2);
-            frame.put(u32::from(!self.has_layers || self.pictures % 2 == 0), 8);
+            frame.put(
+                u32::from(!self.has_layers || self.pictures.is_multiple_of(2)),
+                8,
+            );
             frame.put(0, 12);
             frame.put(1, 1);
         }
@@ -258,7 +261,7 @@ pub(crate) fn clip() -> (Vec<Bytes>, Vec<(Bytes, bool)>) {
         .sequence_parameter_sets
         .iter()
         .chain(&avcc.picture_parameter_sets);
-    let sets = sets.map(|set| join(&[set.clone()])).collect();
+    let sets = sets.map(|set| join(std::slice::from_ref(set))).collect();
     let mp4_atom::StszSamples::Different { sizes } = &tables.stsz.samples else {
         panic!("the clip's pictures differ in size");
     };

@@ -4,6 +4,8 @@ mod bitstream;
 mod cabac;
 mod params;
 mod repeat;
+#[cfg(test)]
+mod repeat_tests;
 
 use bytes::Bytes;
 use h264_reader::nal::pps::PicParamSetId;

@@ -1,0 +1,272 @@
+//! What playlists say, byte for byte, and when.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::{CodecKind, Part, RenditionInfo, Segment, Settings};
+
+fn timeline() -> Timeline {
+    Timeline::new(Settings::default(), "0badcafe", "video")
+}
+
+fn part(msn: u64, index: u32) -> Part {
+    Part {
+        rendition: 0,
+        msn,
+        index,
+        duration: 45_000,
+        timescale: 90_000,
+        independent: index == 0,
+        start: (msn as i64 - 1) * 180_000 + i64::from(index) * 45_000,
+        date_ms: 1_000_000_000_000 + (msn - 1) * 2000 + u64::from(index) * 500,
+        init: 0,
+        discontinuity_sequence: 0,
+        bytes: Bytes::new(),
+    }
+}
+
+fn segment(msn: u64) -> Segment {
+    Segment {
+        rendition: 0,
+        msn,
+        start: (msn as i64 - 1) * 180_000,
+        duration: 180_000,
+        timescale: 90_000,
+        init: 0,
+        discontinuity: false,
+        discontinuity_sequence: 0,
+        independent: true,
+        date_ms: 1_000_000_000_000 + (msn - 1) * 2000,
+        bytes: Bytes::new(),
+        parts: 4,
+    }
+}
+
+fn grow(timeline: &mut Timeline, segments: std::ops::RangeInclusive<u64>) {
+    for msn in segments {
+        (0..4).for_each(|index| timeline.apply_part(&part(msn, index)));
+        timeline.apply_segment(&segment(msn));
+    }
+}
+
+#[test]
+fn a_live_playlist_is_written_like_this() {
+    let mut timeline = timeline();
+    grow(&mut timeline, 1..=1);
+    timeline.apply_part(&part(2, 0));
+    let report = Report {
+        name: String::from("audio"),
+        msn: 2,
+        part: 0,
+    };
+    let expected = "#EXTM3U
+#EXT-X-VERSION:9
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-TARGETDURATION:10
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=1.500,CAN-SKIP-UNTIL=60.0
+#EXT-X-PART-INF:PART-TARGET=0.500
+#EXT-X-MEDIA-SEQUENCE:1
+#EXT-X-DISCONTINUITY-SEQUENCE:0
+#EXT-X-MAP:URI=\"0badcafe-video-i0.mp4\"
+#EXT-X-PROGRAM-DATE-TIME:2001-09-09T01:46:40.000Z
+#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.0.m4s\",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.1.m4s\"
+#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.2.m4s\"
+#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.3.m4s\"
+#EXTINF:2.00000,
+0badcafe-video-1.m4s
+#EXT-X-PROGRAM-DATE-TIME:2001-09-09T01:46:42.000Z
+#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-2.0.m4s\",INDEPENDENT=YES
+#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"0badcafe-video-2.1.m4s\"
+#EXT-X-RENDITION-REPORT:URI=\"audio.m3u8\",LAST-MSN=2,LAST-PART=0
+";
+    assert_eq!(timeline.render(View::Live, &[report]), expected);
+}
+
+#[test]
+fn an_empty_playlist_hints_at_the_first_part() {
+    let text = timeline().render(View::Live, &[]);
+    assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:1\n"));
+    assert!(text.ends_with("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"0badcafe-video-1.0.m4s\"\n"));
+}
+
+#[test]
+fn the_live_window_slides_and_the_rest_stays_for_the_dvr() {
+    let mut timeline = timeline();
+    grow(&mut timeline, 1..=100);
+    assert_eq!(timeline.live_begin(), 81);
+    let live = timeline.render(View::Live, &[]);
+    assert!(live.contains("#EXT-X-MEDIA-SEQUENCE:81\n"));
+    assert_eq!(live.matches("#EXT-X-MAP").count(), 1);
+    assert_eq!(live.matches("#EXTINF").count(), 20);
+    let dvr = timeline.render(View::Dvr, &[]);
+    assert!(dvr.contains("#EXT-X-PLAYLIST-TYPE:EVENT\n"));
+    assert_eq!(dvr.matches("#EXTINF").count(), 100);
+    timeline.forget_before(50);
+    let dvr = timeline.render(View::Dvr, &[]);
+    assert!(!dvr.contains("EVENT"));
+    assert!(dvr.contains("#EXT-X-MEDIA-SEQUENCE:50\n"));
+    assert_eq!(dvr.matches("#EXTINF").count(), 51);
+    assert_eq!(dvr.matches("#EXT-X-MAP").count(), 1);
+    timeline.forget_before(1000);
+    assert_eq!(timeline.render(View::Live, &[]), live);
+}
+
+#[test]
+fn a_delta_update_skips_what_ends_a_minute_before_the_end() {
+    let mut timeline = timeline();
+    grow(&mut timeline, 1..=100);
+    let delta = timeline.render(View::DvrDelta, &[]);
+    assert!(delta.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS=70\n#EXT-X-MAP:"));
+    assert_eq!(delta.matches("#EXTINF").count(), 30);
+    let live = timeline.render(View::Live, &[]);
+    assert_eq!(timeline.render(View::LiveDelta, &[]), live);
+}
+
+#[test]
+fn a_recording_is_finished_and_has_no_parts() {
+    let mut timeline = Timeline::new(Settings::default(), "0badcafe", "video").with_prefix("../");
+    (1..=3).for_each(|msn| timeline.apply_segment(&segment(msn)));
+    timeline.end();
+    let text = timeline.render(View::Vod, &[]);
+    assert!(text.contains("#EXT-X-PLAYLIST-TYPE:VOD\n"));
+    assert!(text.contains("\n../0badcafe-video-3.m4s\n#EXT-X-ENDLIST\n"));
+    assert!(text.contains("#EXT-X-MAP:URI=\"../0badcafe-video-i0.mp4\"\n"));
+    assert!(!text.contains("PART"));
+}
+
+#[test]
+fn a_timeline_rebuilt_from_its_segments_says_the_same() {
+    let mut live = timeline();
+    let mut rebuilt = timeline();
+    let of = |msn: u64| Segment {
+        init: u32::from(msn > 5),
+        discontinuity: msn == 3 || msn == 7,
+        discontinuity_sequence: u64::from(msn >= 3) + u64::from(msn >= 7),
+        ..segment(msn)
+    };
+    (1..=40).for_each(|msn| live.apply_segment(&of(msn)));
+    live.forget_before(7);
+    (7..=40).for_each(|msn| rebuilt.apply_segment(&of(msn)));
+    assert_eq!(rebuilt.render(View::Vod, &[]), live.render(View::Vod, &[]));
+}
+
+#[test]
+fn dateranges_are_in_every_playlist() {
+    let mut timeline = timeline();
+    let line = "#EXT-X-DATERANGE:ID=\"1\",START-DATE=\"2026-01-01T00:00:00Z\"";
+    timeline.set_dateranges(&[line.to_owned()]);
+    for view in [View::Live, View::LiveDelta, View::Dvr, View::Vod] {
+        assert!(timeline.render(view, &[]).contains(&format!("\n{line}\n")));
+    }
+}
+
+#[test]
+fn requests_are_answered_held_or_refused() {
+    let mut timeline = timeline();
+    grow(&mut timeline, 1..=2);
+    let check = |timeline: &Timeline, msn, part, hold| {
+        assert_eq!(timeline.check_request(msn, part), hold, "{msn} {part:?}");
+    };
+    check(&timeline, 2, None, Hold::Ready);
+    check(&timeline, 2, Some(3), Hold::Ready);
+    check(&timeline, 2, Some(4), Hold::Wait); // part 0 of segment 3
+    check(&timeline, 3, Some(0), Hold::Wait);
+    check(&timeline, 3, None, Hold::Wait);
+    check(&timeline, 4, Some(0), Hold::Wait);
+    check(&timeline, 5, None, Hold::TooFar);
+    check(&timeline, 3, Some(7), Hold::TooFar);
+    timeline.apply_part(&part(3, 0));
+    check(&timeline, 2, Some(4), Hold::Ready);
+    check(&timeline, 3, Some(0), Hold::Ready);
+    check(&timeline, 3, Some(1), Hold::Wait);
+    assert_eq!(timeline.next(), (3, 1));
+    timeline.end();
+    check(&timeline, 9, Some(9), Hold::Ready);
+}
+
+#[test]
+fn other_settings_are_written_as_they_are() {
+    let settings = Settings {
+        part_target: Duration::from_millis(333),
+        ..Settings::default()
+    };
+    let text = Timeline::new(settings, "0badcafe", "video").render(View::Live, &[]);
+    assert!(text.contains("PART-HOLD-BACK=0.999,"));
+    assert!(text.contains("PART-TARGET=0.333\n"));
+}
+
+fn info(name: &str, kind: CodecKind, codec: &str) -> RenditionInfo {
+    let mut info = RenditionInfo::new(name.to_owned(), kind);
+    info.codec = codec.to_owned();
+    info.bandwidth_peak = 500_000;
+    info.bandwidth_average = 400_000;
+    if kind.is_video() {
+        (info.width, info.height, info.frame_rate_milli) = (1280, 720, 29_970);
+    } else {
+        info.channels = 2;
+    }
+    info
+}
+
+#[test]
+fn every_picture_goes_with_every_sound() {
+    let (low, high) = (
+        info("video0", CodecKind::H264, "avc1.42c01e"),
+        info("video1", CodecKind::H264, "avc1.42c01f"),
+    );
+    let opus = info("audio", CodecKind::Opus, "opus");
+    let aac = info("aac", CodecKind::Aac, "mp4a.40.2");
+    let unknown = info("video2", CodecKind::H264, "");
+    let named = |info| Variant {
+        info,
+        label: "Sound",
+    };
+    let video = [named(&low), named(&high), named(&unknown)];
+    let text = multivariant(&video, &[named(&opus), named(&aac)], "../hls/a/main/");
+    let expected = "#EXTM3U
+#EXT-X-VERSION:9
+#EXT-X-INDEPENDENT-SEGMENTS
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"opus\",NAME=\"Sound\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"../hls/a/main/audio.m3u8\"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aac\",NAME=\"Sound\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"../hls/a/main/aac.m3u8\"
+#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01e,opus\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"opus\"
+../hls/a/main/video0.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01f,opus\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"opus\"
+../hls/a/main/video1.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01e,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"aac\"
+../hls/a/main/video0.m3u8
+#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"aac\"
+../hls/a/main/video1.m3u8
+";
+    assert_eq!(text, expected);
+    let read = m3u8_rs::parse_master_playlist(text.as_bytes()).unwrap().1;
+    assert_eq!((read.variants.len(), read.alternatives.len()), (4, 2));
+}
+
+#[test]
+fn a_picture_or_a_sound_may_be_alone() {
+    let picture = info("video", CodecKind::Vp9, "vp09.00.40.08");
+    let sound = info("audio", CodecKind::Opus, "opus");
+    let named = |info| Variant { info, label: "" };
+    let text = multivariant(&[named(&picture)], &[], "");
+    assert!(
+        text.ends_with(
+            "CODECS=\"vp09.00.40.08\",RESOLUTION=1280x720,FRAME-RATE=29.970\nvideo.m3u8\n"
+        )
+    );
+    let text = multivariant(&[], &[named(&sound)], "");
+    assert!(text.ends_with("CODECS=\"opus\"\naudio.m3u8\n"));
+}
+
+#[test]
+fn two_hours_are_put_together_from_text_that_is_there() {
+    let mut timeline = timeline();
+    (1..=3_600).for_each(|msn| timeline.apply_segment(&segment(msn)));
+    let text = timeline.render(View::Dvr, &[]);
+    // No number is written anew: nearly all of the playlist is one piece of the history.
+    let history = timeline.lines_without_parts(0, false);
+    assert!(history.len() > text.len() * 95 / 100);
+    assert!(text.capacity() < text.len() + 2048);
+}

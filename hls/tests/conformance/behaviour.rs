@@ -1,0 +1,368 @@
+//! What a stream's publisher does, and what becomes of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hls::{
+    CodecKind, Frame, Output, Packager, Part, Segment, Settings, Timeline, TrackConfig, View,
+    Warning,
+};
+
+use crate::playlist::Playlist;
+use crate::source::{self, Camera};
+
+/// A packager and all that came out of it.
+struct Show {
+    packager: Packager,
+    parts: Vec<Arc<Part>>,
+    segments: Vec<Arc<Segment>>,
+    inits: Vec<(usize, Bytes)>,
+    warnings: Vec<Warning>,
+    asked: usize,
+}
+
+fn track(rendition: &str, codec: CodecKind) -> TrackConfig {
+    TrackConfig {
+        rendition: rendition.to_owned(),
+        codec,
+        channels: if codec.is_video() { 0 } else { 2 },
+        config: Bytes::new(),
+    }
+}
+
+fn video() -> Vec<TrackConfig> {
+    vec![track("video", CodecKind::H264)]
+}
+
+impl Show {
+    fn begin(tracks: Vec<TrackConfig>) -> Self {
+        let mut packager = Packager::new(Settings::default(), String::from("0badcafe"), 0);
+        packager.begin(tracks);
+        Self {
+            packager,
+            parts: Vec::new(),
+            segments: Vec::new(),
+            inits: Vec::new(),
+            warnings: Vec::new(),
+            asked: 0,
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.packager.poll() {
+            match output {
+                Output::Init {
+                    rendition, bytes, ..
+                } => self.inits.push((rendition, bytes)),
+                Output::Part(part) => self.parts.push(part),
+                Output::Segment(segment) => self.segments.push(segment),
+                Output::KeyframeDue => self.asked += 1,
+                Output::Warning(warning) => self.warnings.push(warning),
+            }
+        }
+    }
+
+    fn push(&mut self, track: usize, pts: i64, keyframe: bool, data: Bytes) {
+        self.packager.push(
+            track,
+            Frame {
+                pts,
+                keyframe,
+                data,
+                duration: None,
+            },
+        );
+        self.drain();
+    }
+
+    /// Pictures at 30 a second from `from` on, with a keyframe every `group`.
+    fn film(&mut self, camera: &mut Camera, from: i64, count: i64, group: i64) {
+        for place in 0..count {
+            let keyframe = place % group == 0;
+            for frame in camera.picture(keyframe, 50) {
+                self.push(0, from + place * 3000, keyframe, frame);
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.packager.pause();
+        self.drain();
+    }
+
+    fn timeline(&self, rendition: usize) -> Timeline {
+        let name = &self.packager.renditions()[rendition].name;
+        let mut timeline = Timeline::new(Settings::default(), "0badcafe", name);
+        let of = |segment: &&Arc<Segment>| segment.rendition == rendition;
+        for segment in self.segments.iter().filter(of) {
+            timeline.apply_segment(segment);
+        }
+        timeline
+    }
+}
+
+fn camera() -> Camera {
+    Camera::new(CodecKind::H264, 640, 368)
+}
+
+#[test]
+fn frames_before_the_first_keyframe_are_dropped() {
+    let mut show = Show::begin(video());
+    let mut camera = camera();
+    for place in 0..10 {
+        let frames = camera.picture(false, 50);
+        show.push(0, place * 3000, false, frames[0].clone());
+    }
+    show.film(&mut camera, 30_000, 30, 30);
+    show.close();
+    assert_eq!(show.segments[0].start, 30_000);
+    assert!(show.segments[0].independent);
+}
+
+#[test]
+fn rewritten_parameter_sets_are_no_discontinuity() {
+    let mut show = Show::begin(video());
+    let mut camera = camera();
+    for round in 0..4 {
+        camera.hint += 1;
+        show.film(&mut camera, round * 180_000, 60, 60);
+    }
+    show.close();
+    assert_eq!(show.inits.len(), 1);
+    assert_eq!(show.segments.len(), 4);
+    assert!(show.segments.iter().all(|segment| !segment.discontinuity));
+}
+
+#[test]
+fn another_size_is_a_discontinuity_on_all_renditions_at_the_same_time() {
+    let mut show = Show::begin(vec![
+        track("video", CodecKind::H264),
+        track("audio", CodecKind::Opus),
+    ]);
+    let mut camera = camera();
+    for place in 0..150_i64 {
+        if place == 70 {
+            camera.width = 1280;
+        }
+        let keyframe = place % 70 == 0;
+        for frame in camera.picture(keyframe, 50) {
+            show.push(0, place * 3000, keyframe, frame);
+        }
+        for packet in 0..2 {
+            if (place * 2 + packet) % 6 < 5 {
+                let number = (place * 2 + packet) / 6 * 5 + (place * 2 + packet) % 6;
+                show.push(1, number * 960, true, Bytes::from_static(&[0xfc, 1, 2]));
+            }
+        }
+    }
+    show.close();
+    for rendition in 0..2 {
+        let of = |segment: &&Arc<Segment>| segment.rendition == rendition && segment.discontinuity;
+        let marked: Vec<_> = show.segments.iter().filter(of).collect();
+        assert_eq!(marked.len(), 1);
+        assert_eq!(marked[0].discontinuity_sequence, 1);
+        let start = marked[0].start as f64 / f64::from(marked[0].timescale);
+        assert!(
+            (start - 70.0 / 30.0).abs() < 0.021,
+            "{rendition} at {start}"
+        );
+        let text = show.timeline(rendition).render(View::Vod, &[]);
+        assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+        // The sound's format did not change.
+        assert_eq!(text.matches("#EXT-X-MAP").count(), 2 - rendition);
+    }
+}
+
+#[test]
+fn a_return_continues_the_numbers_behind_a_discontinuity_that_slides_out() {
+    let mut show = Show::begin(video());
+    let mut camera = camera();
+    show.film(&mut camera, 0, 120, 60);
+    show.packager.begin(video());
+    show.drain();
+    show.film(&mut camera, 900_000, 60 * 40, 60);
+    show.close();
+    let numbers: Vec<u64> = show.segments.iter().map(|segment| segment.msn).collect();
+    assert_eq!(numbers, Vec::from_iter(1..=numbers.len() as u64));
+    assert!(show.segments[2].discontinuity);
+    assert_eq!(show.segments[2].start, 900_000);
+    assert_eq!(show.inits.len(), 1, "the same format is not sent again");
+    let timeline = show.timeline(0);
+    let live = Playlist::parse(&timeline.render(View::Live, &[])).unwrap();
+    assert_eq!(live.discontinuity_sequence, 1);
+    assert!(
+        live.segments
+            .iter()
+            .all(|segment| !segment.has_discontinuity)
+    );
+    let dvr = Playlist::parse(&timeline.render(View::Dvr, &[])).unwrap();
+    assert_eq!(dvr.discontinuity_sequence, 0);
+    assert_eq!(dvr.kind.as_deref(), Some("EVENT"));
+    assert!(dvr.segments[2].has_discontinuity);
+    assert_eq!(
+        dvr.segments[2].discontinuities,
+        live.segments[0].discontinuities
+    );
+}
+
+#[test]
+fn a_group_longer_than_the_target_is_cut_without_a_keyframe_and_told() {
+    let mut show = Show::begin(video());
+    show.film(&mut camera(), 0, 30 * 25, 10_000);
+    show.close();
+    assert!(
+        show.segments
+            .iter()
+            .all(|segment| segment.duration <= 945_000)
+    );
+    let independent: Vec<bool> = show.segments.iter().map(|one| one.independent).collect();
+    assert_eq!(independent, [true, false, false]);
+    let missing = |warning: &&Warning| matches!(warning, Warning::KeyframeMissing { .. });
+    assert_eq!(show.warnings.iter().filter(missing).count(), 2);
+}
+
+#[test]
+fn a_group_of_ten_seconds_fits_whole() {
+    let mut show = Show::begin(video());
+    show.film(&mut camera(), 0, 30 * 40, 300);
+    show.close();
+    let lengths: Vec<u64> = show
+        .segments
+        .iter()
+        .map(|segment| segment.duration)
+        .collect();
+    assert_eq!(lengths, [900_000; 4]);
+    assert!(show.warnings.is_empty());
+}
+
+#[test]
+fn keyframes_are_asked_for_when_the_segment_is_long_enough_and_not_too_often() {
+    let mut show = Show::begin(video());
+    show.film(&mut camera(), 0, 59, 10_000);
+    assert_eq!(show.asked, 0);
+    show.film(&mut camera(), 59 * 3000, 0, 1);
+    let mut camera = camera();
+    for place in 59..120 {
+        let frames = camera.picture(false, 50);
+        show.push(0, place * 3000, false, frames[0].clone());
+    }
+    assert!((3..=4).contains(&show.asked), "{}", show.asked);
+}
+
+#[test]
+fn parameter_sets_may_come_one_by_one() {
+    let mut show = Show::begin(video());
+    let mut camera = camera();
+    camera.sends_sets_alone = true;
+    show.film(&mut camera, 0, 60, 30);
+    show.close();
+    assert_eq!(show.inits.len(), 1);
+    assert_eq!(show.packager.renditions()[0].codec, "avc1.42c01f");
+    assert_eq!(
+        show.segments.iter().map(|one| one.duration).sum::<u64>(),
+        180_000
+    );
+}
+
+#[test]
+fn a_keyframe_without_parameter_sets_is_dropped_and_told() {
+    let mut show = Show::begin(video());
+    let data = Bytes::from_static(&[0, 0, 0, 4, 0x65, 0x88, 0x84, 0x21]);
+    show.push(0, 0, true, data);
+    show.close();
+    assert!(show.parts.is_empty());
+    assert!(matches!(show.warnings[..], [Warning::BadFrame { .. }]));
+}
+
+#[test]
+fn out_of_order_pictures_are_shown_when_they_should_be_and_told_once() {
+    let mut show = Show::begin(video());
+    let mut camera = camera();
+    let mut shown = Vec::new();
+    for group in 0..40_i64 {
+        let places = if group == 0 { vec![0] } else { vec![0, -2, -1] };
+        for place in places {
+            let pts = (group * 3 + place) * 3000;
+            let keyframe = group == 0;
+            let frames = camera.picture(keyframe, 50);
+            shown.push(pts);
+            show.push(0, pts, keyframe, frames[0].clone());
+        }
+    }
+    show.close();
+    assert!(
+        matches!(show.warnings[..], [Warning::BFrames { .. }]),
+        "{:?}",
+        show.warnings
+    );
+    let mut times = Vec::new();
+    for part in &show.parts {
+        times.extend(crate::boxes::presentation_times(part));
+    }
+    assert_eq!(times, shown);
+}
+
+#[test]
+fn silence_fills_what_a_microphone_leaves_out() {
+    let mut show = Show::begin(vec![track("audio", CodecKind::Opus)]);
+    let packet = || Bytes::from_static(&[0xfc, 1, 2, 3]);
+    for number in 0..200 {
+        if !(50..120).contains(&number) {
+            show.push(0, number * 960, true, packet());
+        }
+    }
+    show.close();
+    let ticks: u64 = show.segments.iter().map(|segment| segment.duration).sum();
+    assert_eq!(ticks, 200 * 960);
+    assert!(show.warnings.is_empty(), "{:?}", show.warnings);
+    assert!(show.parts.iter().all(|part| part.duration <= 24_000));
+}
+
+#[test]
+fn three_hours_at_a_crooked_rate_lose_no_tick() {
+    let mut show = Show::begin(video());
+    let mut camera = camera();
+    let mut end = 0;
+    // A twentieth of the pictures, since only their times matter: 59.94 Hz and a clock 0.4 s an hour too slow.
+    for place in 0..3 * 3600 * 3_i64 {
+        end = place * 1_501_667 * 20 / 1000;
+        let keyframe = place % 6 == 0;
+        let frames = camera.picture(keyframe, 10);
+        show.push(0, end, keyframe, frames[0].clone());
+        show.segments.dedup_by(|new, old| {
+            assert_eq!(old.start + old.duration as i64, new.start);
+            false
+        });
+        let kept = show.segments.len().saturating_sub(1);
+        show.segments.drain(..kept);
+        show.parts.clear();
+    }
+    let last = show.segments.last().expect("three hours are many segments");
+    assert!(end - (last.start + last.duration as i64) < 5 * 90_000);
+    assert!(show.warnings.is_empty(), "{:?}", show.warnings);
+}
+
+#[test]
+fn a_clip_of_a_real_encoder_is_packaged_and_its_stills_are_repeated() {
+    let (sets, samples) = source::clip();
+    let mut show = Show::begin(video());
+    for set in sets {
+        show.push(0, 0, true, set);
+    }
+    let mut pts = 0;
+    for (place, (data, keyframe)) in samples.iter().enumerate() {
+        show.push(0, pts, *keyframe, data.clone());
+        pts += if place % 20 == 19 { 120_000 } else { 3000 };
+    }
+    show.close();
+    assert_eq!(show.packager.renditions()[0].width, 640);
+    assert!(show.warnings.is_empty(), "{:?}", show.warnings);
+    assert!(show.parts.iter().all(|part| part.duration <= 45_000));
+    let ends: Vec<i64> = show
+        .segments
+        .iter()
+        .map(|one| one.start + one.duration as i64)
+        .collect();
+    let starts = show.segments.iter().skip(1).map(|one| one.start);
+    assert!(starts.zip(&ends).all(|(start, end)| start == *end));
+}
