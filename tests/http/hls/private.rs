@@ -176,15 +176,7 @@ async fn a_token_that_anybody_gets_opens_nothing_private() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_private_gives_nobody_a_token() {
-    let server = Server::start_with(|config| {
-        config.spaces.push(SpaceConfig {
-            name: "locked".into(),
-            key: Some("open-sesame".to_owned().into()),
-            private: false,
-            streams: Vec::new(),
-        });
-    })
-    .await;
+    let server = Server::start().await;
     for space in ["locked", "stage"] {
         let answer = playback(&server, space, "x-nothing", "").await;
         assert_eq!(answer.status, 200);
