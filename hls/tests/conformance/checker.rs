@@ -15,7 +15,7 @@ use crate::scenario::{LIFE, ORIGIN_MS, Scenario};
 const DURATION_ERROR: f64 = 0.000_011;
 
 /// Earlier playlists that a delta update may be merged with.
-const REMEMBERED_MAX: usize = 40;
+const REMEMBERED_MAX: usize = 20;
 
 /// One rendition as a player and as the packager see it.
 struct Rendition {
@@ -24,7 +24,8 @@ struct Rendition {
     timeline: Timeline,
     parts: Vec<Part>,
     segments: Vec<Segment>,
-    seen: Vec<Playlist>,
+    /// Earlier playlists, of the live window and of everything.
+    seen: [Vec<Playlist>; 2],
     is_changed: bool,
 }
 
@@ -35,6 +36,8 @@ pub(crate) struct Checker {
     published: BTreeSet<String>,
     pub(crate) violations: Vec<String>,
     pub(crate) playlists: usize,
+    /// Delta updates that left something out.
+    pub(crate) deltas: usize,
     pub(crate) parts: usize,
     /// Warnings by what they are.
     pub(crate) warnings: BTreeMap<&'static str, usize>,
@@ -49,6 +52,7 @@ impl Checker {
             published: BTreeSet::new(),
             violations: Vec::new(),
             playlists: 0,
+            deltas: 0,
             parts: 0,
             warnings: BTreeMap::new(),
             missing_keyframes: BTreeSet::new(),
@@ -110,7 +114,7 @@ impl Checker {
             timeline,
             parts: Vec::new(),
             segments: Vec::new(),
-            seen: Vec::new(),
+            seen: [Vec::new(), Vec::new()],
             is_changed: false,
         });
     }
@@ -217,7 +221,8 @@ impl Checker {
             .map(|rendition| rendition.timeline.report())
             .collect();
         for place in 0..self.renditions.len() {
-            if !std::mem::take(&mut self.renditions[place].is_changed) {
+            // No player reads all of them.
+            if !std::mem::take(&mut self.renditions[place].is_changed) || random.bool() {
                 continue;
             }
             let others: Vec<Report> = reports
@@ -228,6 +233,11 @@ impl Checker {
                 .collect();
             let looks = [(View::Live, View::LiveDelta), (View::Dvr, View::DvrDelta)];
             let is_dvr = random.usize(..8) == 0;
+            if is_dvr && random.usize(..50) == 0 {
+                // The disk's window.
+                let timeline = &mut self.renditions[place].timeline;
+                timeline.forget_before(timeline.live_begin().saturating_sub(5));
+            }
             let (full, delta) = looks[usize::from(is_dvr)];
             if let Err(what) = self.look_at(place, full, delta, &others, random) {
                 self.complain(place, what);
@@ -253,22 +263,19 @@ impl Checker {
         let text = rendition.timeline.render(delta, others);
         let update = Playlist::parse(&text)?;
         self.playlists += 1;
-        if full == View::Live {
-            check_growth(rendition.seen.last(), &playlist)?;
-        }
-        // A player may have anything that is less than half the skip boundary old; any of ours is.
-        if !rendition.seen.is_empty() {
-            let before = &rendition.seen[random.usize(..rendition.seen.len())];
-            check_delta(&update, before, &playlist)?;
+        let seen = &rendition.seen[usize::from(full == View::Dvr)];
+        check_growth(seen.last(), &playlist)?;
+        // A player may have anything that is less than half the skip boundary old.
+        if !seen.is_empty() {
+            let before = &seen[random.usize(..seen.len())];
+            self.deltas += usize::from(check_delta(&update, before, &playlist)?);
         }
         check_requests(&rendition.timeline, &playlist, random)?;
-        let rendition = &mut self.renditions[place];
-        if full == View::Live {
-            if rendition.seen.len() == REMEMBERED_MAX {
-                rendition.seen.remove(0);
-            }
-            rendition.seen.push(playlist);
+        let seen = &mut self.renditions[place].seen[usize::from(full == View::Dvr)];
+        if seen.len() == REMEMBERED_MAX {
+            seen.remove(0);
         }
+        seen.push(playlist);
         Ok(())
     }
 
@@ -433,20 +440,12 @@ impl Checker {
             self.renditions[place].timeline.end();
             let text = self.renditions[place].timeline.render(View::Vod, &[]);
             let whole = Playlist::parse(&text);
-            let count = self.renditions[place].segments.len();
-            if !whole.is_ok_and(|whole| whole.has_ended && whole.segments.len() == count) {
+            let last = self.renditions[place].segments.len() as u64;
+            if !whole.is_ok_and(|whole| {
+                whole.has_ended && whole.segments.last().map_or(0, |one| one.msn) == last
+            }) {
                 self.complain(place, String::from("the recording is not whole"));
             }
-        }
-    }
-}
-
-impl SegmentLines {
-    fn length(&self) -> f64 {
-        if self.is_complete() {
-            self.seconds
-        } else {
-            self.parts.iter().map(|part| part.seconds).sum()
         }
     }
 }

@@ -29,6 +29,15 @@ impl SegmentLines {
         !self.uri.is_empty()
     }
 
+    /// Seconds so far.
+    pub(crate) fn length(&self) -> f64 {
+        if self.is_complete() {
+            self.seconds
+        } else {
+            self.parts.iter().map(|part| part.seconds).sum()
+        }
+    }
+
     /// Without its parts, which leave the playlist before it does.
     pub(crate) fn without_parts(&self) -> Self {
         Self {

@@ -9,6 +9,9 @@ use crate::playlist::{Playlist, SegmentLines, seconds_of};
 /// Sample flags of a sample that is not one to begin at.
 const NOT_SYNC: u32 = 0x0001_0000;
 
+/// `CAN-SKIP-UNTIL`, six target durations.
+const SKIP_UNTIL: f64 = 60.0;
+
 /// Dates are in whole milliseconds.
 pub(crate) const DATE_ERROR: f64 = 0.001_01;
 
@@ -112,7 +115,8 @@ pub(crate) fn check_growth(before: Option<&Playlist>, after: &Playlist) -> Resul
             old.without_parts() == new.without_parts()
                 && (new.parts.is_empty() || new.parts == old.parts)
         } else {
-            new.parts.starts_with(&old.parts) && (&old.date, &old.map) == (&new.date, &new.map)
+            (new.parts.starts_with(&old.parts) || new.parts.is_empty())
+                && (&old.date, &old.map) == (&new.date, &new.map)
         };
         if !is_same {
             return Err(format!("segment {} became another one", old.msn));
@@ -127,27 +131,27 @@ pub(crate) fn check_growth(before: Option<&Playlist>, after: &Playlist) -> Resul
     Ok(())
 }
 
-/// A delta update, put together with an earlier playlist, is the full one.
+/// A delta update, put together with an earlier playlist, is the full one. Says whether it left something out.
 pub(crate) fn check_delta(
     update: &Playlist,
     before: &Playlist,
     full: &Playlist,
-) -> Result<(), String> {
-    let known = before
-        .segments
-        .iter()
-        .filter(|segment| segment.is_complete())
-        .map(|segment| segment.msn);
-    let (first, last) = (before.media_sequence, known.max().unwrap_or(0));
-    let is_enough = update.skipped == 0
-        || first <= update.media_sequence && last + 1 >= update.media_sequence + update.skipped;
-    if !is_enough {
-        // A full playlist that reaches further back than the live ones that are remembered.
-        return Ok(());
+) -> Result<bool, String> {
+    let date = |playlist: &Playlist| playlist.segments.last().map(|last| seconds_of(&last.date));
+    let is_recent = date(full)
+        .zip(date(before))
+        .is_some_and(|(now, then)| now - then < SKIP_UNTIL / 2.0);
+    if update.skipped > 0 && !is_recent {
+        // Whoever has only this must ask for the full one.
+        return Ok(false);
+    }
+    let skipped = update.skipped as usize;
+    let kept: f64 = update.segments.iter().map(SegmentLines::length).sum();
+    if skipped > 0 && kept < SKIP_UNTIL - 0.001 {
+        return Err(format!("a delta update has only {kept} s left"));
     }
     let merged = update.merge(before)?;
     let same = |playlist: &Playlist| -> Vec<SegmentLines> {
-        let skipped = update.skipped as usize;
         let cut = |(place, segment): (usize, &SegmentLines)| {
             if place < skipped {
                 segment.without_parts()
@@ -163,7 +167,7 @@ pub(crate) fn check_delta(
             update.skipped
         ));
     }
-    Ok(())
+    Ok(skipped > 0)
 }
 
 /// What is answered at once is in the playlist.

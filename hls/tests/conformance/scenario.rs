@@ -30,6 +30,8 @@ pub(crate) struct Scenario {
     pub(crate) seed: u64,
     pub(crate) seconds: f64,
     pub(crate) part_ms: u64,
+    /// The length of the live window.
+    pub(crate) window_s: u64,
     pub(crate) codec: CodecKind,
     pub(crate) layers: usize,
     pub(crate) has_opus: bool,
@@ -76,6 +78,7 @@ impl Scenario {
         Self {
             seed,
             seconds,
+            window_s: [40, 100][random.usize(..2)],
             part_ms: [200, 250, 333, 500, 500, 500, 1000][random.usize(..7)],
             codec: [
                 CodecKind::H264,
@@ -105,6 +108,7 @@ impl Scenario {
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             part_target: Duration::from_millis(self.part_ms),
+            window: Duration::from_secs(self.window_s),
             ..Settings::default()
         }
     }
