@@ -115,9 +115,17 @@ impl Open {
             tracing::error!(life = %self.slot.life, rendition = info.name, "one rendition too many, or with a name that cannot be a file's; it is not recorded");
             return;
         }
-        self.pending
-            .retain(|pending| names(pending).as_ref() != Some(&info.name));
-        self.pending.push_back(Pending::Line(Line::Rendition(info)));
+        // In its place: an initialisation segment that waits behind it belongs to it.
+        let name = Some(&info.name);
+        let earlier = self
+            .pending
+            .iter()
+            .position(|pending| names(pending).as_ref() == name);
+        let line = Pending::Line(Line::Rendition(info));
+        match earlier {
+            Some(place) => self.pending[place] = line,
+            None => self.pending.push_back(line),
+        }
     }
 
     pub(super) fn add_init(&mut self, info: hls::RenditionInfo, number: u32, bytes: Bytes) {

@@ -34,6 +34,30 @@ fn what_goes_in_comes_out_while_live_and_after_the_end() {
 }
 
 #[test]
+fn what_is_learnt_of_a_rendition_before_its_first_segment_loses_no_initialisation() {
+    let mut desk = Desk::new(|_| {});
+    desk.begin(LIFE, true);
+    desk.init(LIFE, "video", 0);
+    let info = hls::RenditionInfo {
+        frame_rate_milli: 59_940,
+        ..info("video")
+    };
+    desk.send(Entry::Rendition {
+        life: LIFE.into(),
+        info,
+    });
+    desk.segments(LIFE, "video", 1..3);
+    assert!(desk.archive.init(LIFE, "video", 0).is_some());
+    desk.end(LIFE);
+    assert!(desk.archive.init(LIFE, "video", 0).is_some());
+    let reel = desk.archive.reel(LIFE, "video").unwrap();
+    assert_eq!(
+        (reel.info.frame_rate_milli, reel.info.init),
+        (59_940, Some(0))
+    );
+}
+
+#[test]
 fn the_window_is_pruned_by_whole_chunks_and_its_thumbnails_with_it() {
     let mut desk = Desk::new(|settings| {
         settings.dvr_window = WINDOW;
