@@ -60,12 +60,20 @@ struct Inner {
     inits: BTreeMap<u32, Bytes>,
     segments: VecDeque<Arc<Segment>>,
     segment_bytes: usize,
-    /// Number and date of every segment of the DVR view.
-    dates: VecDeque<(u64, u64)>,
-    /// Of the segments that still list them, and of the open one.
+    /// Every segment of the DVR view.
+    dates: VecDeque<Dated>,
+    /// Of the live window's segments that are in memory, and of the open one.
     parts: VecDeque<Arc<Part>>,
     /// The DVR views, rendered when somebody asks, until the next part.
     dvr: [Option<Arc<Rendered>>; 2],
+}
+
+/// A segment of the DVR view.
+#[derive(Debug)]
+struct Dated {
+    msn: u64,
+    date_ms: u64,
+    init: u32,
 }
 
 impl State {
@@ -253,7 +261,11 @@ impl Rendition {
         let mut inner = self.lock();
         inner.timeline.apply_segment(&segment);
         inner.last_parts = segment.parts;
-        inner.dates.push_back((segment.msn, segment.date_ms));
+        inner.dates.push_back(Dated {
+            msn: segment.msn,
+            date_ms: segment.date_ms,
+            init: segment.init,
+        });
         inner.share_bytes(&segment);
         inner.segment_bytes += segment.bytes.len();
         inner.segments.push_back(segment);
@@ -265,15 +277,16 @@ impl Rendition {
         let mut inner = self.lock();
         let window = inner.timeline.live_begin();
         let mut forgotten = None;
-        while let Some((msn, date_ms)) = inner.dates.front().copied()
-            && date_ms < oldest_ms
-            && msn < window
+        while let Some(first) = inner.dates.front()
+            && first.date_ms < oldest_ms
+            && first.msn < window
         {
+            forgotten = Some(first.msn);
             inner.dates.pop_front();
-            forgotten = Some(msn);
         }
         if let Some(msn) = forgotten {
             inner.timeline.forget_before(msn + 1);
+            inner.forget_inits();
         }
     }
 
@@ -328,8 +341,20 @@ impl Inner {
             && (first.msn + SPARE_SEGMENTS < window
                 || (self.segment_bytes > MEMORY_MAX && self.segments.len() > 1))
         {
+            // Its parts are slices of it: with them it would stay.
+            let msn = first.msn;
+            while self.parts.front().is_some_and(|part| part.msn <= msn) {
+                self.parts.pop_front();
+            }
             self.segment_bytes -= first.bytes.len();
             self.segments.pop_front();
+        }
+    }
+
+    /// Lets go of what no segment of the DVR view needs: a publisher may change its format for years.
+    fn forget_inits(&mut self) {
+        if let Some(oldest) = self.dates.iter().map(|dated| dated.init).min() {
+            self.inits = self.inits.split_off(&oldest);
         }
     }
 }
@@ -337,3 +362,76 @@ impl Inner {
 /// Segments that stay in memory after they left the playlist: a client may still be about to fetch one that its playlist
 /// names (RFC 8216bis section 6.2.2 wants the playlist's length; older ones are on disk).
 const SPARE_SEGMENTS: u64 = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEGMENT: usize = 8 << 20;
+
+    fn part(msn: u64, bytes: Bytes) -> Arc<Part> {
+        Arc::new(Part {
+            rendition: 0,
+            msn,
+            index: 0,
+            duration: 180_000,
+            timescale: 90_000,
+            independent: true,
+            start: 0,
+            init: 0,
+            discontinuity_sequence: 0,
+            date_ms: 2000 * msn,
+            bytes,
+        })
+    }
+
+    fn segment(msn: u64, bytes: Bytes) -> Arc<Segment> {
+        Arc::new(Segment {
+            rendition: 0,
+            msn,
+            start: 0,
+            duration: 180_000,
+            timescale: 90_000,
+            init: u32::try_from(msn / 8).unwrap(),
+            discontinuity: false,
+            discontinuity_sequence: 0,
+            independent: true,
+            date_ms: 2000 * msn,
+            bytes,
+            parts: 1,
+        })
+    }
+
+    fn filled(segments: u64, bytes: usize) -> Rendition {
+        let timeline = Timeline::new(hls::Settings::default(), "0123abcd", "video");
+        let rendition = Rendition::new("video", timeline);
+        for msn in 1..=segments {
+            let bytes = Bytes::from(vec![0; bytes]);
+            rendition.add_init(u32::try_from(msn / 8).unwrap(), bytes.slice(..1));
+            rendition.add_part(part(msn, bytes.clone()));
+            rendition.add_segment(segment(msn, bytes));
+        }
+        rendition
+    }
+
+    #[test]
+    fn large_segments_leave_the_memory_with_their_parts() {
+        let rendition = filled(16, SEGMENT);
+        let held = (1..=16).filter(|msn| rendition.segment(*msn).is_some());
+        assert_eq!(held.count(), MEMORY_MAX / SEGMENT);
+        for msn in 1..=16 {
+            let is_held = rendition.segment(msn).is_some();
+            assert_eq!(rendition.part(msn, 0).is_some(), is_held, "{msn}");
+        }
+    }
+
+    #[test]
+    fn initialisation_sections_are_forgotten_with_the_last_segment_that_needs_them() {
+        let rendition = filled(64, 10);
+        rendition.forget_before(2000 * 17);
+        let held: Vec<u32> = (0..=8)
+            .filter(|number| rendition.init(*number).is_some())
+            .collect();
+        assert_eq!(held, [2, 3, 4, 5, 6, 7, 8]);
+    }
+}
