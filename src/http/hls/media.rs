@@ -13,7 +13,7 @@ use crate::http::AppState;
 use crate::http::errors::Problem;
 use crate::http::range;
 use crate::media::StreamKey;
-use crate::recording::Location;
+use crate::recording::{Archive, Location};
 
 /// What never changes under its name may be kept for an hour, and need not be asked for again.
 const IMMUTABLE: &str = "public, max-age=3600, immutable";
@@ -51,13 +51,10 @@ pub(super) async fn file(
             part,
         } => return self::part(state, key, (life, rendition), (msn, part), headers).await,
         File::Thumbnail { life, at_s } => {
-            let location = state
-                .app
-                .broadcast
-                .recorder()
-                .archive()
-                .thumbnail(life, at_s);
-            let bytes = read(location).await?.ok_or_else(no_such_file)?;
+            let bytes = read(state, life, move |archive, life| {
+                archive.thumbnail(life, at_s)
+            });
+            let bytes = bytes.await?.ok_or_else(no_such_file)?;
             return Ok(range::respond(&bytes, "image/jpeg", IMMUTABLE, headers));
         }
         File::Recording { life } => return super::download::mp4(state, key, life, headers).await,
@@ -101,7 +98,13 @@ async fn init(
     let live = show.and_then(|show| show.rendition(name)?.init(number));
     match live {
         Some(bytes) => Ok(Some(bytes)),
-        None => read(broadcast.recorder().archive().init(life, name, number)).await,
+        None => {
+            let name = name.to_owned();
+            read(state, life, move |archive, life| {
+                archive.init(life, &name, number)
+            })
+            .await
+        }
     }
 }
 
@@ -120,7 +123,13 @@ async fn segment(
     let live = show.and_then(|show| show.rendition(name)?.segment(msn));
     match live {
         Some(bytes) => Ok(Some(bytes)),
-        None => read(broadcast.recorder().archive().segment(life, name, msn)).await,
+        None => {
+            let name = name.to_owned();
+            read(state, life, move |archive, life| {
+                archive.segment(life, &name, msn)
+            })
+            .await
+        }
     }
 }
 
@@ -151,13 +160,20 @@ async fn part(
     Ok(range::respond(&bytes, VIDEO, IMMUTABLE, headers))
 }
 
-/// Reads a piece of a file, far from the threads that answer others.
-async fn read(location: Option<Location>) -> Result<Option<Bytes>, Problem> {
-    let Some(location) = location else {
-        return Ok(None);
+/// Finds a piece of a file and reads it, far from the threads that answer others: both may wait for the disk.
+async fn read(
+    state: &AppState,
+    life: &str,
+    find: impl FnOnce(&Archive, &str) -> Option<Location> + Send + 'static,
+) -> Result<Option<Bytes>, Problem> {
+    let archive = state.app.broadcast.recorder().archive().clone();
+    let life = life.to_owned();
+    let read = move || {
+        let location = find(&archive, &life);
+        location.map(|location| location.read()).transpose()
     };
-    match tokio::task::spawn_blocking(move || location.read()).await {
-        Ok(Ok(bytes)) => Ok(Some(bytes)),
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(bytes)) => Ok(bytes),
         // Deleted between the look-up and the read.
         Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Ok(Err(error)) => Err(unreadable(&error)),
