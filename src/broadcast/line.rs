@@ -114,11 +114,9 @@ impl Line {
             Some(Publication::Running { publisher, plan })
                 if *publisher == from && *plan == Plan::of(&new) => {}
             _ => {
-                if self.ended.is_some() {
-                    // Too late for the old life: its playlists have said that they are over.
-                    self.production = None;
-                    self.ended = None;
-                }
+                // Too late for the old life: its playlists have said that they are over.
+                self.forget_ended();
+                self.idle_since = now;
                 self.publication = Some(Publication::Settling {
                     publisher: from,
                     tracks: new,
@@ -173,12 +171,19 @@ impl Line {
         self.published.refuse(&self.key, plan.refusal);
         if plan.renditions.is_empty() {
             held.clear();
+            // Whoever was before may have been taken over from: nothing of that will come any more.
+            if let Some(production) = &mut self.production
+                && self.ended.is_none()
+            {
+                production.pause();
+            }
             return;
         }
         let Some(first) = held.iter().map(|(_, _, packet)| packet.wallclock).min() else {
             return;
         };
         let (publisher, held) = (*publisher, std::mem::take(held));
+        self.forget_ended();
         self.publication = Some(Publication::Running {
             publisher,
             plan: plan.clone(),
@@ -222,9 +227,9 @@ impl Line {
         {
             production.expire(now);
             wishes.keyframe = production.carry_out(now);
-            if self.publication.is_none()
-                && now.saturating_duration_since(self.idle_since) >= LINGER
-            {
+            // Also while somebody publishes what HLS cannot carry.
+            let is_running = matches!(self.publication, Some(Publication::Running { .. }));
+            if !is_running && now.saturating_duration_since(self.idle_since) >= LINGER {
                 production.end();
                 self.ended = Some(now);
             }
@@ -236,16 +241,44 @@ impl Line {
                     && now.saturating_duration_since(self.idle_since) >= LINGER
             }
         };
+        if is_gone {
+            self.forget_ended();
+        }
         wishes.is_over = is_gone && self.publication.is_none();
         wishes
     }
 
+    /// Lets go of a life that is over.
+    fn forget_ended(&mut self) {
+        if self.ended.take().is_some()
+            && let Some(production) = self.production.take()
+        {
+            self.published.remove(&production.show);
+        }
+    }
+
     /// The server stops, or the stream is forgotten.
     pub(super) fn close(&mut self) {
-        if let Some(production) = &mut self.production {
-            if self.ended.is_none() {
-                production.end();
-            }
+        if let Some(production) = &mut self.production
+            && self.ended.is_none()
+        {
+            production.end();
+        }
+        self.withdraw();
+    }
+
+    /// As [`Self::close`], when a defect keeps what is open from being closed: nobody waits for it any more.
+    pub(super) fn abandon(&mut self) {
+        if let Some(production) = &mut self.production
+            && self.ended.is_none()
+        {
+            production.finish();
+        }
+        self.withdraw();
+    }
+
+    fn withdraw(&mut self) {
+        if let Some(production) = self.production.take() {
             self.published.remove(&production.show);
         }
         self.published.refuse(&self.key, None);

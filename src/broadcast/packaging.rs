@@ -17,6 +17,9 @@ use crate::media::{self, StreamKey, Taps};
 /// Items that are taken from each media thread before parts are published.
 const ITEMS_PER_TURN: usize = 1024;
 
+/// Turns after which every item is taken that waited when the end came.
+const TURNS_AT_END: usize = media::TAP_ITEMS_MAX.div_ceil(ITEMS_PER_TURN);
+
 /// Between two looks at the taps while something is live: well below a picture.
 const TICK: Duration = Duration::from_millis(5);
 
@@ -70,6 +73,7 @@ impl Packaging {
         loop {
             let now = clock::now();
             if !self.take_commands() {
+                self.take_rest(now);
                 break;
             }
             let has_more = self.take_items(now);
@@ -80,7 +84,16 @@ impl Packaging {
             }
         }
         for line in self.lines.values_mut() {
-            line.close();
+            close(line);
+        }
+    }
+
+    /// What came before the end belongs to the recordings. Media threads that still send are not waited for.
+    fn take_rest(&mut self, now: Instant) {
+        for _ in 0..TURNS_AT_END {
+            if !self.take_items(now) {
+                return;
+            }
         }
     }
 
@@ -169,7 +182,14 @@ impl Packaging {
             self.break_off(&key);
         }
         for key in over {
+            let again = self.lines.get(&key).map(|line| (line.stream, line.keeps));
             self.remove(&key);
+            // Somebody came back this very moment: that is announced once, and may have been taken for what was there.
+            if let Some((stream, keeps)) = again
+                && self.media.directory().is_live(&key)
+            {
+                self.open(key, stream, keeps);
+            }
         }
     }
 
@@ -191,9 +211,16 @@ impl Packaging {
         };
         self.keys.remove(&line.stream);
         self.media.tap(line.stream, None);
-        if guarded(|| line.close()).is_none() {
-            tracing::error!(space = %key.space, stream = %key.stream, "a stream could not be closed; its recording is mended at the next start");
-        }
+        close(&mut line);
+    }
+}
+
+fn close(line: &mut Line) {
+    if guarded(|| line.close()).is_none() {
+        // What is open is lost, but nobody may wait for it.
+        let _ = guarded(|| line.abandon());
+        let StreamKey { space, stream } = &line.key;
+        tracing::error!(%space, %stream, "a stream could not be closed; what was open of it is lost");
     }
 }
 

@@ -177,6 +177,9 @@ impl Production {
 
     /// The publisher left, and may come back.
     pub(super) fn pause(&mut self) {
+        if self.plan.renditions.is_empty() {
+            return;
+        }
         self.plan = Plan::default();
         self.assemblers.clear();
         self.packager.pause();
@@ -186,6 +189,11 @@ impl Production {
     pub(super) fn end(&mut self) {
         self.packager.end();
         self.carry_out(self.cut_at);
+        self.finish();
+    }
+
+    /// Says that it is over, with what has been published until now.
+    pub(super) fn finish(&mut self) {
         for rendition in self.show.renditions() {
             rendition.end();
             self.show.publish(&rendition, &self.around.counters);

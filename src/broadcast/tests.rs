@@ -385,16 +385,21 @@ fn memory_is_bounded_however_long_it_lasts() {
     );
 }
 
-#[test]
-fn what_hls_cannot_carry_says_so() {
-    let mut stage = Stage::new(7);
+/// The clip's tracks, but a picture that HLS cannot carry.
+fn foreign(stage: &Stage) -> Vec<Codec> {
     let mut tracks = stage.clip.tracks();
     tracks[VIDEO] = Codec {
         kind: CodecKind::Vp8,
         h264_profile: None,
         stereo: false,
     };
-    stage.publish(tracks);
+    tracks
+}
+
+#[test]
+fn what_hls_cannot_carry_says_so() {
+    let mut stage = Stage::new(7);
+    stage.publish(foreign(&stage));
     stage.run(2 * S);
     assert!(stage.published.is_empty());
     assert!(
@@ -408,4 +413,51 @@ fn what_hls_cannot_carry_says_so() {
     stage.run(3 * S);
     assert!(stage.published.refusal(&stage.line.key).is_none());
     stage.show();
+}
+
+#[test]
+fn a_life_that_is_over_makes_way_for_what_hls_cannot_carry() {
+    let mut stage = Stage::new(8);
+    stage.publish(stage.clip.tracks());
+    stage.run(6 * S);
+    stage.leave();
+    stage.run(62 * S);
+    assert!(stage.show().is_ended());
+    stage.publish(foreign(&stage));
+    stage.run(2 * S);
+    assert!(stage.published.is_empty(), "nobody would ever remove it");
+    assert!(stage.published.refusal(&stage.line.key).is_some());
+}
+
+#[test]
+fn a_life_ends_when_what_hls_cannot_carry_took_its_place() {
+    let mut stage = Stage::new(9);
+    stage.publish(stage.clip.tracks());
+    stage.run(6 * S);
+    let first = stage.show();
+    stage.publish(foreign(&stage));
+    stage.run(58 * S);
+    assert!(!first.is_ended());
+    stage.publish(stage.clip.tracks());
+    stage.run(6 * S);
+    assert_eq!(stage.show().life(), first.life(), "it came back in time");
+    stage.publish(foreign(&stage));
+    stage.run(62 * S);
+    assert!(first.is_ended() && stage.text("video").contains("#EXT-X-ENDLIST"));
+    stage.run(60 * S);
+    assert!(stage.published.is_empty() && !stage.is_over);
+    stage.publish(stage.clip.tracks());
+    stage.run(3 * S);
+    assert_ne!(stage.show().life(), first.life());
+}
+
+#[test]
+fn a_stream_that_is_abandoned_keeps_nobody_waiting() {
+    let mut stage = Stage::new(10);
+    stage.publish(stage.clip.tracks());
+    stage.run(6 * S);
+    let show = stage.show();
+    stage.line.abandon();
+    assert!(show.is_ended() && stage.published.is_empty());
+    assert!(show.rendition("video").unwrap().now().unwrap().ended);
 }

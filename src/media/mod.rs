@@ -22,7 +22,7 @@ pub use directory::{Directory, SessionRecord, StreamKey, StreamSummary};
 pub use handle::{Accepted, Feed, Handle, Refused, Restarted, TakeOver, Wish};
 pub use mailbox::Mailbox;
 pub use source::{Source, SourceClosed};
-pub use tap::{TapWaker, Taps};
+pub use tap::{TAP_ITEMS_MAX, TapWaker, Taps};
 
 use sfu::{Certificate, Transport, WorkerConfig, WorkerId};
 

@@ -10,7 +10,7 @@ use rtrb::{Consumer, Producer, PushError, RingBuffer};
 use sfu::{StreamId, TapItem};
 
 /// Items that wait in one ring: 0.8 s of twenty publishers of 1,000 packets/s, or the kept groups of several that begin.
-const RING_MAX: usize = 1 << 14;
+pub const TAP_ITEMS_MAX: usize = 1 << 14;
 
 /// Items that must arrive and wait for room; a few for each publication.
 const WAITING_MAX: usize = 1 << 14;
@@ -44,7 +44,7 @@ pub struct TapWaker(Reader);
 pub(super) fn connect(count: usize) -> (Vec<TapOut>, Taps) {
     let reader = Reader::default();
     let (writers, rings) = (0..count)
-        .map(|_| RingBuffer::new(RING_MAX))
+        .map(|_| RingBuffer::new(TAP_ITEMS_MAX))
         .unzip::<_, _, Vec<_>, Vec<_>>();
     let outs = writers
         .into_iter()
@@ -145,17 +145,17 @@ mod tests {
     #[test]
     fn packets_are_dropped_and_counted_when_nobody_reads_but_ends_arrive() {
         let (mut outs, mut taps) = connect(1);
-        for _ in 0..RING_MAX {
+        for _ in 0..TAP_ITEMS_MAX {
             outs[0].send(StreamId(1), TapItem::Ended);
         }
         outs[0].send(StreamId(2), TapItem::Ended);
         assert!(outs[0].flush());
         assert_eq!(outs[0].overflows(), 0);
         let mut seen = 0;
-        assert!(taps.receive(RING_MAX, |_, _| seen += 1));
+        assert!(taps.receive(TAP_ITEMS_MAX, |_, _| seen += 1));
         assert!(!outs[0].flush());
         let mut last = None;
-        taps.receive(RING_MAX, |stream, _| last = Some(stream));
-        assert_eq!((seen, last), (RING_MAX, Some(StreamId(2))));
+        taps.receive(TAP_ITEMS_MAX, |stream, _| last = Some(stream));
+        assert_eq!((seen, last), (TAP_ITEMS_MAX, Some(StreamId(2))));
     }
 }
