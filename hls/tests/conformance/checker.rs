@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
-use hls::{Output, Packager, Part, Report, Segment, Timeline, View, Warning};
+use hls::{CodecKind, Output, Packager, Part, Report, Segment, Timeline, View, Warning};
 
 use crate::playlist::{Playlist, SegmentLines, seconds_of};
 use crate::rules::{
@@ -20,7 +20,7 @@ const REMEMBERED_MAX: usize = 20;
 /// One rendition as a player and as the packager see it.
 struct Rendition {
     name: String,
-    is_video: bool,
+    kind: CodecKind,
     timeline: Timeline,
     parts: Vec<Part>,
     segments: Vec<Segment>,
@@ -106,11 +106,11 @@ impl Checker {
     /// The names come from the scenario, in the order in which renditions are numbered.
     fn add_rendition(&mut self) {
         let place = self.renditions.len();
-        let (name, is_video) = self.scenario.rendition(place);
+        let (name, kind) = self.scenario.rendition(place);
         let timeline = Timeline::new(self.scenario.settings(), LIFE, &name);
         self.renditions.push(Rendition {
             name,
-            is_video,
+            kind,
             timeline,
             parts: Vec::new(),
             segments: Vec::new(),
@@ -157,7 +157,7 @@ impl Checker {
                 );
             }
         }
-        if let Err(what) = check_boxes(part, self.renditions[part.rendition].is_video) {
+        if let Err(what) = check_boxes(part, self.renditions[part.rendition].kind) {
             self.complain(
                 part.rendition,
                 format!("part {}.{}: {what}", part.msn, part.index),
@@ -402,7 +402,7 @@ impl Checker {
         let video: Vec<(f64, bool)> = self
             .renditions
             .iter()
-            .filter(|rendition| rendition.is_video)
+            .filter(|rendition| rendition.kind.is_video())
             .flat_map(|rendition| &rendition.segments)
             .map(|segment| {
                 (
@@ -412,7 +412,7 @@ impl Checker {
             })
             .collect();
         for place in 0..self.renditions.len() {
-            if self.renditions[place].is_video || video.is_empty() {
+            if self.renditions[place].kind.is_video() || video.is_empty() {
                 continue;
             }
             for segment in self.renditions[place].segments.clone() {

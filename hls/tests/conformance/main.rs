@@ -16,7 +16,7 @@ use hls::CodecKind;
 use scenario::{Keyframes, Scenario};
 
 /// Scenarios of the big test, and their length; every fifth is longer than the skip boundary.
-const SCENARIOS: u64 = 60;
+const SCENARIOS: u64 = 40;
 const SECONDS: f64 = 45.0;
 const SECONDS_LONG: f64 = 150.0;
 

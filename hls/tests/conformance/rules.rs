@@ -1,7 +1,7 @@
 //! The rules that need one or two playlists, or one part.
 
 use fastrand::Rng;
-use hls::{Hold, Part, Timeline};
+use hls::{CodecKind, Hold, Part, Timeline};
 use mp4_atom::{Decode, DecodeMaybe, Header, Moof};
 
 use crate::playlist::{Playlist, SegmentLines, seconds_of};
@@ -15,8 +15,24 @@ const SKIP_UNTIL: f64 = 60.0;
 /// Dates are in whole milliseconds.
 pub(crate) const DATE_ERROR: f64 = 0.001_01;
 
-/// The fragment's boxes against what the part says.
-pub(crate) fn check_boxes(part: &Part, is_video: bool) -> Result<(), String> {
+/// The type of an IDR picture's NAL units.
+const IDR: u8 = 5;
+
+/// Whether a sample of H.264 has an IDR picture.
+fn has_idr(mut sample: &[u8]) -> bool {
+    while let Some((length, rest)) = sample.split_first_chunk::<4>() {
+        let (unit, after) = rest.split_at(u32::from_be_bytes(*length) as usize);
+        if unit[0] & 31 == IDR {
+            return true;
+        }
+        sample = after;
+    }
+    false
+}
+
+/// The fragment's boxes against what the part says; `kind` is its rendition's.
+pub(crate) fn check_boxes(part: &Part, kind: CodecKind) -> Result<(), String> {
+    let is_video = kind.is_video();
     let mut rest = &part.bytes[..];
     let moof = Moof::decode(&mut rest).map_err(|error| error.to_string())?;
     let moof_bytes = part.bytes.len() - rest.len();
@@ -57,6 +73,12 @@ pub(crate) fn check_boxes(part: &Part, is_video: bool) -> Result<(), String> {
     let is_key = |flags: Option<u32>| flags.is_none_or(|flags| flags & NOT_SYNC == 0);
     if is_video && is_key(samples[0].flags) != part.independent {
         return Err(String::from("its first sample's flags are wrong"));
+    }
+    let first = samples[0].size.unwrap_or(0) as usize;
+    if kind == CodecKind::H264 && has_idr(&rest[..first]) != part.independent {
+        return Err(String::from(
+            "it is independent and has no IDR picture, or the reverse",
+        ));
     }
     Ok(())
 }

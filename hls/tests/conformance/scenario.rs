@@ -113,10 +113,10 @@ impl Scenario {
         }
     }
 
-    /// The name of a rendition, and whether it has pictures.
-    pub(crate) fn rendition(&self, place: usize) -> (String, bool) {
+    /// The name of a rendition, and its format.
+    pub(crate) fn rendition(&self, place: usize) -> (String, CodecKind) {
         let track = &self.tracks()[place];
-        (track.rendition.clone(), track.codec.is_video())
+        (track.rendition.clone(), track.codec)
     }
 
     fn tracks(&self) -> Vec<TrackConfig> {
