@@ -8,6 +8,7 @@ use futures_util::stream;
 
 use super::media::unreadable;
 use super::no_such_file;
+use super::room::READING;
 use crate::http::AppState;
 use crate::http::errors::Problem;
 use crate::http::range::{self, Span, Wanted};
@@ -16,6 +17,9 @@ use crate::recording::Mp4;
 
 /// It does not change, but may be deleted.
 const KEEP: &str = "private, max-age=3600";
+
+/// About what is read at a time: a segment of 4 Mbit/s.
+const PIECE: u64 = 1 << 20;
 
 /// The answer to a `GET`, with or without a range.
 pub(super) async fn mp4(
@@ -56,15 +60,16 @@ pub(super) async fn mp4(
     Ok(response)
 }
 
-/// Reads as fast as the client takes it, a segment at a time.
+/// Reads as fast as the client takes it, a segment at a time, and not while others have too much on its way.
 fn body(plan: Mp4, span: Span) -> Body {
     let begin = (plan, span.start, span.start + span.length);
     Body::from_stream(stream::unfold(begin, |(plan, at, end)| async move {
         if at >= end {
             return None;
         }
+        let place = READING.take((end - at).min(PIECE)).await?;
         let read = tokio::task::spawn_blocking(move || {
-            let bytes = plan.read(at..end);
+            let bytes = plan.read(at..end).map(|bytes| place.fill(bytes));
             (plan, bytes)
         });
         match read.await {

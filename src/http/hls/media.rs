@@ -1,5 +1,6 @@
 //! Media: from memory while it is new, from disk afterwards.
 
+use std::io;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode};
@@ -7,6 +8,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use super::name::File;
+use super::room::READING;
 use super::{no_such_file, not_live};
 use crate::broadcast::Held;
 use crate::http::AppState;
@@ -169,16 +171,26 @@ async fn read(
     let archive = state.app.broadcast.recorder().archive().clone();
     let life = life.to_owned();
     let read = move || {
-        let location = find(&archive, &life);
-        location.map(|location| location.read()).transpose()
+        let Some(location) = find(&archive, &life) else {
+            return Ok(None);
+        };
+        let place = READING.try_take(location.len);
+        let place = place.ok_or(io::ErrorKind::QuotaExceeded)?;
+        location.read().map(|bytes| Some(place.fill(bytes)))
     };
     match tokio::task::spawn_blocking(read).await {
         Ok(Ok(bytes)) => Ok(bytes),
         // Deleted between the look-up and the read.
-        Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::QuotaExceeded => Err(too_much()),
         Ok(Err(error)) => Err(unreadable(&error)),
         Err(_) => Err(unreadable(&"the reader was lost")),
     }
+}
+
+fn too_much() -> Problem {
+    let detail = "too much of recordings is on its way to others; try again in a second";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
 }
 
 pub(super) fn unreadable(error: &dyn std::fmt::Display) -> Problem {

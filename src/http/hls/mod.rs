@@ -8,6 +8,7 @@ mod media;
 mod name;
 mod playlists;
 mod recorded;
+mod room;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
