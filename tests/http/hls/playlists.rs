@@ -216,3 +216,27 @@ async fn who_waits_costs_no_rendering() {
         "{made} renderings of {parts_made} parts for 100 viewers"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_hears_of_the_end_when_the_server_stops() {
+    let venue = Venue::start().await;
+    let (_, text) = venue.media("/hls/demo/main/video.m3u8").await;
+    let (msn, _) = hinted(&text);
+    let path = format!("/hls/demo/main/video.m3u8?_HLS_msn={}", msn + 1);
+    let waiting = venue.server.ask("GET", path).send();
+    let broadcast = venue.server.broadcast.clone();
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let stop = move || broadcast.finish(Duration::from_secs(3));
+        tokio::task::spawn_blocking(stop).await.unwrap()
+    };
+    let (answer, is_done) = tokio::join!(waiting, stop);
+    assert!(is_done && answer.status == 200);
+    assert!(answer.body.ends_with("#EXT-X-ENDLIST\n"), "{}", answer.body);
+    // Everything that the last playlist names is in the recording under the same address.
+    let after = venue.server.get("/hls/demo/main/video.m3u8").await;
+    assert!(after.body.ends_with("#EXT-X-ENDLIST\n"), "{after:?}");
+    for name in answer.body.lines().filter(|line| line.ends_with(".m4s")) {
+        assert!(after.body.contains(name), "{name} is in {}", after.body);
+    }
+}
