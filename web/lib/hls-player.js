@@ -73,8 +73,12 @@ export class HlsPlayer extends EventTarget {
   #following = true;
   #started = false;
   /** The moment shown last. @type {number | null} */ #seen = null;
-  /** Where to go as soon as that is possible, in seconds. @type {number | null} */ #target = null;
-  /** Lets `attach` resolve. */ #placed = () => {};
+  /** Where the browser's own player is to go as soon as that is possible, in seconds. @type {number | null} */ #target = null;
+  #placed = () => {};
+  /** Resolves when the element is where it should begin, or never will be. @type {Promise<void>} */
+  placed = new Promise((resolve) => {
+    this.#placed = resolve;
+  });
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
 
   /**
@@ -88,14 +92,11 @@ export class HlsPlayer extends EventTarget {
   }
 
   /**
-   * Resolves when the element is ready to be played, which is where it should begin.
+   * Takes the element; resolves when it may be played.
    * @param {HTMLVideoElement} video
    */
   async attach(video) {
     this.#video = video;
-    const placed = new Promise((resolve) => {
-      this.#placed = resolve;
-    });
     const { signal } = this.#life;
     for (const event of ['canplay', 'seeked']) video.addEventListener(event, () => this.#place(), { signal });
     for (const [event, state] of /** @type {const} */ ([['playing', 'playing'], ['pause', 'paused'], ['waiting', 'stalled'], ['ended', 'ended']])) {
@@ -106,7 +107,6 @@ export class HlsPlayer extends EventTarget {
     }, { signal });
     for (const event of ['timeupdate', 'seeking', 'seeked', 'durationchange']) video.addEventListener(event, () => this.#tell('time'), { signal });
     await this.#load(video);
-    await placed;
   }
 
   async #load(/** @type {HTMLVideoElement} */ video) {
@@ -302,16 +302,17 @@ export class HlsPlayer extends EventTarget {
     if (before && details.startSN < before.startSN) return this.#reload(this.#seen);
     if (this.#started) return;
     this.#started = true;
-    // Only now is it known where a moment is. hls.js has chosen its own place already, and is led elsewhere when it has arrived there.
-    this.#target = this.#startPosition();
-    if (this.#target === null) this.#placed();
+    // Only now is it known where a moment is. hls.js has chosen its own place already: the first call makes it forget that, the second begins.
+    const position = this.#startPosition();
+    if (position === null) return this.#placed();
+    this.#hls.startLoad(position);
+    this.#hls.startLoad(position);
   }
 
   #place() {
     const video = this.#video;
     if (!this.#started || !video || video.seeking) return;
     if (this.#target === null) return this.#placed();
-    if (this.#hls && !this.#hls.hasEnoughToStart) return;
     video.currentTime = this.#target;
     this.#target = null;
   }
@@ -354,7 +355,11 @@ export class HlsPlayer extends EventTarget {
       const now = performance.now();
       this.#faults = [...this.#faults.filter((at) => now - at < FAULTS_WITHIN_MS), now];
       if (this.#faults.length > FAULTS_MAX) return this.#fail(new Refusal('not-acceptable', 'This browser cannot play this performance'));
-      return this.#faults.length > 2 ? this.#reload() : hls.recoverMediaError();
+      if (this.#faults.length > 2) return this.#reload();
+      const wasPaused = this.#video?.paused;
+      hls.recoverMediaError();
+      if (!wasPaused) this.#video?.play().catch(() => {});
+      return;
     }
     const status = data.response?.code ?? 0;
     const absent = status === 404 || status === 410;

@@ -10,6 +10,10 @@ import { LIVE_WITHIN_S, MARGIN_S, windowOf } from './moments.js';
 const STALL_SAID_AFTER_MS = 1500;
 /** A live viewer who fell this far behind live, in seconds, is brought back: catching up would take minutes. */
 const JUMP_AFTER_S = 5;
+/** Who pauses within this time of a first picture, in ms, is the browser (WebKit, when a muted element changes its place), not a person. */
+const SETTLED_AFTER_MS = 3000;
+/** WebKit stops one managed player for another, which then waits for ever: there the new one takes the place of the old one at once. */
+const PLAYS_ONE = 'ManagedMediaSource' in globalThis;
 /** How often the clock on the page moves while the picture stands, in ms. */
 const TICK_MS = 500;
 
@@ -48,6 +52,7 @@ export class Playback extends EventTarget {
   /** @type {ReturnType<typeof setInterval> | undefined} */ #ticker;
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #stall;
   #stalled = false;
+  #shownAt = 0;
 
   /** @param {import('./screen.js').Screen} screen */
   constructor(screen) {
@@ -70,12 +75,16 @@ export class Playback extends EventTarget {
     player.addEventListener('tracks', () => player === this.player && this.#tell('tracks'));
     this.#ticker ??= setInterval(() => this.#tick(), TICK_MS);
     this.#tell('state');
-    const shown = await this.#screen.show(player, { video: show.video ?? true, paused: show.paused ?? false });
+    const alone = PLAYS_ONE && this.player !== null;
+    if (alone) this.player = null;
+    const shown = await this.#screen.show(player, { video: show.video ?? true, paused: show.paused ?? false, alone });
     if (!shown || this.#next?.player !== player) return false;
     this.#next = null;
     this.player = player;
     this.show = show;
     this.#stalled = false;
+    this.#shownAt = performance.now();
+    if (player.state === 'paused' && !this.#screen.held) this.#screen.resume();
     for (const event of ['state', 'time', 'tracks']) this.#tell(event);
     return true;
   }
@@ -185,6 +194,11 @@ export class Playback extends EventTarget {
       this.player.seek((this.player.window?.start ?? 0) + MARGIN_S * 1000);
     }
     if (player !== this.player && player !== this.#next?.player) return;
+    if (player === this.player && player.state === 'paused' && !this.#screen.held) {
+      // A key of the keyboard or the button of a small window pauses the element itself.
+      if (performance.now() - this.#shownAt < SETTLED_AFTER_MS) this.#screen.resume();
+      else this.pause();
+    }
     clearTimeout(this.#stall);
     if (player.state === 'stalled') {
       this.#stall = setTimeout(() => {

@@ -6,7 +6,8 @@
 
 /**
  * What fills a video element: a stream of a connection, or a player that takes the element for itself until it is detached.
- * @typedef {MediaStream | {attach(video: HTMLVideoElement): unknown, detach(): void}} Source
+ * A player is played before it is where it should begin: some load nothing for an element that stands still.
+ * @typedef {MediaStream | {attach(video: HTMLVideoElement): Promise<void>, detach(): void, placed: Promise<void>}} Source
  */
 
 /**
@@ -49,22 +50,28 @@ export class Screen extends EventTarget {
    * Shows a stream as soon as it has something to show; until then the one before stays. A stream that never has anything is replaced by
    * the next call.
    * @param {Source} source
-   * @param {{video: boolean, paused?: boolean}} expected whether a picture is to be waited for; without one the first sound is enough. A paused
-   *   source shows its first picture and stands still
+   * @param {{video: boolean, paused?: boolean, alone?: boolean}} expected whether a picture is to be waited for; without one the first sound is
+   *   enough. A paused source shows its first picture and stands still. Alone: in place of what is shown, for browsers that play one at a time
    * @returns {Promise<boolean>} false when another call came in between
    */
-  async show(source, { video: withPicture, paused = false }) {
+  async show(source, { video: withPicture, paused = false, alone = false }) {
     const turn = ++this.#turn;
-    const next = this.#sources.has(this.#front) ? this.#back : this.#front;
+    const next = this.#sources.has(this.#front) && !alone ? this.#back : this.#front;
     if (this.#sources.has(next)) this.#release(next);
-    if (paused) next.autoplay = false;
-    if ('attach' in source) await this.#give(next, source);
-    else this.#give(next, source);
-    if (turn !== this.#turn) return false;
-    const ready = firstPicture(next, withPicture, paused);
-    if (!paused) await this.#play(next);
+    this.#sources.set(next, source);
+    if ('attach' in source) {
+      // The browser must not begin by itself what is to stand still.
+      next.autoplay = false;
+      await source.attach(next);
+      if (turn !== this.#turn) return false;
+    } else {
+      next.srcObject = source;
+    }
+    const ready = 'attach' in source ? source.placed.then(() => firstPicture(next, withPicture)) : firstPicture(next, withPicture);
+    await this.#play(next);
     await ready;
     if (turn !== this.#turn) return false;
+    if (paused) next.pause();
     if (next !== this.#front) await this.#swap();
     this.hasPicture = true;
     this.held = paused;
@@ -152,13 +159,6 @@ export class Screen extends EventTarget {
     this.dispatchEvent(new CustomEvent('swap'));
   }
 
-  #give(/** @type {HTMLVideoElement} */ video, /** @type {Source} */ source) {
-    this.#sources.set(video, source);
-    if ('attach' in source) return source.attach(video);
-    video.srcObject = source;
-    return undefined;
-  }
-
   #release(/** @type {HTMLVideoElement} */ video) {
     video.muted = true;
     const source = this.#sources.get(video);
@@ -173,12 +173,10 @@ export class Screen extends EventTarget {
 }
 
 /** Resolves with the first decoded picture, or the first sound where no picture is expected. */
-function firstPicture(/** @type {HTMLVideoElement} */ video, /** @type {boolean} */ withPicture, /** @type {boolean} */ paused) {
+function firstPicture(/** @type {HTMLVideoElement} */ video, /** @type {boolean} */ withPicture) {
   return new Promise((resolve) => {
     const done = () => resolve(undefined);
     if (!withPicture) video.addEventListener('playing', done, { once: true });
-    if (paused && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) done();
-    if (paused) video.addEventListener('canplay', done, { once: true });
     if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(done);
     else video.addEventListener('loadeddata', done, { once: true });
   });
