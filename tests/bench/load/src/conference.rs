@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::{Options, process};
+use crate::{Options, process, quantiles::quantiles};
 
 /// Everybody must be in within this after the last one knocked.
 const JOIN_MAX: Duration = Duration::from_secs(60);
@@ -136,14 +136,4 @@ fn note(
         Report::Heard(time) => first.push(time),
         Report::Failed(why) => failures.push(why),
     }
-}
-
-fn quantiles(times: &mut [Duration]) -> Option<Value> {
-    times.sort();
-    let at = |share: f64| {
-        let index = ((times.len() as f64 * share).ceil() as usize).clamp(1, times.len()) - 1;
-        times.get(index).map(|time| time.as_millis() as u64)
-    };
-    (!times.is_empty())
-        .then(|| json!({ "median": at(0.5), "p90": at(0.9), "p99": at(0.99), "max": at(1.0) }))
 }

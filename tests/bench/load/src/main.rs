@@ -1,15 +1,17 @@
 //! A load client: one publisher of synthetic packets and many viewers, in one process and one thread, for any server that
-//! speaks WHIP and WHEP or Janus's HTTP interface; or a conference. It prints one line of JSON. It judges nothing; the scripts
+//! speaks WHIP and WHEP or Janus's HTTP interface; or a conference; or an audience of low-latency HLS. It prints one line of JSON. It judges nothing; the scripts
 //! in `tests/bench` do.
 
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
 mod conference;
 mod fleet;
+mod hls;
 mod http;
 mod janus;
 mod peer;
 mod process;
+mod quantiles;
 mod source;
 mod whip;
 
@@ -29,6 +31,8 @@ enum Dialect {
     Janus,
     /// Everybody is a participant of one conference; `--viewers` of them, of whom `--publishers` send pictures.
     Conference,
+    /// `--viewers` who wait for each next part of the multivariant playlist at `--url`.
+    Hls,
 }
 
 #[derive(Debug, Parser)]
@@ -36,7 +40,7 @@ struct Options {
     /// How the server is spoken to.
     #[arg(value_enum)]
     dialect: Dialect,
-    /// `http://host:port` of Proscenium, or of Janus's HTTP transport.
+    /// `http://host:port` of Proscenium, or of Janus's HTTP transport; HLS: of the playlist.
     #[arg(long)]
     url: String,
     /// The server's process, whose CPU time and memory are read.
@@ -74,6 +78,12 @@ struct Options {
     /// Milliseconds that the publisher has sent for when the first viewer comes.
     #[arg(long, default_value_t = 1000)]
     before: u64,
+    /// Each viewer gets each new part; HLS only.
+    #[arg(long)]
+    parts: bool,
+    /// Milliseconds, at most, between an answer and the next question; HLS only.
+    #[arg(long, default_value_t = 50)]
+    think: u64,
 }
 
 /// Between the last join and the measurement.
@@ -84,9 +94,16 @@ const CONNECT_MAX: Duration = Duration::from_secs(30);
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    if options.dialect == Dialect::Conference {
-        println!("{}", conference::run(&options)?);
-        return Ok(());
+    match options.dialect {
+        Dialect::Conference => {
+            println!("{}", conference::run(&options)?);
+            return Ok(());
+        }
+        Dialect::Hls => {
+            println!("{}", hls::run(&options)?);
+            return Ok(());
+        }
+        Dialect::Whip | Dialect::Janus => {}
     }
     let mut fleet = Fleet::new(options.bind)?;
     let mut signalling = Signalling::new(&options)?;
@@ -152,7 +169,7 @@ impl Signalling {
         Ok(match options.dialect {
             Dialect::Whip => Self::Whip(whip::Whip::new(&options.url)?),
             Dialect::Janus => Self::Janus(janus::Janus::new(&options.url)?),
-            Dialect::Conference => bail!("a conference has no publisher and viewers"),
+            Dialect::Conference | Dialect::Hls => bail!("nobody publishes and views by this"),
         })
     }
 
