@@ -19,6 +19,7 @@ use serde::Deserialize;
 use signaling::{SpaceName, StreamName};
 
 use self::name::File;
+use self::playlists::FINISHED;
 use super::AppState;
 use super::cors::preflight;
 use super::errors::{self, Problem};
@@ -146,10 +147,10 @@ async fn older(
     let life = name::life(&life).ok_or_else(no_such_file)?;
     let response = match File::parse(&file).ok_or_else(no_such_file)? {
         File::Multivariant => {
-            recorded::multivariant(&state, &key, life, String::new(), &headers).await
+            recorded::multivariant(&state, &key, life, String::new(), FINISHED, &headers).await
         }
         File::Media(rendition) => {
-            recorded::media(&state, &key, life, rendition, "../", &headers).await
+            recorded::media(&state, &key, life, rendition, ("../", FINISHED), &headers).await
         }
         _ => Err(no_such_file()),
     };

@@ -21,8 +21,11 @@ const NOW: &str = "no-cache";
 /// For one that was waited for: its address names what it contains, and for about a part nothing newer exists.
 const AWAITED: &str = "public, max-age=1";
 
-/// For one that will not change any more.
+/// For one of a life that is over, at its own address: it will not change any more.
 pub(super) const FINISHED: &str = "public, max-age=60";
+
+/// For the same at the stream's address, where the next life may begin at any moment.
+const OVER: &str = "public, max-age=2";
 
 /// The longest wait: three target durations (RFC 8216bis section 6.2.5.2).
 const HOLD_MAX: Duration = Duration::from_secs(30);
@@ -103,7 +106,7 @@ pub(super) async fn multivariant(
     let is_dvr = Ask::parse(query)?.is_dvr;
     let Some(show) = state.app.broadcast.published().show(key) else {
         let life = recorded::latest(state, key)?;
-        return recorded::multivariant(state, key, &life, base.to_owned(), headers).await;
+        return recorded::multivariant(state, key, &life, base.to_owned(), OVER, headers).await;
     };
     show.touch("");
     let text = match show.multivariant() {
@@ -160,15 +163,9 @@ pub(super) async fn media(
     let ask = Ask::parse(query)?;
     let Some(show) = state.app.broadcast.published().show(key) else {
         let life = recorded::latest(state, key)?;
-        return recorded::media(state, key, &life, name, "", headers).await;
+        return recorded::media(state, key, &life, name, ("", OVER), headers).await;
     };
-    if show.is_ended() {
-        // The recording has everything; the memory has only the end of it.
-        let recorded = recorded::media(state, key, show.life(), name, "", headers).await;
-        if recorded.is_ok() {
-            return recorded;
-        }
-    }
+    // A stream that has just ended is still served from its live window: a player must not see numbers go back.
     live_media(state, &show, name, ask, headers).await
 }
 
@@ -207,7 +204,7 @@ async fn live_media(
         },
     };
     let cache_control = match (now.ended, waits) {
-        (true, _) => FINISHED,
+        (true, _) => OVER,
         (false, true) => AWAITED,
         (false, false) => NOW,
     };

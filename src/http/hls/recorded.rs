@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use hls::{Timeline, Variant, View};
 
-use super::playlists::{FINISHED, answer};
+use super::playlists::answer;
 use super::{no_such_file, not_live};
 use crate::broadcast::{Rendered, sound_label};
 use crate::http::AppState;
@@ -25,6 +25,7 @@ pub(super) async fn multivariant(
     key: &StreamKey,
     life: &str,
     base: String,
+    cache_control: &'static str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let text = look(state, key, life, move |archive, life| {
@@ -41,7 +42,7 @@ pub(super) async fn multivariant(
         Some(hls::multivariant(&video, &audio, &base))
     })
     .await?;
-    Ok(answer(&text, FINISHED, headers))
+    Ok(answer(&text, cache_control, headers))
 }
 
 /// A media playlist of a life; media lies under `prefix`.
@@ -50,7 +51,7 @@ pub(super) async fn media(
     key: &StreamKey,
     life: &str,
     name: &str,
-    prefix: &'static str,
+    (prefix, cache_control): (&'static str, &'static str),
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let name = name.to_owned();
@@ -65,7 +66,7 @@ pub(super) async fn media(
         (!reel.segments.is_empty()).then(|| timeline.render(View::Vod, &[]))
     })
     .await?;
-    Ok(answer(&text, FINISHED, headers))
+    Ok(answer(&text, cache_control, headers))
 }
 
 /// Looks into a life that is this stream's, where it may take a moment.

@@ -233,9 +233,12 @@ async fn whoever_waits_hears_of_the_end_when_the_server_stops() {
     let (answer, is_done) = tokio::join!(waiting, stop);
     assert!(is_done && answer.status == 200);
     assert!(answer.body.ends_with("#EXT-X-ENDLIST\n"), "{}", answer.body);
+    // The next life may begin at this address a moment later: no cache may hide it.
+    assert_eq!(answer.header("cache-control"), "public, max-age=2");
     // Everything that the last playlist names is in the recording under the same address.
     let after = venue.server.get("/hls/demo/main/video.m3u8").await;
     assert!(after.body.ends_with("#EXT-X-ENDLIST\n"), "{after:?}");
+    assert_eq!(after.header("cache-control"), "public, max-age=2");
     for name in answer.body.lines().filter(|line| line.ends_with(".m4s")) {
         assert!(after.body.contains(name), "{name} is in {}", after.body);
     }
