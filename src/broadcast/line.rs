@@ -168,7 +168,9 @@ impl Line {
             return;
         }
         // A picture of several layers says all their names before the first packet; nothing more is to be waited for.
-        self.published.refuse(&self.key, plan.refusal);
+        if self.published.refuse(&self.key, plan.refusal) {
+            (self.around.on_change)(&self.key.space);
+        }
         if plan.renditions.is_empty() {
             held.clear();
             // Whoever was before may have been taken over from: nothing of that will come any more.

@@ -36,7 +36,7 @@ pub(super) struct Surroundings {
     pub(super) settings: hls::Settings,
     /// How far back a viewer can go.
     pub(super) dvr_window: Duration,
-    /// To be called with a space's name when a stream of it can be watched.
+    /// To be called with a space's name when a stream of it can be watched, or it is known that it cannot.
     pub(super) on_change: OnChange,
     pub(super) recorder: Recorder,
     pub(super) thumbnails: Thumbnails,

@@ -62,14 +62,16 @@ impl Published {
         }
     }
 
-    pub(super) fn refuse(&self, key: &StreamKey, why: Option<&'static str>) {
+    /// Returns whether that was not known.
+    pub(super) fn refuse(&self, key: &StreamKey, why: Option<&'static str>) -> bool {
         let mut refusals = self
             .refusals
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        match why {
+        let before = match why {
             Some(why) => refusals.insert(key.clone(), why),
             None => refusals.remove(key),
         };
+        before != why
     }
 }

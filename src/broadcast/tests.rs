@@ -1,6 +1,7 @@
 //! A real worker's tap on virtual time, packaged as on the thread.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use m3u8_rs::MediaPlaylist;
@@ -30,6 +31,8 @@ struct Stage {
     line: Line,
     published: Arc<Published>,
     counters: Arc<BroadcastCounters>,
+    /// How often pages were told to look again.
+    changes: Arc<AtomicUsize>,
     epoch: Instant,
     now: Instant,
     clip: Clip,
@@ -57,10 +60,14 @@ impl Stage {
         let recorder = Recorder::start(recording::Settings::new(&config)).unwrap();
         let counters = Arc::new(BroadcastCounters::default());
         let published = Arc::new(Published::default());
+        let changes = Arc::new(AtomicUsize::new(0));
+        let told = changes.clone();
         let around = Surroundings {
             settings: hls::Settings::default(),
             dvr_window: Duration::from_secs(600),
-            on_change: Arc::new(|_| {}),
+            on_change: Arc::new(move |_| {
+                told.fetch_add(1, Ordering::Relaxed);
+            }),
             thumbnails: Thumbnails::start(recorder.clone()).unwrap(),
             recorder,
             counters: counters.clone(),
@@ -92,6 +99,7 @@ impl Stage {
             line: Line::new(key, STREAM, false, around, published.clone()),
             published,
             counters,
+            changes,
             epoch: now,
             now,
             clip: Clip::embedded(),
@@ -409,6 +417,7 @@ fn what_hls_cannot_carry_says_so() {
             .unwrap()
             .contains("VP8")
     );
+    assert_eq!(stage.changes.load(Ordering::Relaxed), 1, "pages are told");
     stage.publish(stage.clip.tracks());
     stage.run(3 * S);
     assert!(stage.published.refusal(&stage.line.key).is_none());
