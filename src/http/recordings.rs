@@ -158,6 +158,7 @@ async fn record(
         archive.keep(life, wanted.recording)
     })
     .await?;
+    state.app.media.directory().has_changed(&key.space);
     tracing::info!(space = %key.space, stream = %key.stream, life, recording = wanted.recording, "a moderator decides about recording");
     Ok(json::answer(&Said {
         id: life,

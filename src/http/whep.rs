@@ -55,6 +55,18 @@ async fn look(_: Stream) -> Response {
         .into_response()
 }
 
+/// 503 when as many watch over WebRTC as the operator wants: HLS has room for everybody.
+fn check_seats(state: &AppState) -> Result<(), Problem> {
+    let seats = state.app.config.hls.webrtc_seats;
+    if state.app.media.directory().viewers() < seats {
+        return Ok(());
+    }
+    let detail = format!(
+        "all {seats} seats for WebRTC are taken; watch the space's HLS, or try again later"
+    );
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(errors::FULL_RETRY_S))
+}
+
 async fn view(
     State(state): State<AppState>,
     Stream(key): Stream,
@@ -65,6 +77,7 @@ async fn view(
         return Err(Problem::stopping());
     }
     playback::may_watch(&state, &key.space, &headers, None)?;
+    check_seats(&state)?;
     let offer = Sdp::read_offer(&headers, body).await?;
     let summary = offer.summary();
     if let Err(unusable) = summary.check_viewer() {

@@ -7,6 +7,8 @@ use tokio::net::TcpStream;
 
 use super::{Venue, attribute, hinted};
 use crate::client::check_cors;
+use crate::offers;
+use crate::server::Server;
 
 /// Every address that a playlist names but the hint.
 fn addresses(text: &str) -> Vec<String> {
@@ -165,4 +167,28 @@ async fn the_space_tells_where_its_hls_is() {
     let seats: serde_json::Value =
         serde_json::from_str(&venue.server.get("/api/seats").await.body).unwrap();
     assert!(seats["free"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_all_seats_are_taken_webrtc_is_refused_and_hls_is_not() {
+    let server = Server::start_with(|config| config.hls.webrtc_seats = 1);
+    let venue = Venue::with(server.await);
+    venue.get("/hls/demo/main/index.m3u8").await;
+    let free = async || {
+        let seats = venue.server.get("/api/seats").await;
+        serde_json::from_str::<serde_json::Value>(&seats.body).unwrap()["free"].clone()
+    };
+    assert_eq!(free().await, 1);
+    let _viewer = venue.server.watch("demo").await;
+    assert_eq!(free().await, 0);
+    let refused = venue
+        .server
+        .post("/whep/demo", offers::CHROMIUM_RECEIVE)
+        .await;
+    refused.check_problem(503, "seats");
+    assert!(!refused.header("retry-after").is_empty());
+    assert_eq!(
+        venue.server.get("/hls/demo/main/index.m3u8").await.status,
+        200
+    );
 }
