@@ -9,6 +9,7 @@ mod name;
 mod playlists;
 mod recorded;
 mod room;
+mod shelf;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};

@@ -1,16 +1,19 @@
 //! Playlists of what is on disk.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use axum::response::Response;
 use hls::{Timeline, Variant, View};
 
 use super::playlists::answer;
+use super::shelf::{Label, SHELF};
 use super::{no_such_file, not_live};
 use crate::broadcast::{Rendered, sound_label};
 use crate::http::AppState;
 use crate::http::errors::Problem;
 use crate::media::StreamKey;
-use crate::recording::{Archive, Recording, Reel};
+use crate::recording::{Archive, Reel};
 
 /// The newest life of a stream that has ended.
 pub(super) fn latest(state: &AppState, key: &StreamKey) -> Result<String, Problem> {
@@ -28,7 +31,8 @@ pub(super) async fn multivariant(
     cache_control: &'static str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let text = look(state, key, life, move |archive, life| {
+    let label = format!("index.m3u8 at {base}");
+    let text = look(state, key, life, label, move |archive, life| {
         let reels = archive.reels(life)?;
         let all = reels.iter().filter(|reel| !reel.segments.is_empty());
         let variant = |reel: &'_ Reel| reel.info.clone();
@@ -56,7 +60,8 @@ pub(super) async fn media(
 ) -> Result<Response, Problem> {
     let name = name.to_owned();
     let settings = state.app.broadcast.settings();
-    let text = look(state, key, life, move |archive, life| {
+    let label = format!("{name}.m3u8 at {prefix}");
+    let text = look(state, key, life, label, move |archive, life| {
         let reel = archive.reel(life, &name)?;
         let mut timeline = Timeline::new(settings, life, &name).with_prefix(prefix);
         for segment in &reel.segments {
@@ -69,20 +74,26 @@ pub(super) async fn media(
     Ok(answer(&text, cache_control, headers))
 }
 
-/// Looks into a life that is this stream's, where it may take a moment.
+/// Looks into a life that is this stream's, where it may take a moment. `label` tells what is looked for from all else of it.
 async fn look(
     state: &AppState,
     key: &StreamKey,
     life: &str,
+    label: String,
     look: impl FnOnce(&Archive, &str) -> Option<String> + Send + 'static,
-) -> Result<Rendered, Problem> {
+) -> Result<Arc<Rendered>, Problem> {
     let archive = state.app.broadcast.recorder().archive().clone();
-    let is_of = |recording: &Recording| recording.key == *key;
-    if archive.recording(life).filter(is_of).is_none() {
-        return Err(no_such_file());
+    let recording = archive.recording(life);
+    let recording = recording.filter(|recording| recording.key == *key);
+    let recording = recording.ok_or_else(no_such_file)?;
+    let label = Label::new(&recording, label);
+    let make = async move {
+        let text = tokio::task::spawn_blocking(move || look(&archive, &recording.id)).await;
+        let text = text.ok().flatten().ok_or_else(no_such_file)?;
+        Ok(Rendered::new(text))
+    };
+    match label {
+        Some(label) => SHELF.get(label, make).await,
+        None => make.await.map(Arc::new),
     }
-    let life = life.to_owned();
-    let text = tokio::task::spawn_blocking(move || look(&archive, &life)).await;
-    let text = text.ok().flatten().ok_or_else(no_such_file)?;
-    Ok(Rendered::new(text))
 }
