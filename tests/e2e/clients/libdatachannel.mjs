@@ -1,7 +1,7 @@
 // libdatachannel with the same chain of media handlers, headers and silence about candidates as OBS Studio's WHIP output;
 // or as a viewer that counts whole frames. Run as a process of its own, so that it can be ended like a power cut.
 //
-//   node libdatachannel.mjs publish URL KEY FFMPEG
+//   node libdatachannel.mjs publish URL KEY FFMPEG GOP
 //   node libdatachannel.mjs view URL SECONDS COUNT
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +9,6 @@ import rtc from 'node-datachannel';
 
 const USER_AGENT = 'Mozilla/5.0 (OBS-Studio/32.2.2; Linux x86_64; en-US)';
 const RATE = 30;
-const GOP = 250;
 
 /** Offers without candidates and sends none later, so the server learns the address from the connectivity checks. */
 async function connect(pc, url, key) {
@@ -31,9 +30,9 @@ async function connect(pc, url, key) {
   }
 }
 
-function encoder(ffmpeg) {
+function encoder(ffmpeg, gop) {
   const input = (source) => ['-re', '-f', 'lavfi', '-i', source];
-  const video = ['-map', '0', '-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-bf', '0', '-g', String(GOP), '-sc_threshold', '0',
+  const video = ['-map', '0', '-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-bf', '0', '-g', gop, '-sc_threshold', '0',
     '-pix_fmt', 'yuv420p', '-b:v', '1M', '-bsf:v', 'h264_metadata=aud=insert', '-f', 'h264', 'pipe:1'];
   const audio = ['-map', '1', '-c:a', 'libopus', '-ac', '2', '-page_duration', '20000', '-f', 'ogg', 'pipe:3'];
   const args = ['-loglevel', 'error', '-nostdin', ...input(`testsrc2=s=640x360:r=${RATE}`), ...input('sine=frequency=440:sample_rate=48000'), ...video, ...audio];
@@ -74,7 +73,7 @@ function splitOgg(stream, take) {
   });
 }
 
-async function publish(url, key, ffmpeg) {
+async function publish(url, key, ffmpeg, gop) {
   const pc = new rtc.PeerConnection('obs', { iceServers: [] });
   const audio = new rtc.Audio('0', 'SendOnly');
   audio.addOpusCodec(111, 'minptime=10;maxaveragebitrate=96000;stereo=1;sprop-stereo=1;useinbandfec=1');
@@ -99,7 +98,7 @@ async function publish(url, key, ffmpeg) {
   const resource = await connect(pc, url, key);
   await connected;
 
-  const { stdio, pid } = encoder(ffmpeg);
+  const { stdio, pid } = encoder(ffmpeg, gop);
   console.log(`encoder ${pid}`);
   const send = ({ track, config }, ticks, sample) => {
     config.timestamp = (config.timestamp + ticks) >>> 0;

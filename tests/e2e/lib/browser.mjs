@@ -12,7 +12,10 @@ const FLAGS = [
   '--autoplay-policy=no-user-gesture-required', '--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows',
   '--disable-renderer-backgrounding', '--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks',
 ];
-const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8' };
+const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', mjs: 'text/javascript; charset=utf-8' };
+/** Players of others, under the names by which the test pages know them. */
+const LIBRARIES = { 'hls.mjs': 'hls.js/dist/hls.mjs', 'shaka.js': 'shaka-player/dist/shaka-player.compiled.js' };
+const pageFile = (name) => (LIBRARIES[name] ? join(e2eDir, 'node_modules', LIBRARIES[name]) : join(e2eDir, 'page', name));
 let shared;
 
 /** Another Chromium, or one that `executablePath` starts somewhere else. */
@@ -22,7 +25,7 @@ async function open() {
   const browser = await launch();
   const files = createServer(async (request, response) => {
     const name = new URL(request.url, 'http://localhost').pathname.slice(1) || 'index.html';
-    const body = await readFile(join(e2eDir, 'page', name)).catch(() => null);
+    const body = await readFile(pageFile(name)).catch(() => null);
     response.writeHead(body ? 200 : 404, { 'Content-Type': TYPES[name.split('.').at(-1)] ?? 'text/plain' }).end(body ?? 'not found');
   });
   await new Promise((resolve) => files.listen(0, '127.0.0.1', resolve));
@@ -90,7 +93,8 @@ class Lab {
 /** What a session saw, in a line. */
 export function describe(seen) {
   const streams = seen.streams.map((s) => `${s.type} ${s.codec} packets=${s.packetsReceived ?? s.packetsSent} frames=${s.framesDecoded ?? s.framesEncoded ?? '-'}`);
-  return `${seen.frames.length} frames, ${distinct(seen.frames)} distinct, state ${seen.state}, ${streams.join('; ')}`;
+  const frames = seen.frames ?? [];
+  return `${frames.length} frames, ${distinct(frames)} distinct, state ${seen.state}, ${streams.join('; ')}`;
 }
 
 /** How many different pictures are among `frames`. */

@@ -1,8 +1,9 @@
-// Firefox ESR through geckodriver, spoken to in plain WebDriver.
+// Firefox ESR through geckodriver.
 import { freePort } from './server.mjs';
 import { firefox, geckodriver } from './paths.mjs';
 import { start } from './process.mjs';
 import { labUrl } from './browser.mjs';
+import { openByDriver } from './webdriver.mjs';
 
 const PREFERENCES = {
   'media.autoplay.default': 0,
@@ -27,26 +28,8 @@ export async function openFirefox(t, url) {
   const driver = start(t, 'geckodriver', geckodriver(), ['--port', String(port), '--websocket-port', String(websocketPort),
     '--marionette-port', String(marionettePort), '--binary', firefox()], { env: { MOZ_HEADLESS: '1', HOME: process.env.HOME ?? '/root' } });
   await driver.line(/Listening on/, 15_000);
-
-  const call = async (method, path, body) => {
-    const response = await fetch(`http://127.0.0.1:${port}${path}`, { method, headers: { 'Content-Type': 'application/json' }, body: body && JSON.stringify(body), signal: AbortSignal.timeout(60_000) });
-    const { value } = await response.json();
-    if (!response.ok) throw new Error(`${method} ${path}: ${value.error}: ${value.message}`);
-    return value;
-  };
-  const capabilities = { alwaysMatch: { browserName: 'firefox', 'moz:firefoxOptions': { args: ['-headless'], prefs: PREFERENCES } } };
-  const { sessionId } = await call('POST', '/session', { capabilities });
-  t.after(() => call('DELETE', `/session/${sessionId}`).catch(() => {}));
-  await call('POST', `/session/${sessionId}/timeouts`, { script: 60_000 });
-  await call('POST', `/session/${sessionId}/url`, { url });
-  const evaluate = async (work, argument) => {
-    // An argument that is not there would arrive as null, which is no default for a parameter.
-    const script = `const [argument, done] = arguments; Promise.resolve().then(() => (${work})(argument ?? undefined)).then((value) => done({ value }), (error) => done({ error: String(error) }));`;
-    const { value, error } = await call('POST', `/session/${sessionId}/execute/async`, { script, args: [argument ?? null] });
-    if (error) throw new Error(`Firefox: ${error}`);
-    return value;
-  };
-  return { evaluate, messages: [] };
+  const capabilities = { browserName: 'firefox', 'moz:firefoxOptions': { args: ['-headless'], prefs: PREFERENCES } };
+  return openByDriver(t, 'Firefox', port, capabilities, url);
 }
 
 /** A Firefox that shows the test page. `lab(name, ...arguments)` calls `window.lab[name]` in it. */

@@ -5,9 +5,9 @@ import { runJson, start } from './process.mjs';
 
 const script = join(e2eDir, 'clients', 'libdatachannel.mjs');
 
-/** Publishes H.264 (a keyframe every 8.3 s, none on request) and Opus. */
-export async function startLibdatachannel(t, url, key) {
-  const performer = start(t, 'libdatachannel', process.execPath, [script, 'publish', url, key, ffmpeg()]);
+/** Publishes H.264 (30 pictures/s; a keyframe every `gop` of them, none on request) and Opus. */
+export async function startLibdatachannel(t, url, key, gop = 250) {
+  const performer = start(t, 'libdatachannel', process.execPath, [script, 'publish', url, key, ffmpeg(), String(gop)]);
   const [, encoder] = await performer.line(/encoder (\d+)/, 15_000);
   t.after(() => endEncoder(encoder));
   return { performer, cutPower: async () => { await performer.kill(); endEncoder(encoder); } };

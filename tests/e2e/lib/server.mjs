@@ -45,15 +45,15 @@ export const freePort = (address = '127.0.0.1') => tcpPort(0, address);
 
 /**
  * Starts the server and waits until it says that it is ready. `config` is the text of a proscenium.toml.
- * It is ended by SIGTERM when the test is over, and its data directory removed.
+ * It is ended by SIGTERM when the test is over, and its data directory removed, unless that is one of the test's own.
  */
-export async function startServer(t, { command = 'serve', address = '127.0.0.1', config = '', args = [], env = {} } = {}) {
+export async function startServer(t, { command = 'serve', address = '127.0.0.1', config = '', dataDir, args = [], env = {} } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'proscenium-e2e-'));
   const port = await freePort(address);
   const rtcPort = await freeMediaPort();
   const configPath = join(directory, 'proscenium.toml');
   writeFileSync(configPath, config);
-  const flags = ['--config', configPath, '--listen', `${address}:${port}`, '--rtc-port', String(rtcPort), '--data-dir', join(directory, 'data')];
+  const flags = ['--config', configPath, '--listen', `${address}:${port}`, '--rtc-port', String(rtcPort), '--data-dir', dataDir ?? join(directory, 'data')];
   const process = start(t, 'server', binary(), [command, ...flags, ...args], { env: { ...OURS, RUST_LOG: 'info,proscenium=debug,sfu=debug', ...env } });
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const server = new Server(process, `http://${address === '127.0.0.1' ? 'localhost' : address}:${port}`, rtcPort);
@@ -68,6 +68,7 @@ class Server {
 
   whip(path) { return `${this.url}/whip/${path}`; }
   whep(path) { return `${this.url}/whep/${path}`; }
+  hls(space) { return `${this.url}/live/${space}.m3u8`; }
 
   async ready() {
     const deadline = Date.now() + READY_MS_MAX;

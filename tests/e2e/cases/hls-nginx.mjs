@@ -1,0 +1,52 @@
+// A stock nginx in front, as docs/nginx.conf says, and two hundred viewers.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startFfmpegWhip } from '../lib/ffmpeg.mjs';
+import { figure } from '../lib/figures.mjs';
+import { media, multivariant } from '../lib/hls.mjs';
+import { startNginxInFront } from '../lib/nginx.mjs';
+import { load } from '../lib/paths.mjs';
+import { describe, fatal, longestFreeze, openPlayer } from '../lib/player.mjs';
+import { runJson } from '../lib/process.mjs';
+import { startServer } from '../lib/server.mjs';
+
+const VIEWERS = 200;
+const SECONDS = 15;
+
+test(`${VIEWERS} viewers behind a caching nginx cost the server one question for each part and playlist`, { timeout: 120_000 }, async (t) => {
+  const server = await startServer(t);
+  startFfmpegWhip(t, server.whip('stage'), { gop: 60, picture: { width: 320, height: 180 } });
+  const { variants } = await multivariant(server.hls('stage'));
+  await media(variants[0].url, (playlist) => playlist.segments.filter((segment) => segment.uri).length > 2);
+  const nginx = await startNginxInFront(t, new URL(server.url).host);
+  const player = await openPlayer(t);
+  await player.play(`${nginx.url}/live/stage.m3u8`);
+  const args = ['hls', '--url', `${nginx.url}/live/stage.m3u8`, '--pid', String(server.process.pid), '--bind', '127.0.0.1', '--viewers', String(VIEWERS), '--seconds', String(SECONDS), '--parts'];
+  const seen = await runJson(t, 'load', load(), args, (SECONDS + 30) * 1000);
+  assert.equal(seen.failed, 0, seen.first_failure);
+  assert.ok(seen.parts_published >= SECONDS, `only ${seen.parts_published} parts in ${SECONDS} s`);
+
+  const asked = new Map();
+  for (const line of nginx.log('origin.log').trim().split('\n')) {
+    const [status, cache, , uri] = line.split(' ');
+    asked.set(uri, [...(asked.get(uri) ?? []), `${status} ${cache}`]);
+  }
+  const parts = [...asked].filter(([uri]) => uri.endsWith('.m4s'));
+  const playlists = [...asked].filter(([uri]) => uri.includes('_HLS_msn='));
+  const often = (entries) => entries.filter(([, answers]) => answers.length > 1);
+  figure(`HLS, ${VIEWERS} viewers behind nginx`, `got ${seen.playlists} playlists and ${Math.round(seen.bytes / 1e6)} MB of parts; `
+    + `the server was asked for ${playlists.length} and ${parts.length}, ${often(playlists).length + often(parts).length} of them more than once`);
+  figure(`HLS, ${VIEWERS} viewers behind nginx: told of a part after the first`, `median ${seen.release_ms.median} ms, p99 ${seen.release_ms.p99} ms; part fetched in p99 ${seen.part_ms.p99} ms; joined in p99 ${seen.join_ms.p99} ms`);
+  assert.ok(parts.length >= seen.parts_published, `${parts.length} parts asked of the server, ${seen.parts_published} published`);
+  assert.deepEqual(often(parts), []);
+  assert.deepEqual(often(playlists), []);
+  // Who waits in nginx for another's question looks every half second whether the answer is there.
+  assert.ok(seen.release_ms.p99 < 1100, `p99 ${seen.release_ms.p99} ms`);
+
+  const shown = await player.seen();
+  const freeze = longestFreeze(shown.frames, shown.frames[0].at + 4000);
+  figure(`HLS, hls.js among ${VIEWERS} viewers behind nginx`, `${shown.latency.toFixed(2)} s behind, longest freeze after 4 s: ${freeze} ms, ${shown.stalls} stalls`);
+  assert.deepEqual(fatal(shown), [], describe(shown));
+  assert.ok(shown.latency < 3.5, describe(shown));
+  assert.ok(freeze < 1500, describe(shown));
+});
