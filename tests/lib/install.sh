@@ -4,8 +4,10 @@
 APT_BUILD=(build-essential pkg-config perl python3 ca-certificates)
 APT_E2E=(chromium firefox-esr fonts-dejavu-core iproute2 python3 python3-venv python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-rtsp-server-1.0
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
-  gstreamer1.0-nice libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev)
+  gstreamer1.0-nice libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev
+  nginx ffmpeg webkit2gtk-driver xvfb gstreamer1.0-gl)
 APT_BENCH=(janus)
+APT_HLS_BENCH=(chromium nginx libnginx-mod-rtmp wrk python3 python3-venv)
 GECKODRIVER=0.37.1
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo --non-interactive "$@"; fi; }
@@ -79,8 +81,15 @@ need() {
       need_cargo_tool geckodriver "$GECKODRIVER"
       ;;
     fuzz) ;;
+    hls-bench)
+      need_node
+      need_apt "${APT_HLS_BENCH[@]}"
+      need_once npm tests/e2e/package-lock.json -- install_npm
+      [ -x "$CACHE/venv/bin/python" ] || rm -f "$CACHE/python.stamp"
+      need_once python tests/e2e/requirements.txt -- install_python
+      ;;
     e2e-basics) need_node; need_apt iproute2; need_once npm tests/e2e/package-lock.json -- install_npm ;;
-    bench-smoke) need e2e-basics; need janus; need_apt chromium ;;
+    bench-smoke) need e2e-basics; need janus; need hls-bench ;;
     janus) need_apt "${APT_BENCH[@]}" ;;
   esac
 }
