@@ -98,28 +98,21 @@ export async function get(url, options) {
   return text;
 }
 
-/** The multivariant playlist at `url`, once it has `enough` variants: it is not there before the first segment. */
-export async function multivariant(url, enough = (playlist) => playlist.variants.length > 0, timeoutMs = 20_000) {
+/** What `parse` makes of the playlist at `url`, once that is there and `enough` holds. */
+async function once(url, parse, enough, timeoutMs) {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const response = await fetch(url);
+    const response = await fetch(url, { signal: AbortSignal.timeout(45_000) });
     const text = await response.text();
-    if (response.ok) {
-      const playlist = parseMultivariant(text, url);
-      if (enough(playlist)) return playlist;
-    }
-    if (Date.now() > deadline) throw new Error(`${url} is not as wanted after ${timeoutMs} ms: ${response.status}\n${text.slice(0, 1000)}`);
+    const playlist = response.ok ? parse(text, url) : null;
+    if (playlist && enough(playlist)) return playlist;
+    if (Date.now() > deadline) throw new Error(`${url} is not as wanted after ${timeoutMs} ms: ${response.status}\n${text.slice(-1500)}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
 
+/** The multivariant playlist at `url`, once it has `enough`: it is not there before the first segment. */
+export const multivariant = (url, enough = (playlist) => playlist.variants.length > 0, timeoutMs = 20_000) => once(url, parseMultivariant, enough, timeoutMs);
+
 /** The media playlist at `url`, once `enough` holds. */
-export async function media(url, enough = () => true, timeoutMs = 20_000) {
-  const deadline = Date.now() + timeoutMs;
-  for (;;) {
-    const playlist = parseMedia(await get(url));
-    if (enough(playlist)) return playlist;
-    if (Date.now() > deadline) throw new Error(`${url} is not as wanted after ${timeoutMs} ms:\n${playlist.text.slice(-1500)}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
+export const media = (url, enough = () => true, timeoutMs = 20_000) => once(url, parseMedia, enough, timeoutMs);
