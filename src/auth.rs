@@ -3,7 +3,7 @@
 //! A space without a key is open. Keys come from `proscenium.toml` (fixed while the server runs) and from the store
 //! (`proscenium key add SPACE`, noticed within a second); either kind opens its space.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,6 +77,8 @@ pub type KeyTable = BTreeMap<String, Vec<HashedKey>>;
 #[derive(Debug, Clone)]
 pub struct Keys {
     configured: Arc<KeyTable>,
+    /// Spaces that only those with a token may watch.
+    private: Arc<BTreeSet<String>>,
     stored: Option<watch::Receiver<Arc<KeyTable>>>,
 }
 
@@ -99,8 +101,10 @@ impl Keys {
                     .push(hashed);
             }
         }
+        let private = spaces.iter().filter(|space| space.private);
         Ok(Self {
             configured: Arc::new(configured),
+            private: Arc::new(private.map(|space| space.name.clone()).collect()),
             stored,
         })
     }
@@ -139,10 +143,11 @@ impl Keys {
         }
     }
 
-    /// Whether publishing in `space` takes a key.
+    /// Whether coming into `space` takes a key or a token: where publishing takes one, and where watching does.
     #[must_use]
     pub fn is_locked(&self, space: &str) -> bool {
         self.configured.contains_key(space)
+            || self.private.contains(space)
             || self
                 .stored
                 .as_ref()

@@ -25,7 +25,10 @@ pub enum TapItem {
         packet: MediaPacket,
     },
     /// The publication ended. The tap stays for the next one.
-    Ended,
+    Ended {
+        /// Which.
+        publisher: PeerId,
+    },
 }
 
 /// How a stream is tapped.

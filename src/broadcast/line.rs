@@ -17,6 +17,9 @@ use crate::recording::Entry;
 /// How long the second kind of a publication's tracks is waited for.
 const SETTLE_MAX: Duration = Duration::from_millis(600);
 
+/// How long a publisher who comes back may take to bring all that the last one had, before the life ends and another begins.
+const RETURN_MAX: Duration = Duration::from_secs(3);
+
 /// Packets that are held meanwhile: the kept groups of pictures, 16 MB in packets of 1,100 bytes, and some.
 const HELD_MAX: usize = 16_384;
 
@@ -102,7 +105,7 @@ impl Line {
                 layer,
                 packet,
             } => self.on_packet(track, layer, packet),
-            TapItem::Ended => self.on_ended(now),
+            TapItem::Ended { publisher } => self.on_ended(now, publisher),
         }
     }
 
@@ -140,7 +143,11 @@ impl Line {
         }
     }
 
-    fn on_ended(&mut self, now: Instant) {
+    fn on_ended(&mut self, now: Instant, from: PeerId) {
+        // The end of one and the begin of the next may come from two media threads in any order.
+        if self.publisher().is_some_and(|publisher| publisher != from) {
+            return;
+        }
         self.publication = None;
         self.idle_since = now;
         if let Some(production) = &mut self.production
@@ -149,6 +156,15 @@ impl Line {
             production.pause();
         }
         self.published.refuse(&self.key, None);
+    }
+
+    fn publisher(&self) -> Option<PeerId> {
+        match &self.publication {
+            Some(
+                Publication::Settling { publisher, .. } | Publication::Running { publisher, .. },
+            ) => Some(*publisher),
+            None => None,
+        }
     }
 
     /// Begins with what there is once it is complete or was waited for.
@@ -163,8 +179,11 @@ impl Line {
             return;
         };
         let plan = Plan::of(tracks);
-        let has_waited = now.saturating_duration_since(*since) >= SETTLE_MAX;
-        if !(plan.is_complete() || has_waited) {
+        let life = self.production.as_ref().filter(|_| self.ended.is_none());
+        let goes_on = life.is_none_or(|life| life.goes_on_with(&plan));
+        let patience = if goes_on { SETTLE_MAX } else { RETURN_MAX };
+        let has_waited = now.saturating_duration_since(*since) >= patience;
+        if !(plan.is_complete() && goes_on || has_waited) {
             return;
         }
         // A picture of several layers says all their names before the first packet; nothing more is to be waited for.
@@ -190,6 +209,7 @@ impl Line {
             publisher,
             plan: plan.clone(),
         });
+        self.part_with(&plan);
         let mut production = self
             .production
             .take()
@@ -199,6 +219,19 @@ impl Line {
             production.push(*track, *layer, packet);
         }
         self.production = Some(production);
+    }
+
+    /// Ends the life if the new publication lacks a rendition that it has: players of that one would wait for ever, and hear of
+    /// the end instead. The next life begins under the same name.
+    fn part_with(&mut self, plan: &Plan) {
+        if let Some(production) = self
+            .production
+            .take_if(|production| !production.goes_on_with(plan))
+        {
+            let mut production = production;
+            production.end();
+            self.published.remove(&production.show);
+        }
     }
 
     fn begin_life(&self, origin: Instant) -> Production {

@@ -26,6 +26,9 @@ const TICK: Duration = Duration::from_millis(5);
 /// The same while nothing is; a command ends the wait.
 const IDLE: Duration = Duration::from_millis(200);
 
+/// Between two times at which the media threads are told what is tapped.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
 /// What the thread is told.
 pub(super) enum Command {
     /// A stream is live under this name. Said again when it has a new id.
@@ -47,6 +50,8 @@ pub(super) struct Packaging {
     around: Surroundings,
     lines: BTreeMap<StreamKey, Line>,
     keys: BTreeMap<StreamId, StreamKey>,
+    /// When all taps were told last.
+    told: Instant,
 }
 
 impl Packaging {
@@ -65,6 +70,7 @@ impl Packaging {
             around,
             lines: BTreeMap::new(),
             keys: BTreeMap::new(),
+            told: clock::now(),
         }
     }
 
@@ -153,6 +159,11 @@ impl Packaging {
     }
 
     fn tick(&mut self, now: Instant) {
+        // A media thread with a full queue may have missed it; who knows it does nothing.
+        let tells = now.saturating_duration_since(self.told) >= TELL_EVERY;
+        if tells {
+            self.told = now;
+        }
         let mut over = Vec::new();
         let mut broken = Vec::new();
         for (key, line) in &mut self.lines {
@@ -166,13 +177,14 @@ impl Packaging {
                 self.media.ask_tapped_keyframe(line.stream);
             }
             let is_watched = line.is_watched();
-            if is_watched != line.told_watched {
-                line.told_watched = is_watched;
+            let has_changed = is_watched != line.told_watched;
+            line.told_watched = is_watched;
+            if has_changed || tells {
                 self.media.tap(line.stream, Some(Tap { is_watched }));
-                if is_watched {
-                    // Who comes first need not wait for the end of a long segment.
-                    self.media.ask_tapped_keyframe(line.stream);
-                }
+            }
+            if has_changed && is_watched {
+                // Who comes first need not wait for the end of a long segment.
+                self.media.ask_tapped_keyframe(line.stream);
             }
             if is_over {
                 over.push(key.clone());

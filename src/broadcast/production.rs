@@ -49,6 +49,8 @@ pub(super) struct Production {
     packager: Packager,
     origin: Instant,
     plan: Plan,
+    /// The renditions of the last publication.
+    names: Vec<String>,
     assemblers: Vec<Assembler>,
     apple: Option<AppleSound>,
     /// When the segment that is open began, as far as is known.
@@ -79,6 +81,7 @@ impl Production {
             packager,
             origin,
             plan: Plan::default(),
+            names: Vec::new(),
             assemblers: Vec::new(),
             apple: None,
             cut_at: origin,
@@ -89,6 +92,12 @@ impl Production {
             frames: Vec::new(),
             around,
         }
+    }
+
+    /// Whether `plan` has every rendition that the last publication had.
+    pub(super) fn goes_on_with(&self, plan: &Plan) -> bool {
+        let mut names = self.names.iter();
+        names.all(|name| plan.renditions.iter().any(|one| one.name == *name))
     }
 
     /// A publication begins, or its tracks changed.
@@ -114,6 +123,7 @@ impl Production {
                     .add(Arc::new(Rendition::new(&config.rendition, timeline)));
             }
         }
+        self.names = plan.renditions.iter().map(|one| one.name.clone()).collect();
         self.plan = plan;
         self.packager.begin(configs);
     }

@@ -291,6 +291,26 @@ fn who_comes_back_goes_on_in_the_same_life_behind_a_discontinuity() {
 }
 
 #[test]
+fn who_comes_back_without_sound_ends_the_life_so_that_nobody_waits_for_it() {
+    let mut stage = Stage::new(8);
+    stage.publish(stage.clip.tracks());
+    stage.run(6 * S);
+    let first = stage.show();
+    let sound = first.rendition("audio").unwrap();
+    stage.leave();
+    stage.run(2 * S);
+    let video = vec![stage.clip.tracks()[VIDEO]];
+    stage.publish(video);
+    stage.run(2 * S);
+    assert!(!first.is_ended(), "its sound may still come");
+    stage.run(4 * S);
+    assert!(first.is_ended() && sound.now().unwrap().ended);
+    assert_ne!(stage.show().life(), first.life());
+    assert!(stage.show().rendition("audio").is_none());
+    assert!(stage.playlist("video").segments.len() > 1);
+}
+
+#[test]
 fn a_take_over_without_a_pause_is_a_discontinuity_too() {
     let mut stage = Stage::new(3);
     stage.publish(stage.clip.tracks());

@@ -116,9 +116,7 @@ impl HlsReport {
             // What a player holds back, and the part that is being made.
             latency_target_s: (broadcast.settings().part_hold_back() + broadcast.part())
                 .as_secs_f64(),
-            recording: archive
-                .recording(show.life())
-                .is_some_and(|one| one.keeping),
+            recording: archive.is_keeping(show.life()),
         })
     }
 }

@@ -16,7 +16,7 @@ pub(crate) async fn allow_every_origin(mut response: Response) -> Response {
     headers.insert(
         header::ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static(
-            "Location, ETag, Link, Retry-After, Accept-Patch, Accept-Post, WWW-Authenticate",
+            "Location, ETag, Link, Retry-After, Accept-Patch, Accept-Post, WWW-Authenticate, Content-Range",
         ),
     );
     response

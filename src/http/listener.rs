@@ -44,7 +44,7 @@ pub const HEAD_MAX: usize = 16 * 1024;
 const HEAD_LIST_MAX: u32 = 16 * 1024;
 
 /// Requests at once over one HTTP/2 connection: a page with its files, or a proxy for many viewers.
-const STREAMS_MAX: u32 = 256;
+const STREAMS_MAX: u32 = 100;
 
 /// How long open requests may go on when the listener closes.
 const CLOSE_MAX: Duration = Duration::from_secs(1);

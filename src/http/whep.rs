@@ -55,10 +55,12 @@ async fn look(_: Stream) -> Response {
         .into_response()
 }
 
-/// 503 when as many watch over WebRTC as the operator wants: HLS has room for everybody.
-fn check_seats(state: &AppState) -> Result<(), Problem> {
+/// 503 when as many watch over WebRTC as the operator wants and HLS, which has room for everybody, carries the stream.
+fn check_seats(state: &AppState, key: &StreamKey) -> Result<(), Problem> {
     let seats = state.app.config.hls.webrtc_seats;
-    if state.app.media.directory().viewers() < seats {
+    let show = state.app.broadcast.published().show(key);
+    let has_hls = show.is_some_and(|show| show.multivariant().is_some() && !show.is_ended());
+    if !has_hls || state.app.media.directory().viewers() < seats {
         return Ok(());
     }
     let detail = format!(
@@ -77,7 +79,7 @@ async fn view(
         return Err(Problem::stopping());
     }
     playback::may_watch(&state, &key.space, &headers, None)?;
-    check_seats(&state)?;
+    check_seats(&state, &key)?;
     let offer = Sdp::read_offer(&headers, body).await?;
     let summary = offer.summary();
     if let Err(unusable) = summary.check_viewer() {

@@ -146,9 +146,19 @@ mod tests {
     fn packets_are_dropped_and_counted_when_nobody_reads_but_ends_arrive() {
         let (mut outs, mut taps) = connect(1);
         for _ in 0..TAP_ITEMS_MAX {
-            outs[0].send(StreamId(1), TapItem::Ended);
+            outs[0].send(
+                StreamId(1),
+                TapItem::Ended {
+                    publisher: sfu::PeerId(1),
+                },
+            );
         }
-        outs[0].send(StreamId(2), TapItem::Ended);
+        outs[0].send(
+            StreamId(2),
+            TapItem::Ended {
+                publisher: sfu::PeerId(1),
+            },
+        );
         assert!(outs[0].flush());
         assert_eq!(outs[0].overflows(), 0);
         let mut seen = 0;

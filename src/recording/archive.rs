@@ -123,6 +123,17 @@ impl Archive {
         Some(self.shared.slot(life)?.recording())
     }
 
+    /// Whether a life is live and being kept; cheap, unlike [`Self::recording`].
+    #[must_use]
+    pub fn is_keeping(&self, life: &str) -> bool {
+        self.shared
+            .slot(life)
+            .is_some_and(|slot| match &*slot.read() {
+                State::Live { model, .. } => model.keep,
+                _ => false,
+            })
+    }
+
     /// The life of this stream that ended last, kept or not, if it is still there.
     #[must_use]
     pub fn latest(&self, key: &StreamKey) -> Option<Recording> {

@@ -100,7 +100,7 @@ fn a_tap_asks_for_keyframes_of_all_layers_at_one_instant_and_hears_of_the_end() 
     assert_eq!(after - before, 3, "one keyframe of each layer");
     world.leave(publisher);
     world.run(S);
-    let ends = |item: &TapItem| matches!(item, TapItem::Ended);
+    let ends = |item: &TapItem| matches!(item, TapItem::Ended { .. });
     let ended = world.taps.iter().filter(|(_, _, item)| ends(item)).count();
     assert_eq!(ended, 1);
     assert!(ends(&world.taps.last().unwrap().2));

@@ -261,7 +261,9 @@ impl Worker {
             if is_tapped {
                 self.outputs.push_back(Output::Tap {
                     stream: id,
-                    item: TapItem::Ended,
+                    item: TapItem::Ended {
+                        publisher: ended.publisher,
+                    },
                 });
             }
             self.emit(Event::Ended {

@@ -69,7 +69,9 @@ impl Ask {
 }
 
 fn number(name: &str, value: &str) -> Result<u64, Problem> {
-    value.parse().map_err(|_| not_a_number(name, value))
+    let is_plain = value.bytes().all(|byte| byte.is_ascii_digit());
+    let number = value.parse().ok().filter(|_| is_plain);
+    number.ok_or_else(|| not_a_number(name, value))
 }
 
 fn not_a_number(name: &str, value: &str) -> Problem {
@@ -280,6 +282,7 @@ mod tests {
             "_HLS_part=1",
             "_HLS_msn=",
             "_HLS_msn=-1",
+            "_HLS_msn=+1",
             "_HLS_msn=1&_HLS_part=99999999999",
             "_HLS_msn=x",
         ] {
