@@ -250,7 +250,7 @@ impl Line {
             keep: self.keeps,
         });
         self.published.insert(show.clone());
-        Production::new(show, origin, self.keeps, self.around.clone())
+        Production::new(show, origin, self.around.clone())
     }
 
     /// To be called every few milliseconds.

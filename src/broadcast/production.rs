@@ -7,7 +7,7 @@ use hls::{CodecKind, Frame, Output, Packager, RenditionInfo, Timeline, Variant};
 use sfu::MediaPacket;
 
 use super::counters::BroadcastCounters;
-use super::plan::{AAC, OPUS, Plan};
+use super::plan::{OPUS, Plan};
 use super::rendition::Rendition;
 use super::sound::AppleSound;
 use super::stream::Show;
@@ -23,9 +23,6 @@ const LATENESS_US: i64 = 1_000_000;
 
 /// How long the playlist of playlists waits for a layer that does not come.
 const LATE: Duration = Duration::from_secs(2);
-
-/// The bit rate of sound for Apple before it was measured.
-const AAC_BPS: u64 = 132_000;
 
 /// Called with a space's name.
 type OnChange = Arc<dyn Fn(&Arc<str>) + Send + Sync>;
@@ -58,8 +55,6 @@ pub(super) struct Production {
     /// When the publication began.
     begun: Instant,
     wants_keyframe: bool,
-    /// It is recorded from its beginning, also for players of Apple.
-    records_aac: bool,
     lost: u64,
     frames: Vec<Frame>,
     around: Surroundings,
@@ -67,10 +62,7 @@ pub(super) struct Production {
 
 impl Production {
     /// Begins; media time zero is `origin`.
-    pub(super) fn new(show: Arc<Show>, origin: Instant, keeps: bool, around: Surroundings) -> Self {
-        if keeps {
-            show.touch_aac();
-        }
+    pub(super) fn new(show: Arc<Show>, origin: Instant, around: Surroundings) -> Self {
         let packager = Packager::new(
             around.settings.clone(),
             show.life().to_string(),
@@ -87,7 +79,6 @@ impl Production {
             cut_at: origin,
             begun: origin,
             wants_keyframe: false,
-            records_aac: keeps,
             lost: 0,
             frames: Vec::new(),
             around,
@@ -169,7 +160,7 @@ impl Production {
         let apple_at = self.plan.renditions.len();
         for frame in frames.drain(..) {
             if is_sound && let Some(apple) = &mut self.apple {
-                for frame in apple.push(&frame, self.show.wants_aac()) {
+                for frame in apple.push(&frame) {
                     self.packager.push(apple_at, frame);
                 }
             }
@@ -276,9 +267,6 @@ impl Production {
             return;
         };
         rendition.add_init(number, bytes.clone());
-        if !self.is_recorded(&rendition) {
-            return;
-        }
         self.around.recorder.try_send(Entry::Init {
             life: self.show.life().clone(),
             info: self.packager.renditions()[at].clone(),
@@ -296,17 +284,10 @@ impl Production {
             let init = rendition.init(segment.init);
             self.around.thumbnails.offer(&self.show, init, &segment);
         }
-        if self.is_recorded(&rendition) {
-            self.record(&rendition, &segment);
-        }
+        self.record(&rendition, &segment);
         let oldest = segment.date_ms.saturating_sub(self.kept_ms());
         rendition.add_segment(segment);
         rendition.forget_before(oldest);
-    }
-
-    /// Apple's sound may begin long after the stream: then the recording has the sound as it came alone.
-    fn is_recorded(&self, rendition: &Rendition) -> bool {
-        &**rendition.name() != AAC || self.records_aac
     }
 
     fn record(&self, rendition: &Rendition, segment: &Arc<hls::Segment>) {
@@ -329,17 +310,27 @@ impl Production {
         u64::try_from(self.around.dvr_window.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// When every rendition of the publication has something to play.
+    /// When every rendition of the publication has a whole segment: some players give up on a playlist of parts alone. A layer that
+    /// does not come at all must not hide the others for long.
     fn publish_multivariant(&self, now: Instant) {
-        let planned = self.plan.renditions.iter();
-        let is_ready = planned.clone().all(|one| {
-            self.show
-                .rendition(&one.name)
-                .is_some_and(|it| it.now().is_some())
-        });
-        // A layer that never comes must not hide the others.
-        let is_late = self.show.multivariant().is_some();
-        if is_ready || is_late || now.saturating_duration_since(self.begun) > LATE {
+        // Nobody publishes: what was known is still true of what there is.
+        if self.plan.renditions.is_empty() {
+            return;
+        }
+        let is_late = now.saturating_duration_since(self.begun) > LATE;
+        let is_ready = |name: &str| match self.show.rendition(name) {
+            Some(rendition) => rendition.now().is_some() || is_late && !rendition.has_begun(),
+            None => is_late,
+        };
+        let has_any = self
+            .show
+            .renditions()
+            .iter()
+            .any(|rendition| rendition.now().is_some());
+        let is_known = self.show.multivariant().is_some();
+        let mut active = self.packager.renditions().iter().filter(|info| info.active);
+        let all_ready = active.all(|info| is_ready(&info.name));
+        if has_any && (is_known || all_ready) {
             let is_first = self.show.multivariant().is_none();
             self.show.publish_multivariant(self.multivariant());
             if is_first {
@@ -349,27 +340,25 @@ impl Production {
     }
 
     fn multivariant(&self) -> String {
-        let known = self.packager.renditions().iter().filter(|info| info.active);
-        let infos: Vec<RenditionInfo> = known.cloned().filter_map(listed).collect();
-        let variants = infos.iter().map(|info| Variant {
-            info,
-            label: sound_label(info),
-        });
+        let has_media = |name: &str| {
+            self.show
+                .rendition(name)
+                .is_some_and(|one| one.now().is_some())
+        };
+        let known = |info: &&RenditionInfo| info.active && has_media(&info.name);
+        let variants = self
+            .packager
+            .renditions()
+            .iter()
+            .filter(known)
+            .map(|info| Variant {
+                info,
+                label: sound_label(info),
+            });
         let (video, audio): (Vec<_>, Vec<_>) =
             variants.partition(|variant| variant.info.kind.is_video());
         hls::multivariant(&video, &audio, "")
     }
-}
-
-/// A rendition as the playlist of playlists has it: one that can be played, or is made as soon as somebody asks.
-fn listed(mut info: RenditionInfo) -> Option<RenditionInfo> {
-    if info.kind == CodecKind::Aac && info.init.is_none() {
-        info.codec = "mp4a.40.2".to_owned();
-        info.bandwidth_peak = AAC_BPS;
-        info.bandwidth_average = AAC_BPS;
-        return Some(info);
-    }
-    info.init.is_some().then_some(info)
 }
 
 /// What a player's menu calls a sound.

@@ -77,6 +77,11 @@ struct Dated {
 }
 
 impl State {
+    /// Some players give up on a playlist without a whole segment.
+    fn is_playable(&self) -> bool {
+        self.last_parts > 0 || self.ended && !self.live.plain().is_empty()
+    }
+
     /// Whether part `part` of segment `msn` is there, or all of `msn`. A part past the end of its segment means the first one of
     /// the next (RFC 8216bis section 6.2.5.2).
     fn has(&self, msn: u64, part: Option<u32>) -> bool {
@@ -148,10 +153,15 @@ impl Rendition {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The playlist as it is now; `None` before the first part.
+    /// The playlist as it is now; `None` before the first whole segment.
     pub fn now(&self) -> Option<Arc<State>> {
         let state = self.state.borrow().clone();
-        (!state.live.plain().is_empty()).then_some(state)
+        state.is_playable().then_some(state)
+    }
+
+    /// Whether there is anything at all of it.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.state.borrow().live.plain().is_empty()
     }
 
     /// Waits until part `part` of segment `msn` exists, or all of `msn` without `part`. Cancel safe; bound its time.
@@ -180,12 +190,10 @@ impl Rendition {
         }
     }
 
-    /// Waits for the first part. Cancel safe; bound its time.
+    /// Waits for the first whole segment. Cancel safe; bound its time.
     pub async fn first(&self) -> Arc<State> {
         let mut states = self.state.subscribe();
-        let found = states
-            .wait_for(|state| !state.live.plain().is_empty())
-            .await;
+        let found = states.wait_for(|state| state.is_playable()).await;
         match found {
             Ok(state) => state.clone(),
             // The sender lives in `self`.

@@ -1,4 +1,5 @@
-//! The sound for players that take no Opus: encoded from the first request for it on.
+//! The sound for players that take no Opus: encoded all the time, because players do not take a rendition well that begins when it
+//! is asked for.
 
 use bytes::Bytes;
 use hls::Frame;
@@ -6,11 +7,9 @@ use hls::Frame;
 use crate::bridge::OpusToAac;
 use crate::media::StreamKey;
 
-/// One stream's AAC. Half a percent of a core once it runs, nothing before.
+/// One stream's AAC: six thousandths of a core.
 pub(super) struct AppleSound {
-    channels: u8,
-    config: Bytes,
-    encoder: Option<OpusToAac>,
+    encoder: OpusToAac,
     frames: Vec<Frame>,
     is_broken: bool,
 }
@@ -20,9 +19,7 @@ impl AppleSound {
     pub(super) fn new(channels: u8, key: &StreamKey) -> Option<Self> {
         match OpusToAac::new(channels) {
             Ok(encoder) => Some(Self {
-                channels,
-                config: encoder.config(),
-                encoder: None,
+                encoder,
                 frames: Vec::new(),
                 is_broken: false,
             }),
@@ -35,28 +32,18 @@ impl AppleSound {
 
     /// The `AudioSpecificConfig`.
     pub(super) fn config(&self) -> Bytes {
-        self.config.clone()
+        self.encoder.config()
     }
 
     /// What a frame of Opus becomes.
-    pub(super) fn push(&mut self, frame: &Frame, is_wanted: bool) -> std::vec::Drain<'_, Frame> {
+    pub(super) fn push(&mut self, frame: &Frame) -> std::vec::Drain<'_, Frame> {
         self.frames.clear();
-        if is_wanted && !self.is_broken {
-            self.encode(frame);
-        }
-        self.frames.drain(..)
-    }
-
-    fn encode(&mut self, frame: &Frame) {
-        if self.encoder.is_none() {
-            self.encoder = OpusToAac::new(self.channels).ok();
-        }
-        let Some(encoder) = &mut self.encoder else {
-            return;
-        };
-        if let Err(error) = encoder.push(frame, &mut self.frames) {
+        if !self.is_broken
+            && let Err(error) = self.encoder.push(frame, &mut self.frames)
+        {
             tracing::warn!(%error, "sound can no longer be encoded as AAC");
             self.is_broken = true;
         }
+        self.frames.drain(..)
     }
 }

@@ -25,8 +25,6 @@ pub struct Show {
     multivariant: watch::Sender<Option<Arc<Rendered>>>,
     /// Unix seconds of the last request for a playlist.
     asked: AtomicI64,
-    /// Whether somebody ever asked for Apple's sound.
-    wants_aac: AtomicBool,
     is_ended: AtomicBool,
 }
 
@@ -39,7 +37,6 @@ impl Show {
             renditions: RwLock::default(),
             multivariant: watch::Sender::new(None),
             asked: AtomicI64::new(0),
-            wants_aac: AtomicBool::new(false),
             is_ended: AtomicBool::new(false),
         }
     }
@@ -97,28 +94,13 @@ impl Show {
     }
 
     /// Somebody watches: keyframes are asked for while this is said again and again.
-    pub fn touch(&self, rendition: &str) {
-        let now = clock::unix_seconds();
-        self.asked.store(now, Ordering::Relaxed);
-        if rendition == super::plan::AAC {
-            self.touch_aac();
-        }
-    }
-
-    /// Somebody wants, or will want, the sound that Apple's players take.
-    pub(super) fn touch_aac(&self) {
-        self.wants_aac.store(true, Ordering::Relaxed);
+    pub fn touch(&self) {
+        self.asked.store(clock::unix_seconds(), Ordering::Relaxed);
     }
 
     /// Whether somebody asked for a playlist within the last seconds.
     pub fn is_watched(&self) -> bool {
         clock::unix_seconds() - self.asked.load(Ordering::Relaxed) <= WATCHED_S
-    }
-
-    /// Whether somebody asked for the sound that Apple's players want. It goes on from then on: a pause would be a hole in the
-    /// timeline of whoever comes back.
-    pub(super) fn wants_aac(&self) -> bool {
-        self.wants_aac.load(Ordering::Relaxed)
     }
 
     /// The DVR view of a rendition.

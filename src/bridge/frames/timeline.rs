@@ -10,6 +10,11 @@
 const SMOOTHING: i64 = 128;
 /// What lies further apart is not corrected little by little.
 const STEP_US: i64 = 500_000;
+/// A publisher may begin with so much media at once (FFmpeg with 0.5 s): it stays ahead of the time of arrival for good, with all its
+/// tracks, and is left there. More than that is a network that held the first frames back.
+const BURST_US: std::ops::Range<i64> = 250_000..1_000_000;
+/// How long after its first frame a track is at its beginning.
+const START_US: i64 = 5_000_000;
 /// For how long it must lie apart, and in how many frames in sequence.
 const STEP_AFTER_US: i64 = 1_000_000;
 const STEP_AFTER_FRAMES: u32 = 4;
@@ -50,6 +55,10 @@ pub(super) struct Clock {
     /// Frames averaged until now, up to [`SMOOTHING`].
     count: i64,
     apart: Option<Apart>,
+    /// When the first frame arrived.
+    began_us: i64,
+    /// By how much the track began ahead of its capture times, in fractions of ticks.
+    lead: i64,
 }
 
 /// The frame before.
@@ -79,15 +88,18 @@ impl Clock {
             last: None,
             count: 0,
             apart: None,
+            began_us: 0,
+            lead: 0,
         }
     }
 
     /// Where the next frame in decoding order belongs. It is moved by at most `slew_max(step)` 1/256 ticks from where its
     /// timestamp says, `step` being in ticks, or stepped.
     pub(super) fn place(&mut self, stamp: Stamp, slew_max: impl Fn(i64) -> i64) -> Place {
-        let wallclock = self.ticks(stamp.wallclock_us);
+        let wallclock = self.ticks(stamp.wallclock_us) + self.lead;
         let arrival_us = stamp.arrival_us.clamp(-TIME_MAX_US, TIME_MAX_US);
         let Some(last) = self.last else {
+            self.began_us = arrival_us;
             return self.keep(stamp.timestamp, arrival_us, wallclock, wallclock, 0, false);
         };
         let step = i64::from(stamp.timestamp.wrapping_sub(last.timestamp).cast_signed());
@@ -103,6 +115,21 @@ impl Clock {
         }
         let expected = last.position + step * FRACTION;
         let error = wallclock - expected;
+        if self.is_burst(error, arrival_us) {
+            if self.has_lasted(arrival_us, false) {
+                self.lead -= error;
+                self.apart = None;
+                return self.keep(stamp.timestamp, arrival_us, expected, expected, step, false);
+            }
+            return self.keep(
+                stamp.timestamp,
+                arrival_us,
+                wallclock,
+                expected,
+                step,
+                false,
+            );
+        }
         if error.abs() > far {
             if self.has_lasted(arrival_us, error > 0) {
                 return self.keep(
@@ -143,6 +170,17 @@ impl Clock {
         let last = self.last?;
         let quiet_us = now_us.clamp(-TIME_MAX_US, TIME_MAX_US) - last.arrival_us;
         Some(((last.position + self.ticks(quiet_us)) / FRACTION, quiet_us))
+    }
+
+    /// Whether a track that has just begun came faster than it plays. A burst grows from frame to frame; an error that is there with
+    /// the second frame is the first one's delay.
+    fn is_burst(&mut self, error: i64, arrival_us: i64) -> bool {
+        let (least, most) = (self.ticks(BURST_US.start), self.ticks(BURST_US.end));
+        if self.count == 0 && error < -least / 2 {
+            self.began_us = i64::MIN / 2;
+        }
+        let is_start = arrival_us.saturating_sub(self.began_us) < START_US;
+        is_start && (-most..-least).contains(&error)
     }
 
     fn has_lasted(&mut self, arrival_us: i64, is_ahead: bool) -> bool {

@@ -31,7 +31,7 @@ const OVER: &str = "public, max-age=2";
 const HOLD_MAX: Duration = Duration::from_secs(30);
 
 /// How long the first request waits for a stream that has just begun.
-const START_MAX: Duration = Duration::from_secs(3);
+const START_MAX: Duration = Duration::from_secs(8);
 
 /// What a player asks of a media playlist, RFC 8216bis section 6.2.5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,7 +110,7 @@ pub(super) async fn multivariant(
         let life = recorded::latest(state, key)?;
         return recorded::multivariant(state, key, &life, base.to_owned(), OVER, headers).await;
     };
-    show.touch("");
+    show.touch();
     let text = match show.multivariant() {
         Some(text) => text,
         None => tokio::time::timeout(START_MAX, show.wait_for_multivariant())
@@ -183,7 +183,7 @@ async fn live_media(
     let rendition = show
         .rendition(name)
         .ok_or_else(|| no_rendition(show, name))?;
-    show.touch(name);
+    show.touch();
     let waits = ask.msn.is_some();
     let now = match ask.msn {
         Some(msn) => {

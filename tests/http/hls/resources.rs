@@ -156,7 +156,7 @@ async fn http_2_is_spoken_with_prior_knowledge() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_space_tells_where_its_hls_is() {
     let venue = Venue::start().await;
-    venue.media("/hls/demo/main/video.m3u8").await;
+    venue.get("/hls/demo/main/index.m3u8").await;
     let space: serde_json::Value =
         serde_json::from_str(&venue.server.get("/api/spaces/demo").await.body).unwrap();
     assert_eq!(

@@ -75,6 +75,18 @@ fn pictures_that_begin_with_a_delay_are_drawn_to_where_they_belong_little_by_lit
 }
 
 #[test]
+fn a_publisher_that_begins_with_half_a_second_at_once_keeps_its_pace_and_its_lead() {
+    let bench = run(0, 900, |index| even(index.saturating_sub(16)));
+    let times = bench.times();
+    for pair in times.windows(2) {
+        assert!((2_955..=3_045).contains(&(pair[1] - pair[0])), "{pair:?}");
+    }
+    let lead = times[899] - (900 - 16) * 3_000;
+    assert!((20_000..48_000).contains(&lead), "{lead} ticks");
+    assert_eq!(bench.counters().steps, 0);
+}
+
+#[test]
 fn a_clock_that_leaps_is_brought_back_at_once() {
     for leap in [10_000_000u32, 0u32.wrapping_sub(10_000_000), 1 << 31] {
         let mut bench = Bench::new(FrameKind::H264);
