@@ -4,7 +4,7 @@ import { start } from './process.mjs';
 
 const MARGIN_MS = 45_000;
 /** After each reload of a live playlist it reads the initialisation segment once more, and says so, whoever serves it. */
-const HARMLESS = /Found duplicated MOOV Atom. Skipped it/;
+const HARMLESS = /Found duplicated MOOV Atom. Skipped it|^ +Last message repeated \d+ times/;
 
 /**
  * A picture whose top rows show a number as page/clock.js draws it, beside a test pattern; and a 440 Hz tone. The number is that of
