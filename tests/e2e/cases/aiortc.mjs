@@ -6,9 +6,9 @@ import { distinct, inbound, openLab } from '../lib/browser.mjs';
 import { figure } from '../lib/figures.mjs';
 import { startServer } from '../lib/server.mjs';
 
-test('aiortc decodes what aiortc sends, and the tone has no gaps', { timeout: 60_000 }, async (t) => {
+test('aiortc decodes what aiortc sends, and the tone has no gaps', { timeout: 90_000 }, async (t) => {
   const server = await startServer(t);
-  const performer = publishWithAiortc(t, server.whip('stage'), 14);
+  const performer = publishWithAiortc(t, server.whip('stage'), 30); // A browser that is started for the first time takes some seconds of them.
   await performer.line(/publishing/, 10_000);
   await server.live('stage');
   const lab = await openLab(t);
@@ -28,6 +28,6 @@ test('aiortc decodes what aiortc sends, and the tone has no gaps', { timeout: 60
   const seen = await lab.seen(id);
   assert.ok(distinct(seen.frames) > 60, 'Chromium does not see it');
   assert.ok(inbound(seen, 'audio').totalAudioEnergy > 0, 'Chromium does not hear it');
-  assert.equal(await performer.end(20_000), 0, performer.tail());
+  assert.equal(await performer.end(40_000), 0, performer.tail());
   assert.match(performer.output, /"state": "connected", "delete": 200/);
 });
