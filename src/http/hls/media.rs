@@ -1,6 +1,7 @@
 //! Media: from memory while it is new, from disk afterwards.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, StatusCode};
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use super::name::File;
 use super::room::READING;
 use super::{no_such_file, not_live};
-use crate::broadcast::Held;
+use crate::broadcast::{Held, Rendition};
 use crate::http::AppState;
 use crate::http::errors::Problem;
 use crate::http::range;
@@ -85,6 +86,12 @@ pub(super) fn is_of(state: &AppState, key: &StreamKey, life: Option<&str>) -> bo
     life.is_some_and(|life| is_live(life) || is_kept(life))
 }
 
+/// A rendition of a life that is in memory.
+fn rendition(state: &AppState, key: &StreamKey, life: &str, name: &str) -> Option<Arc<Rendition>> {
+    let show = state.app.broadcast.published().show(key)?;
+    (&**show.life() == life).then(|| show.rendition(name))?
+}
+
 async fn init(
     state: &AppState,
     key: &StreamKey,
@@ -92,12 +99,7 @@ async fn init(
     name: &str,
     number: u32,
 ) -> Result<Option<Bytes>, Problem> {
-    let broadcast = &state.app.broadcast;
-    let show = broadcast
-        .published()
-        .show(key)
-        .filter(|show| &**show.life() == life);
-    let live = show.and_then(|show| show.rendition(name)?.init(number));
+    let live = rendition(state, key, life, name).and_then(|rendition| rendition.init(number));
     match live {
         Some(bytes) => Ok(Some(bytes)),
         None => {
@@ -117,12 +119,7 @@ async fn segment(
     name: &str,
     msn: u64,
 ) -> Result<Option<Bytes>, Problem> {
-    let broadcast = &state.app.broadcast;
-    let show = broadcast
-        .published()
-        .show(key)
-        .filter(|show| &**show.life() == life);
-    let live = show.and_then(|show| show.rendition(name)?.segment(msn));
+    let live = rendition(state, key, life, name).and_then(|rendition| rendition.segment(msn));
     match live {
         Some(bytes) => Ok(Some(bytes)),
         None => {
@@ -142,17 +139,10 @@ async fn part(
     (msn, part): (u64, u32),
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let broadcast = &state.app.broadcast;
-    let show = broadcast
-        .published()
-        .show(key)
-        .filter(|show| &**show.life() == life);
-    let rendition = show
-        .and_then(|show| show.rendition(name))
-        .ok_or_else(|| not_live(state, key))?;
+    let rendition = rendition(state, key, life, name).ok_or_else(|| not_live(state, key))?;
     if rendition.part(msn, part).is_none() && rendition.is_next(msn, part) {
         // What the preload hint names is asked for before it exists.
-        let wait = rendition.wait(msn, Some(part), broadcast.counters());
+        let wait = rendition.wait(msn, Some(part), state.app.broadcast.counters());
         if let Ok(Held::Full) = tokio::time::timeout(HINT_MAX, wait).await {
             let detail = "too many requests wait for this part; try again in a second";
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1));
