@@ -6,6 +6,7 @@
 
 #![warn(missing_docs)]
 
+pub mod bus;
 pub mod conference;
 pub mod etag;
 pub mod link;

@@ -1,0 +1,11 @@
+//! The message bus: chat, positions, pictures, cues and any other JSON, from everybody to everybody in a space.
+
+mod io;
+mod message;
+mod position;
+
+pub use io::{
+    CATCH_UP_MAX, ClientId, Input, Moderation, Output, Permissions, PositionForm, Subscription,
+};
+pub use message::{FrameKind, MediaMoment, Message, Policy};
+pub use position::Position;
