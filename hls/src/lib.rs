@@ -28,5 +28,5 @@ mod settings;
 pub use frame::{CodecKind, Frame, TrackConfig};
 pub use output::{Output, Part, Segment, Warning};
 pub use packager::{Packager, RenditionInfo};
-pub use playlist::{Hold, Report, Timeline, Variant, View, multivariant};
+pub use playlist::{DateRange, Hold, Report, Timeline, Variant, View, multivariant};
 pub use settings::Settings;

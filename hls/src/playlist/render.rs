@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::daterange::LIVE_RANGES_MAX;
 use super::timeline::{DISCONTINUITY, Report, Timeline, put};
 
 /// Which playlist to write.
@@ -45,9 +46,8 @@ impl Timeline {
         let recent_bytes: usize = recent.clone().map(|lines| lines.text.len()).sum();
         let open = self.open.as_ref().filter(|_| !is_finished);
         let open_text = open.map_or("", |open| open.lines.text.as_str());
-        let mut text = String::with_capacity(
-            HEADER_BYTES + history.len() + recent_bytes + open_text.len() + self.dateranges.len(),
-        );
+        let mut text =
+            String::with_capacity(HEADER_BYTES + history.len() + recent_bytes + open_text.len());
         self.put_header(&mut text, view, first);
         if skipped > 0 {
             put(
@@ -71,7 +71,7 @@ impl Timeline {
             }
             text.insert_str(place, &self.map_line(entry.init));
         }
-        text.push_str(&self.dateranges);
+        self.put_dateranges(&mut text, view, first);
         if is_finished || self.has_ended {
             text.push_str("#EXT-X-ENDLIST\n");
         } else {
@@ -136,6 +136,21 @@ impl Timeline {
                 text.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n");
             }
             _ => {}
+        }
+    }
+
+    /// Those of the whole view: also of segments that a delta update skips.
+    fn put_dateranges(&self, text: &mut String, view: View, first: usize) {
+        let open = self.open.as_ref().map(|open| &open.entry);
+        let Some(entry) = self.entries.get(first).or(open) else {
+            return;
+        };
+        let most = match view {
+            View::Live | View::LiveDelta => LIVE_RANGES_MAX,
+            View::Dvr | View::DvrDelta | View::Vod => usize::MAX,
+        };
+        for range in self.dateranges.since(entry.date_ms, most) {
+            text.extend([range.line(), "\n"]);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::*;
-use crate::{CodecKind, Part, RenditionInfo, Segment, Settings};
+use crate::{CodecKind, DateRange, Part, RenditionInfo, Segment, Settings};
 
 fn timeline() -> Timeline {
     Timeline::new(Settings::default(), "0badcafe", "video")
@@ -154,13 +154,61 @@ fn a_timeline_rebuilt_from_its_segments_says_the_same() {
 }
 
 #[test]
-fn dateranges_are_in_every_playlist() {
+fn dateranges_are_in_every_playlist_that_reaches_back_to_them() {
     let mut timeline = timeline();
-    let line = "#EXT-X-DATERANGE:ID=\"1\",START-DATE=\"2026-01-01T00:00:00Z\"";
-    timeline.set_dateranges(&[line.to_owned()]);
-    for view in [View::Live, View::LiveDelta, View::Dvr, View::Vod] {
-        assert!(timeline.render(view, &[]).contains(&format!("\n{line}\n")));
+    grow(&mut timeline, 1..=100);
+    let at = |msn: u64| DateRange::moment(&msn.to_string(), "cue", segment(msn).date_ms + 700, &[]);
+    // The last one is in what is not packaged yet.
+    let ranges = [2, 60, 90, 101].map(at);
+    for range in ranges.iter().rev() {
+        timeline.add_daterange(range.clone());
+        timeline.add_daterange(range.clone());
     }
+    let check = |timeline: &Timeline, view, expected: &[DateRange]| {
+        let text = timeline.render(view, &[]);
+        let lines = text
+            .lines()
+            .filter(|line| line.starts_with("#EXT-X-DATERANGE"));
+        let expected = expected.iter().map(DateRange::line);
+        assert_eq!(
+            lines.collect::<Vec<_>>(),
+            expected.collect::<Vec<_>>(),
+            "{view:?}"
+        );
+        let read = m3u8_rs::parse_media_playlist_res(text.as_bytes()).unwrap();
+        let dates = read
+            .segments
+            .iter()
+            .filter_map(|segment| segment.daterange.as_ref());
+        assert!(dates.count() <= ranges.len());
+    };
+    check(&timeline, View::Live, &ranges[2..]);
+    check(&timeline, View::LiveDelta, &ranges[2..]);
+    check(&timeline, View::Dvr, &ranges);
+    check(&timeline, View::DvrDelta, &ranges);
+    check(&timeline, View::Vod, &ranges);
+    timeline.forget_before(50);
+    check(&timeline, View::Dvr, &ranges[1..]);
+    timeline.end();
+    check(&timeline, View::Vod, &ranges[1..]);
+}
+
+#[test]
+fn the_live_playlist_has_only_the_newest_of_many_dateranges() {
+    let mut timeline = timeline();
+    grow(&mut timeline, 1..=2);
+    for at in 0..1000 {
+        let range = DateRange::moment(&at.to_string(), "cue", segment(1).date_ms + at, &[]);
+        timeline.add_daterange(range);
+    }
+    let count = |view| {
+        timeline
+            .render(view, &[])
+            .matches("#EXT-X-DATERANGE")
+            .count()
+    };
+    assert_eq!((count(View::Live), count(View::Dvr)), (64, 512));
+    assert!(timeline.render(View::Live, &[]).contains("ID=\"999\""));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::date::{Date, Seconds};
+use super::daterange::{DateRange, DateRanges};
 use crate::{Part, Segment, Settings};
 
 /// Where another rendition is, for `EXT-X-RENDITION-REPORT`.
@@ -34,6 +35,7 @@ pub enum Hold {
 pub(super) struct Entry {
     pub(super) msn: u64,
     pub(super) init: u32,
+    pub(super) date_ms: u64,
     /// The life's discontinuities before it, without its own.
     pub(super) discontinuities_before: u64,
     /// Whether its lines name its initialisation segment.
@@ -88,7 +90,7 @@ pub struct Timeline {
     /// The initialisation segment and the discontinuities of the last segment.
     last: Option<(u32, u64)>,
     last_parts: u32,
-    pub(super) dateranges: String,
+    pub(super) dateranges: DateRanges,
     pub(super) has_ended: bool,
 }
 
@@ -110,7 +112,7 @@ impl Timeline {
             next_msn: 1,
             last: None,
             last_parts: 0,
-            dateranges: String::new(),
+            dateranges: DateRanges::default(),
             has_ended: false,
         }
     }
@@ -122,10 +124,11 @@ impl Timeline {
         self
     }
 
-    /// Replaces the lines that are written into every playlist of this rendition as they are, each a whole
-    /// `#EXT-X-DATERANGE:...`. Delta updates contain them, too, since this crate never says `CAN-SKIP-DATERANGES`.
-    pub fn set_dateranges(&mut self, lines: &[String]) {
-        self.dateranges = lines.iter().flat_map(|line| [line, "\n"]).collect();
+    /// Adds a date range to every playlist of this rendition that reaches back to it; once, however often it is added. The
+    /// live window's has the newest 64, the others the newest 512. Delta updates have them all, since this crate never says
+    /// `CAN-SKIP-DATERANGES`.
+    pub fn add_daterange(&mut self, range: DateRange) {
+        self.dateranges.add(range);
     }
 
     /// Adds a part at the end. One that is not the next is ignored; the first one may begin any segment.
@@ -237,6 +240,7 @@ impl Timeline {
             entry: Entry {
                 msn,
                 init,
+                date_ms,
                 discontinuities_before: discontinuities - own,
                 has_map,
                 duration: Duration::ZERO,
@@ -295,6 +299,9 @@ impl Timeline {
                 break;
             }
             self.entries.pop_front();
+        }
+        if let Some(first) = self.entries.front() {
+            self.dateranges.forget_before(first.date_ms);
         }
         let begin = self.entries.front().map_or(0, |first| first.at);
         let forgotten = begin.saturating_sub(self.history_at);
