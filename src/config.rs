@@ -12,15 +12,21 @@ use std::time::Duration;
 mod cli;
 mod error;
 mod file;
+mod messages;
 mod parse;
 mod resolve;
 mod secret;
 mod spaces;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 pub use cli::{Cli, Command, KeyCommand, Settings};
 pub use error::ConfigError;
+pub use messages::{
+    MessagesConfig, OSC_PEERS_MAX, OSC_SPACES_MAX, OscConfig, OscPeer, WEBHOOKS_MAX, Webhook,
+    WebhookEvent,
+};
 pub use resolve::{Environment, load};
 pub use secret::Secret;
 
@@ -72,6 +78,12 @@ pub struct Config {
     pub hls: HlsConfig,
     /// What is kept on disk of what was live.
     pub recordings: RecordingsConfig,
+    /// The message bus.
+    pub messages: MessagesConfig,
+    /// The bridge to OSC; `None`: there is none.
+    pub osc: Option<OscConfig>,
+    /// Who is told of events over HTTP.
+    pub webhooks: Vec<Webhook>,
     /// What an operator presents to have tokens made over HTTP; `None`: the one that the store keeps.
     pub secret: Option<Secret>,
     /// Whether a built-in performer plays in the space `demo`.
@@ -97,7 +109,7 @@ pub struct Limits {
     /// People in the conference of one space. Everybody hears of everybody: 200 of them tell 40,000 times who came.
     pub space_participants_max: usize,
     /// Open HTTP connections. Each page holds one (its events or its WebSocket) and uses a second now and then: twice
-    /// the viewers and participants, and 16 KB each: 200 MB.
+    /// the viewers and participants, and one for each client of the message bus; 16 KB each: 272 MB.
     pub connections_max: usize,
 }
 
@@ -108,7 +120,7 @@ impl Default for Limits {
             viewers_max: 5000,
             participants_max: 1000,
             space_participants_max: 200,
-            connections_max: 12_000,
+            connections_max: 17_000,
         }
     }
 }
@@ -216,6 +228,9 @@ impl Default for Config {
             loudest: 8,
             hls: HlsConfig::default(),
             recordings: RecordingsConfig::default(),
+            messages: MessagesConfig::default(),
+            osc: None,
+            webhooks: Vec::new(),
             secret: None,
             demo: false,
             drain_max: Duration::from_secs(5),

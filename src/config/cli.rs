@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use signaling::conference::ParticipantRole;
 
+use super::messages::{OscPeer, Webhook};
 use super::{Secret, parse};
 use crate::tokens::Scope;
 
@@ -208,9 +209,49 @@ pub struct Settings {
     #[arg(long, value_name = "GB", value_parser = parse::recordings_quota_gb)]
     pub recordings_quota_gb: Option<u64>,
     /// Days after which a finished recording is deleted; 0: never [default: 0]
-    #[arg(long, value_name = "DAYS", value_parser = parse::recordings_keep_days)]
+    #[arg(long, value_name = "DAYS", value_parser = parse::keep_days)]
     pub recordings_keep_days: Option<u64>,
-    /// Most HTTP connections at once; a page needs one or two [default: twice the viewers and participants]
+    /// Most clients of the message bus over WebSocket, at 40 KB of memory each [default: 5000]
+    #[arg(long, value_name = "N", value_parser = parse::message_clients_max)]
+    pub message_clients_max: Option<usize>,
+    /// Most messages that one client may send per second, 1 to 10000 [default: 100]
+    #[arg(long, value_name = "N", value_parser = parse::message_rate)]
+    pub message_rate: Option<u32>,
+    /// How often per second everybody in a space is told who moved, 1 to 60 [default: 20]
+    #[arg(long, value_name = "HZ", value_parser = parse::position_hz)]
+    pub position_hz: Option<u8>,
+    /// Up to which distance one hears of every move, and of those farther away twice a second; 0: any [default: 0]
+    #[arg(long, value_name = "DISTANCE", value_parser = parse::position_radius)]
+    pub position_radius: Option<f32>,
+    /// A file with one word per line that no chat message may contain
+    #[arg(long, value_name = "FILE", value_parser = parse::path)]
+    pub words: Option<PathBuf>,
+    /// Most megabytes of kept messages, the oldest go first; 0: as much as the disk holds [default: 1000]
+    #[arg(long, value_name = "MB", value_parser = parse::messages_max_mb)]
+    pub messages_max_mb: Option<u64>,
+    /// Days after which a kept message is deleted; 0: never [default: 0]
+    #[arg(long, value_name = "DAYS", value_parser = parse::keep_days)]
+    pub messages_keep_days: Option<u64>,
+    /// Exchange messages over OSC at this UDP address, such as 127.0.0.1:7400 [default: not at all]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse::osc)]
+    pub osc: Option<SocketAddr>,
+    /// Who may send OSC, and with a port: is sent to; repeatable, or several with commas [default: this machine may send]
+    #[arg(long, value_name = "IP[:PORT]", value_delimiter = ',', value_parser = parse::osc_peer)]
+    pub osc_peer: Option<Vec<OscPeer>>,
+    /// A space that OSC is exchanged with; repeatable, or several with commas [default: in for every public one, out for
+    /// none]
+    #[arg(long, value_name = "SPACE", value_delimiter = ',', value_parser = parse::space)]
+    pub osc_space: Option<Vec<String>>,
+    /// Tell this URL who goes live, ends, joins, leaves and is recorded; repeatable, or several with spaces (the file can
+    /// choose events)
+    #[arg(long, value_name = "URL", value_delimiter = ' ', value_parser = parse::webhook)]
+    pub webhook: Option<Vec<Webhook>>,
+    /// What webhooks are signed with that have no secret of their own (visible in the process list: better in the
+    /// environment or the file)
+    #[arg(long, value_name = "SECRET", value_parser = parse::secret)]
+    pub webhook_secret: Option<Secret>,
+    /// Most HTTP connections at once; a page needs one or two [default: twice the viewers and
+    /// participants, and the clients of the message bus]
     #[arg(long, value_name = "N", value_parser = parse::connections_max)]
     pub connections_max: Option<usize>,
     /// Most seconds for good-byes when told to stop, 0 to 60 [default: 5]
@@ -248,6 +289,18 @@ impl Settings {
             record: self.record.or(weaker.record),
             recordings_quota_gb: self.recordings_quota_gb.or(weaker.recordings_quota_gb),
             recordings_keep_days: self.recordings_keep_days.or(weaker.recordings_keep_days),
+            message_clients_max: self.message_clients_max.or(weaker.message_clients_max),
+            message_rate: self.message_rate.or(weaker.message_rate),
+            position_hz: self.position_hz.or(weaker.position_hz),
+            position_radius: self.position_radius.or(weaker.position_radius),
+            words: self.words.or(weaker.words),
+            messages_max_mb: self.messages_max_mb.or(weaker.messages_max_mb),
+            messages_keep_days: self.messages_keep_days.or(weaker.messages_keep_days),
+            osc: self.osc.or(weaker.osc),
+            osc_peer: self.osc_peer.or(weaker.osc_peer),
+            osc_space: self.osc_space.or(weaker.osc_space),
+            webhook: self.webhook.or(weaker.webhook),
+            webhook_secret: self.webhook_secret.or(weaker.webhook_secret),
             connections_max: self.connections_max.or(weaker.connections_max),
             drain_seconds: self.drain_seconds.or(weaker.drain_seconds),
         }

@@ -8,11 +8,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::cli::Settings;
 use super::resolve::{names, nearest, one};
-use super::spaces;
 use super::{ConfigError, IceServer, SpaceConfig};
+use super::{spaces, webhooks};
 
 /// The settings that are on or off, for which TOML has words of its own.
 const SWITCHES: [&str; 2] = ["hls", "record"];
+
+/// The settings that need not be whole numbers.
+const FRACTIONS: [&str; 1] = ["position_radius"];
 
 /// What only the file can say.
 #[derive(Debug, Default)]
@@ -82,6 +85,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<(Settings, Extras), Confi
         let name = key.get_ref().replace('_', "-");
         match name.as_str() {
             "space" => extras.spaces = spaces::spaces(&source, value)?,
+            "webhook" => settings.webhook = Some(webhooks::webhooks(&source, value)?),
             "ice-server" => extras.ice_servers = spaces::ice_servers(&source, value)?,
             _ if names.contains(&name) => {
                 let texts = texts(&source, key.get_ref(), value)?;
@@ -124,6 +128,7 @@ fn text(
     match value.get_ref() {
         DeValue::String(text) => Ok(text.to_string()),
         DeValue::Integer(number) if number.radix() == 10 => Ok(number.as_str().replace('_', "")),
+        DeValue::Float(number) if FRACTIONS.contains(&key) => Ok(number.as_str().replace('_', "")),
         DeValue::Boolean(on) if SWITCHES.contains(&key) => Ok(on.to_string()),
         other => {
             let message = format!(

@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use signaling::NameError;
 use signaling::conference::ParticipantRole;
+use signaling::{NameError, SpaceName};
 use tracing_subscriber::EnvFilter;
 
+use super::messages::{OscPeer, Webhook, WebhookEvent};
 use super::{DVR_MINUTES_MAX, LOUDEST_MAX, MEDIA_THREADS_MAX, Secret};
 use crate::tokens::{self, Scope};
 
@@ -132,8 +133,89 @@ pub(super) fn recordings_quota_gb(text: &str) -> Result<u64, String> {
     number(text, 0..=1_000_000, "a number of gigabytes").map(|gigabytes| gigabytes as u64)
 }
 
-pub(super) fn recordings_keep_days(text: &str) -> Result<u64, String> {
+pub(super) fn keep_days(text: &str) -> Result<u64, String> {
     number(text, 0..=36_500, "a number of days").map(|days| days as u64)
+}
+
+pub(super) fn message_clients_max(text: &str) -> Result<usize, String> {
+    number(text, 1..=1_000_000, "a number of clients")
+}
+
+pub(super) fn message_rate(text: &str) -> Result<u32, String> {
+    let rate = number(text, 1..=10_000, "a number of messages per second")?;
+    u32::try_from(rate).map_err(|error| error.to_string())
+}
+
+pub(super) fn position_hz(text: &str) -> Result<u8, String> {
+    let rate = number(text, 1..=60, "a number of times per second")?;
+    u8::try_from(rate).map_err(|error| error.to_string())
+}
+
+pub(super) fn position_radius(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(radius) if (0.0..=1e9).contains(&radius) => Ok(radius),
+        _ => Err("not a distance from 0 to 1000000000, in the units of the space".to_owned()),
+    }
+}
+
+pub(super) fn messages_max_mb(text: &str) -> Result<u64, String> {
+    number(text, 0..=1_000_000_000, "a number of megabytes").map(|megabytes| megabytes as u64)
+}
+
+pub(super) fn osc(text: &str) -> Result<SocketAddr, String> {
+    let address = match text.strip_prefix("localhost:") {
+        Some(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, self::port(port)?)),
+        None => text.parse().map_err(|_| {
+            "not an address with a port; write it like 127.0.0.1:7400 or [::]:7400".to_owned()
+        })?,
+    };
+    Ok(address)
+}
+
+pub(super) fn osc_peer(text: &str) -> Result<OscPeer, String> {
+    let text = text.trim();
+    let (address, port) = match (text.parse::<IpAddr>(), text.parse::<SocketAddr>()) {
+        (Ok(address), _) => (address, None),
+        (_, Ok(address)) => (address.ip(), Some(address.port())),
+        _ => {
+            let advice = "not an IP address; write it like 192.0.2.5, or 192.0.2.5:9000 and [fd00::5]:9000 to send to it";
+            return Err(advice.to_owned());
+        }
+    };
+    if address.is_unspecified() || address.is_multicast() || port == Some(0) {
+        return Err(
+            "no address of one machine; write it like 192.0.2.5 or 192.0.2.5:9000".to_owned(),
+        );
+    }
+    Ok(OscPeer {
+        address: address.to_canonical(),
+        port,
+    })
+}
+
+pub(super) fn space(text: &str) -> Result<String, String> {
+    let name = text.trim().parse::<SpaceName>();
+    name.map_err(|error| format!("no name of a space: {error}"))?;
+    Ok(text.trim().to_owned())
+}
+
+/// An address that is told all events.
+pub(super) fn webhook(text: &str) -> Result<Webhook, String> {
+    let url = url::Url::parse(text).ok();
+    let is_usable = |url: &url::Url| {
+        matches!(url.scheme(), "http" | "https") && url.has_host() && text.len() <= 2048
+    };
+    let Some(url) = url.filter(is_usable) else {
+        return Err("not a URL; write it like https://example.org/hook".to_owned());
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a URL with a user name; leave it out, and give a secret".to_owned());
+    }
+    Ok(Webhook {
+        url,
+        events: WebhookEvent::ALL.to_vec(),
+        secret: None,
+    })
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, String> {

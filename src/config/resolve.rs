@@ -11,15 +11,17 @@ use clap::{Args as _, FromArgMatches as _};
 
 use super::cli::{LogFormat, Settings};
 use super::file::{self, Extras};
-use super::{Config, ConfigError, DEFAULT_FILE, GIGABYTE, HlsConfig, Limits, RecordingsConfig};
+use super::{
+    Config, ConfigError, DEFAULT_FILE, GIGABYTE, HlsConfig, Limits, RecordingsConfig, messages,
+};
 
 /// The process environment, as far as it matters: `PROSCENIUM_*` and `RUST_LOG`.
 pub type Environment = BTreeMap<String, String>;
 
 const PREFIX: &str = "PROSCENIUM_";
 
-/// The setting whose value no message repeats.
-const SECRET: &str = "secret";
+/// The settings whose values no message repeats.
+const SECRETS: [&str; 2] = ["secret", "webhook-secret"];
 
 /// The configuration for `serve`, or for `demo`, from what was given in all places.
 ///
@@ -48,6 +50,7 @@ pub fn load(flags: Settings, environment: &Environment, demo: bool) -> Result<Co
     let mut config = complete(said.over(filed), extras, rust_log, demo)?;
     config.file = file;
     config.warnings = warnings;
+    config.warnings.extend(messages::warnings(&config));
     Ok(config)
 }
 
@@ -104,6 +107,9 @@ fn complete(
         .unwrap_or(defaults.limits.participants_max);
     let pages = viewers_max.saturating_add(participants_max);
     let recordings = recordings(&said, defaults.recordings);
+    let messages = messages::messages(&said)?;
+    let connections = pages.saturating_mul(2).saturating_add(messages.clients_max);
+    let (osc, webhooks) = (messages::osc(&said)?, messages::webhooks(&said)?);
     let log_filter = said
         .log_level
         .or_else(|| rust_log.cloned())
@@ -136,13 +142,14 @@ fn complete(
             space_participants_max: said
                 .space_participants_max
                 .unwrap_or(defaults.limits.space_participants_max),
-            connections_max: said
-                .connections_max
-                .unwrap_or(pages.saturating_mul(2).max(1000)),
+            connections_max: said.connections_max.unwrap_or(connections.max(1000)),
         },
         loudest: said.loudest.unwrap_or(defaults.loudest),
         hls,
         recordings,
+        messages,
+        osc,
+        webhooks,
         secret: said.secret,
         demo,
         drain_max: said
@@ -258,7 +265,7 @@ pub(super) fn one(name: &str, values: &[String]) -> Result<Settings, BadValue> {
         .and_then(|matches| Settings::from_arg_matches(&matches))
         .map_err(|error| {
             let value = match error.get(ContextKind::InvalidValue) {
-                _ if name == SECRET => "(secret)".to_owned(),
+                _ if SECRETS.contains(&name) => "(secret)".to_owned(),
                 Some(ContextValue::String(value)) => value.clone(),
                 _ => values.join(","),
             };

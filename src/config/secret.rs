@@ -20,7 +20,7 @@ impl Secret {
     pub fn new(secret: String) -> Result<Self, &'static str> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
         if secret.len() < LENGTH_MIN {
-            Err("too short; give at least 16 characters, or leave it out to have one made")
+            Err("too short; give at least 16 characters, or leave it out")
         } else if secret.len() > LENGTH_MAX {
             Err("too long; give at most 256 characters")
         } else if !secret.bytes().all(is_allowed) {

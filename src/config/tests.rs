@@ -6,6 +6,8 @@ use clap::Parser as _;
 
 use super::*;
 
+mod messages;
+
 /// Loads with these flags, variables and file, as `serve` or `demo` would.
 fn try_load(
     command: &str,
@@ -89,6 +91,9 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
 fn every_setting_has_the_same_name_and_meaning_in_all_three_places() {
     let directory = tempfile::tempdir().unwrap();
     let web = directory.path().to_str().unwrap();
+    let list = directory.path().join("words.txt");
+    std::fs::write(&list, "Unwort\n").unwrap();
+    let words = list.to_str().unwrap();
     let cases = [
         ("listen", "[::1]:9000"),
         ("rtc-port", "8000"),
@@ -114,15 +119,33 @@ fn every_setting_has_the_same_name_and_meaning_in_all_three_places() {
         ("record", "on"),
         ("recordings-quota-gb", "0"),
         ("recordings-keep-days", "30"),
+        ("message-clients-max", "9"),
+        ("message-rate", "5"),
+        ("position-hz", "60"),
+        ("position-radius", "2.5"),
+        ("words", words),
+        ("messages-max-mb", "0"),
+        ("messages-keep-days", "30"),
+        ("osc", "127.0.0.1:7400"),
+        ("osc-peer", "127.0.0.1,127.0.0.1:9000"),
+        ("osc-space", "residence,foyer"),
+        ("webhook", "https://example.org/hook"),
+        ("webhook-secret", "chosen-by-the-operator"),
     ];
+    // What does nothing without another setting.
+    let with = |name: &str| match name {
+        "osc-peer" | "osc-space" => "osc = \"127.0.0.1:0\"\n",
+        "webhook-secret" => "webhook = \"http://127.0.0.1/\"\n",
+        _ => "",
+    };
     for (name, value) in cases {
-        let by_flag = serve(&[&format!("--{name}={value}")], &[], "");
+        let by_flag = serve(&[&format!("--{name}={value}")], &[], with(name));
         let variable = format!("PROSCENIUM_{}", name.to_uppercase().replace('-', "_"));
-        let by_variable = serve(&[], &[(&variable, value)], "");
+        let by_variable = serve(&[], &[(&variable, value)], with(name));
         let by_file = serve(
             &[],
             &[],
-            &format!("{} = \"{value}\"", name.replace('-', "_")),
+            &format!("{}{} = \"{value}\"", with(name), name.replace('-', "_")),
         );
         let seen = |config: Config| {
             format!(
@@ -136,7 +159,11 @@ fn every_setting_has_the_same_name_and_meaning_in_all_three_places() {
         let [by_flag, by_variable, by_file] = [by_flag, by_variable, by_file].map(seen);
         assert_eq!(by_flag, by_variable, "{name}");
         assert_eq!(by_flag, by_file, "{name}");
-        assert_ne!(by_flag, seen(serve(&[], &[], "")), "{name} changes nothing");
+        assert_ne!(
+            by_flag,
+            seen(serve(&[], &[], with(name))),
+            "{name} changes nothing"
+        );
     }
     let known = resolve::names();
     let untested: Vec<_> = known
@@ -190,6 +217,28 @@ fn a_bad_value_is_named_with_its_place_and_with_what_would_do() {
         ("record", "1", &["neither on nor off"]),
         ("recordings-quota-gb", "1.5", &["from 0 to"]),
         ("recordings-keep-days", "-1", &["from 0 to"]),
+        ("message-clients-max", "0", &["from 1 to"]),
+        ("message-rate", "0", &["from 1 to 10000"]),
+        ("position-hz", "0", &["from 1 to 60"]),
+        ("position-hz", "61", &["from 1 to 60"]),
+        ("position-radius", "-1", &["from 0 to"]),
+        ("position-radius", "NaN", &["from 0 to"]),
+        ("position-radius", "far", &["from 0 to"]),
+        ("messages-max-mb", "all", &["from 0 to"]),
+        ("messages-keep-days", "1.5", &["from 0 to"]),
+        ("osc", "7400", &["127.0.0.1:7400"]),
+        ("osc", "localhost:70000", &["from 0 to 65535"]),
+        ("osc-peer", "stage-left:9000", &["192.0.2.5:9000"]),
+        ("osc-peer", "0.0.0.0:9000", &["one machine"]),
+        ("osc-peer", "192.0.2.5:0", &["one machine"]),
+        ("osc-space", "a b", &["name of a space"]),
+        ("webhook", "example.org/hook", &["https://example.org/hook"]),
+        (
+            "webhook",
+            "ftp://example.org/",
+            &["https://example.org/hook"],
+        ),
+        ("webhook", "https://me:it@example.org/", &["user name"]),
     ];
     for (name, value, advice) in cases {
         let flag = format!("--{name}={value}");
@@ -508,9 +557,12 @@ fn there_is_room_for_two_connections_a_page_unless_said_otherwise() {
         assert_eq!(config.limits.connections_max, expected, "{flags:?}");
     };
     check(&[], Limits::default().connections_max);
-    check(&["--viewers-max=800"], 3600);
-    check(&["--viewers-max=800", "--participants-max=200"], 2000);
-    check(&["--viewers-max=1", "--participants-max=1"], 1000);
+    check(&["--viewers-max=800"], 8600);
+    let few = ["--viewers-max=800", "--participants-max=200"];
+    check(&few, 7000);
+    check(&[few[0], few[1], "--message-clients-max=50"], 2050);
+    let one = ["--viewers-max=1", "--participants-max=1"];
+    check(&[one[0], one[1], "--message-clients-max=1"], 1000);
     check(&["--connections-max=20"], 20);
 }
 
@@ -523,9 +575,14 @@ fn the_example_file_can_be_used_as_it_is_and_shows_every_setting() {
         .map(|line| format!("{}\n", line.strip_prefix("#: ").unwrap_or(line)))
         .collect();
     let directory = tempfile::tempdir().unwrap();
-    let uncommented = uncommented.replace("/srv/venue/pages", directory.path().to_str().unwrap());
+    let words = directory.path().join("words.txt");
+    std::fs::write(&words, "").unwrap();
+    let uncommented = uncommented
+        .replace("/srv/venue/pages", directory.path().to_str().unwrap())
+        .replace("/srv/venue/words.txt", words.to_str().unwrap());
     let config = serve(&[], &[], &uncommented);
     assert!(!config.spaces.is_empty() && !config.ice_servers.is_empty());
+    assert!(config.osc.is_some() && !config.webhooks.is_empty());
     for name in resolve::names().iter().filter(|name| *name != "config") {
         assert!(
             uncommented.contains(&format!("\n{} = ", name.replace('-', "_"))),
