@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use hls::DateRange;
+use signaling::bus::MediaMoment;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::counters::BroadcastCounters;
@@ -16,7 +18,7 @@ use super::published::Published;
 use super::thumbnails::Thumbnails;
 use crate::clock;
 use crate::media::{self, StreamKey, TapWaker};
-use crate::recording::Recorder;
+use crate::recording::{Entry, Recorder};
 
 /// Commands that wait for the thread: as many streams as there may be.
 const COMMANDS_MAX: usize = 8192;
@@ -108,6 +110,25 @@ impl Broadcast {
     /// What is live as HLS.
     pub fn published(&self) -> &Published {
         &self.0.published
+    }
+
+    /// Where a space's picture is, for whoever must know at every message: a look into two small maps.
+    #[must_use]
+    pub fn moments(&self) -> Arc<dyn Fn(&str) -> Option<MediaMoment> + Send + Sync> {
+        let published = self.0.published.clone();
+        Arc::new(move |space| published.moment(space))
+    }
+
+    /// Tells the players of all streams of a space of a moment, now and when it is replayed. Players of a live stream know with
+    /// its next part.
+    pub fn tell_players(&self, space: &str, range: &DateRange) {
+        for show in self.0.published.shows(space) {
+            show.add_daterange(range);
+            self.0.recorder.try_send(Entry::DateRange {
+                life: show.life().clone(),
+                range: range.clone(),
+            });
+        }
     }
 
     /// What was counted.

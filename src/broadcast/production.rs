@@ -21,6 +21,9 @@ const SEGMENT_OLD: Duration = Duration::from_secs(8);
 /// A frame is not later than this, or is given up: what an assembler waits for, and what a clock's map may hold it back.
 const LATENESS_US: i64 = 1_000_000;
 
+/// A picture that is this much older than the newest sound stands still: time goes on without it.
+const STILL_MS: i64 = 1000;
+
 /// How long the playlist of playlists waits for a layer that does not come.
 const LATE: Duration = Duration::from_secs(2);
 
@@ -46,6 +49,8 @@ pub(super) struct Production {
     packager: Packager,
     origin: Instant,
     plan: Plan,
+    /// Whether the publication has a picture.
+    has_picture: bool,
     /// The renditions of the last publication.
     names: Vec<String>,
     assemblers: Vec<Assembler>,
@@ -73,6 +78,7 @@ impl Production {
             packager,
             origin,
             plan: Plan::default(),
+            has_picture: false,
             names: Vec::new(),
             assemblers: Vec::new(),
             apple: None,
@@ -115,6 +121,8 @@ impl Production {
             }
         }
         self.names = plan.renditions.iter().map(|one| one.name.clone()).collect();
+        self.has_picture = plan.renditions.iter().any(|one| one.name != OPUS);
+        self.show.set_performed(true);
         self.plan = plan;
         self.packager.begin(configs);
     }
@@ -143,6 +151,9 @@ impl Production {
     pub(super) fn expire(&mut self, now: Instant) {
         let now_us = self.since_origin(now);
         self.packager.advance((now_us - LATENESS_US) / 1000);
+        if !self.plan.renditions.is_empty() {
+            self.note_time(now_us / 1000 - STILL_MS);
+        }
         let mut frames = std::mem::take(&mut self.frames);
         for at in 0..self.assemblers.len() {
             self.assemblers[at].expire(now_us, &mut frames);
@@ -158,13 +169,28 @@ impl Production {
     fn take_frames(&mut self, at: usize, frames: &mut Vec<Frame>) {
         let is_sound = self.plan.renditions[at].name == OPUS;
         let apple_at = self.plan.renditions.len();
+        let behind_ms = if is_sound && self.has_picture {
+            STILL_MS
+        } else {
+            0
+        };
         for frame in frames.drain(..) {
+            let timescale = if is_sound { 48_000 } else { 90_000 };
+            self.note_time(frame.pts.saturating_mul(1000) / timescale - behind_ms);
             if is_sound && let Some(apple) = &mut self.apple {
                 for frame in apple.push(&frame) {
                     self.packager.push(apple_at, frame);
                 }
             }
             self.packager.push(at, frame);
+        }
+    }
+
+    /// The life is this old at least.
+    fn note_time(&self, media_ms: i64) {
+        if media_ms >= 0 {
+            let newest = self.show.origin_ms().saturating_add_signed(media_ms);
+            self.show.set_newest(newest);
         }
     }
 
@@ -181,6 +207,7 @@ impl Production {
         if self.plan.renditions.is_empty() {
             return;
         }
+        self.show.set_performed(false);
         self.plan = Plan::default();
         self.assemblers.clear();
         self.packager.pause();

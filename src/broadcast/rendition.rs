@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use hls::{Hold, Part, Report, Segment, Timeline, View};
+use hls::{DateRange, Hold, Part, Report, Segment, Timeline, View};
 use tokio::sync::watch;
 
 use super::counters::BroadcastCounters;
@@ -17,6 +17,9 @@ pub const WAITERS_MAX: usize = 20_000;
 
 /// Bytes of finished segments that are kept in memory: a minute of 8 Mbit/s. What is older is read from disk.
 const MEMORY_MAX: usize = 64 << 20;
+
+/// Date ranges that wait for the next part: more than half a second should have, less than a playlist takes.
+const RANGES_WAITING_MAX: usize = 256;
 
 /// What a playlist looks like since its newest part.
 #[derive(Debug)]
@@ -64,6 +67,8 @@ struct Inner {
     dates: VecDeque<Dated>,
     /// Of the live window's segments that are in memory, and of the open one.
     parts: VecDeque<Arc<Part>>,
+    /// What is written into the playlists from the next part on, so that all that are asked for until then say the same.
+    ranges: Vec<DateRange>,
     /// The DVR views, rendered when somebody asks, until the next part.
     dvr: [Option<Arc<Rendered>>; 2],
 }
@@ -136,6 +141,7 @@ impl Rendition {
                 segment_bytes: 0,
                 dates: VecDeque::new(),
                 parts: VecDeque::new(),
+                ranges: Vec::new(),
                 dvr: [None, None],
             }),
             state: watch::Sender::new(Arc::new(state)),
@@ -298,6 +304,14 @@ impl Rendition {
         }
     }
 
+    pub(super) fn add_daterange(&self, range: DateRange) {
+        let mut inner = self.lock();
+        // No part may come for a minute: the performer is away.
+        if inner.ranges.len() < RANGES_WAITING_MAX {
+            inner.ranges.push(range);
+        }
+    }
+
     pub(super) fn end(&self) {
         let mut inner = self.lock();
         inner.timeline.end();
@@ -308,6 +322,9 @@ impl Rendition {
     pub(super) fn publish(&self, reports: &[Report], counters: &BroadcastCounters) {
         let mut inner = self.lock();
         inner.dvr = [None, None];
+        for range in std::mem::take(&mut inner.ranges) {
+            inner.timeline.add_daterange(range);
+        }
         let state = State {
             next: inner.timeline.next(),
             last_parts: inner.last_parts,

@@ -1,9 +1,9 @@
 //! A live stream as its audience sees it: its renditions and the playlist of playlists.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use hls::Report;
+use hls::{DateRange, Report};
 use tokio::sync::watch;
 
 use super::counters::BroadcastCounters;
@@ -26,6 +26,10 @@ pub struct Show {
     /// Unix seconds of the last request for a playlist.
     asked: AtomicI64,
     is_ended: AtomicBool,
+    /// Unix time of the newest frame in ms; 0 before the first.
+    newest_ms: AtomicU64,
+    /// Whether somebody performs right now.
+    is_performed: AtomicBool,
 }
 
 impl Show {
@@ -38,6 +42,8 @@ impl Show {
             multivariant: watch::Sender::new(None),
             asked: AtomicI64::new(0),
             is_ended: AtomicBool::new(false),
+            newest_ms: AtomicU64::new(0),
+            is_performed: AtomicBool::new(false),
         }
     }
 
@@ -59,6 +65,27 @@ impl Show {
     /// Whether the last publisher did not come back.
     pub fn is_ended(&self) -> bool {
         self.is_ended.load(Ordering::Relaxed)
+    }
+
+    /// The program date-time of the newest frame that came, in ms since 1970: of the picture, or of the sound where there is
+    /// none. It never goes back.
+    pub fn newest_ms(&self) -> Option<u64> {
+        match self.newest_ms.load(Ordering::Relaxed) {
+            0 => None,
+            newest => Some(newest),
+        }
+    }
+
+    /// Whether somebody performs right now, and is not just expected back.
+    pub fn is_performed(&self) -> bool {
+        self.is_performed.load(Ordering::Relaxed)
+    }
+
+    /// Puts a moment into the playlists of all renditions, from their next part on.
+    pub fn add_daterange(&self, range: &DateRange) {
+        for rendition in self.renditions() {
+            rendition.add_daterange(range.clone());
+        }
     }
 
     /// The rendition of this name.
@@ -142,7 +169,16 @@ impl Show {
         }
     }
 
+    pub(super) fn set_newest(&self, unix_ms: u64) {
+        self.newest_ms.fetch_max(unix_ms, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_performed(&self, is_performed: bool) {
+        self.is_performed.store(is_performed, Ordering::Relaxed);
+    }
+
     pub(super) fn set_ended(&self) {
+        self.set_performed(false);
         self.is_ended.store(true, Ordering::Relaxed);
     }
 }

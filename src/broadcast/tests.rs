@@ -389,6 +389,65 @@ fn lost_packets_cost_pictures_but_no_rule() {
 }
 
 #[test]
+fn the_moment_of_a_space_is_that_of_its_newest_picture_and_never_goes_back() {
+    let mut stage = Stage::new(11);
+    assert_eq!(stage.published.moment("stage"), None);
+    stage.publish(stage.clip.tracks());
+    stage.run(3 * S);
+    let mut before = 0;
+    for _ in 0..400 {
+        stage.run(TICK);
+        let moment = stage.published.moment("stage").unwrap();
+        assert_eq!(
+            (&*moment.stream, &moment.life),
+            ("main", stage.show().life())
+        );
+        // The clip's pictures come as they are taken, 30 a second; the recorder's clock and this one began together.
+        let real_ms = stage.show().origin_ms() + (stage.now - stage.epoch).as_millis() as u64;
+        let behind_ms = real_ms.abs_diff(moment.time_ms);
+        assert!(behind_ms < 60, "{behind_ms} ms beside the newest picture");
+        assert!(moment.time_ms >= before);
+        before = moment.time_ms;
+    }
+    assert_eq!(stage.published.moment("elsewhere"), None);
+    stage.leave();
+    stage.run(20 * S);
+    let kept = stage.published.moment("stage").unwrap().time_ms;
+    assert!(kept - before < 60, "while nobody performs, it stands");
+    stage.run(45 * S);
+    assert_eq!(stage.published.moment("stage"), None, "the life is over");
+}
+
+#[test]
+fn a_moment_that_players_are_told_of_is_in_all_playlists_with_the_next_part() {
+    let mut stage = Stage::new(12);
+    stage.publish(stage.clip.tracks());
+    stage.run(6 * S);
+    let moment = stage.published.moment("stage").unwrap().time_ms;
+    let range = hls::DateRange::moment("7", "cue", moment, &[("X-VALUE", "on")]);
+    let shows = stage.published.shows("stage");
+    shows.iter().for_each(|show| show.add_daterange(&range));
+    let before = stage.text("video");
+    stage.run(S);
+    assert!(
+        !before.contains(range.line()),
+        "all had the same until then"
+    );
+    for rendition in stage.show().renditions() {
+        let dvr = stage.show().dvr(&rendition, false, &stage.counters);
+        let dvr = String::from_utf8_lossy(dvr.plain()).into_owned();
+        for text in [stage.text(rendition.name()), dvr] {
+            assert_eq!(text.matches(range.line()).count(), 1, "{text}");
+        }
+    }
+    stage.run(60 * S);
+    assert!(
+        !stage.text("video").contains(range.line()),
+        "out of the window"
+    );
+}
+
+#[test]
 fn memory_is_bounded_however_long_it_lasts() {
     let mut stage = Stage::new(6);
     stage.publish(stage.clip.tracks());

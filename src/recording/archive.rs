@@ -159,6 +159,15 @@ impl Archive {
         })
     }
 
+    /// The moments of a life that players are told of, for VOD playlists.
+    #[must_use]
+    pub fn dateranges(&self, life: &str) -> Vec<hls::DateRange> {
+        self.look(life, |_, model| {
+            Some(model.dateranges.iter().cloned().collect())
+        })
+        .unwrap_or_default()
+    }
+
     /// Where a segment is.
     #[must_use]
     pub fn segment(&self, life: &str, rendition: &str, msn: u64) -> Option<Location> {

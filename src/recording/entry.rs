@@ -103,6 +103,13 @@ pub enum Entry {
         /// JPEG.
         jpeg: Bytes,
     },
+    /// A moment that players are told of.
+    DateRange {
+        /// The life.
+        life: Arc<str>,
+        /// When and what.
+        range: hls::DateRange,
+    },
     /// From here on the stream is kept, or no longer. Of a finished life: all that is still there.
     Keep {
         /// The life.

@@ -32,6 +32,8 @@ pub(super) enum Line {
     },
     /// A thumbnail's file is there.
     Thumbnail { at_s: u64, len: u64 },
+    /// A moment that players are told of.
+    DateRange(hls::DateRange),
     /// Chunks that begin after this are kept, or not.
     Keep(bool),
     /// All chunks so far, and later ones, are kept or not.
@@ -80,6 +82,9 @@ impl Line {
             } => write!(text, "init {rendition} {number} {len}"),
             Self::Segment { rendition, entry } => write_segment(&mut text, rendition, entry),
             Self::Thumbnail { at_s, len } => write!(text, "thumbnail {at_s} {len}"),
+            Self::DateRange(range) => {
+                write!(text, "daterange {} {}", range.start_ms(), range.line())
+            }
             Self::Keep(keep) => write!(text, "keep {}", u8::from(*keep)),
             Self::KeepAll(keep) => write!(text, "keep-all {}", u8::from(*keep)),
             Self::Prune { rendition, chunk } => write!(text, "prune {rendition} {chunk}"),
@@ -115,6 +120,10 @@ impl Line {
                 at_s: words.next()?,
                 len: words.next()?,
             },
+            "daterange" => {
+                let start_ms = words.next()?;
+                Self::DateRange(hls::DateRange::from_line(start_ms, words.text()?)?)
+            }
             "keep" => Self::Keep(words.flag()?),
             "keep-all" => Self::KeepAll(words.flag()?),
             "prune" => Self::Prune {
@@ -306,6 +315,12 @@ mod tests {
                 entry,
             },
             Line::Thumbnail { at_s: 20, len: 900 },
+            Line::DateRange(hls::DateRange::moment(
+                "1700000000000000",
+                "cue",
+                1_700_000_000_000,
+                &[("X-VALUE", "\"lights on\" * 00000000\n")],
+            )),
             Line::Keep(true),
             Line::KeepAll(false),
             Line::Prune {

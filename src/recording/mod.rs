@@ -9,8 +9,8 @@
 //! * `{rendition}-{msn}.m4s`: segments one after the other, a new file (a *chunk*) every five minutes, so that the
 //!   window can be pruned by deleting files; `msn` is the first segment's;
 //! * `{rendition}-i{number}.mp4` and `{seconds}.jpg`: initialisation segments and thumbnails;
-//! * `index`: one line for each of these and for each segment, each line with a checksum, appended when the bytes are
-//!   there. What the index does not name does not exist;
+//! * `index`: one line for each of these, for each segment and for each moment that players are told of, each line with a
+//!   checksum, appended when the bytes are there. What the index does not name does not exist;
 //! * `finished`: a summary, written when the life has ended. Without it the life was cut off, and is mended at the
 //!   next start: torn tails are cut, and it is finished.
 //!

@@ -129,6 +129,9 @@ pub struct Recording {
     pub thumbnails: Arc<[u64]>,
 }
 
+/// Moments of one life that players are told of: what a playlist lists at most.
+pub(super) const DATERANGES_MAX: usize = 512;
+
 /// How far apart renditions are cut at what is the same moment.
 const TOLERANCE_MS: i64 = 500;
 
@@ -178,6 +181,8 @@ pub(super) struct Model {
     pub(super) tracks: Vec<Track>,
     /// Seconds and lengths.
     pub(super) thumbnails: VecDeque<(u64, u64)>,
+    /// In the order in which they came.
+    pub(super) dateranges: VecDeque<hls::DateRange>,
     /// Media, initialisation segments and thumbnails.
     pub(super) bytes: u64,
     /// Segments that never came.
@@ -217,6 +222,12 @@ impl Model {
                 if self.thumbnails.back().is_none_or(|last| last.0 < at_s) {
                     self.thumbnails.push_back((at_s, len));
                     self.bytes += len;
+                }
+            }
+            Line::DateRange(range) => {
+                self.dateranges.push_back(range);
+                if self.dateranges.len() > DATERANGES_MAX {
+                    self.dateranges.pop_front();
                 }
             }
             Line::Keep(keep) => self.keep = keep,
@@ -346,6 +357,11 @@ impl Model {
             at_s: *at_s,
             len: *len,
         }));
+        let begin_ms = self.chunks().filter_map(|(_, chunk)| chunk.first());
+        let begin_ms = begin_ms.map(|entry| entry.date_ms).min().unwrap_or(0);
+        let dateranges = self.dateranges.iter();
+        let dateranges = dateranges.filter(|range| range.start_ms() >= begin_ms);
+        lines.extend(dateranges.cloned().map(Line::DateRange));
         lines.push(Line::Keep(self.keep));
         lines
     }

@@ -11,7 +11,7 @@ use super::disk::Disk;
 use super::entry::Settings;
 use super::index::{Line, checksum};
 use super::layout::{self, INDEX};
-use super::model::SegmentEntry;
+use super::model::{DATERANGES_MAX, SegmentEntry};
 use super::slot::{Slot, State};
 
 /// Renditions of one life: three layers of pictures and two of sound, and changes of publishers in between.
@@ -149,6 +149,27 @@ impl Open {
         });
     }
 
+    /// It is written with the next segment. Too many without one are no recording.
+    pub(super) fn add_daterange(&mut self, range: hls::DateRange) {
+        let is_range = |pending: &&Pending| matches!(pending, Pending::Line(Line::DateRange(_)));
+        if self.pending.iter().filter(is_range).count() < DATERANGES_MAX {
+            self.pending
+                .push_back(Pending::Line(Line::DateRange(range)));
+        }
+    }
+
+    /// Writes those that wait: no segment will come.
+    pub(super) fn flush_dateranges(&mut self, disk: &Disk) {
+        for pending in std::mem::take(&mut self.pending) {
+            if let Pending::Line(line @ Line::DateRange(_)) = pending
+                && self.is_made
+                && let Err(error) = self.log(disk, line)
+            {
+                tracing::warn!(life = %self.slot.life, %error, "a cue of a recording is lost");
+            }
+        }
+    }
+
     pub(super) fn set_keep(&mut self, keep: bool) {
         if self.keep == keep {
             return;
@@ -171,6 +192,10 @@ impl Open {
         self.index_lines += 1;
         self.dirty.insert(path);
         if let State::Live { model, .. } = &mut *self.slot.write() {
+            let is_range = matches!(line, Line::DateRange(_));
+            if is_range && model.dateranges.len() == DATERANGES_MAX {
+                self.stale_lines += 1;
+            }
             model.apply(line);
         }
         Ok(())

@@ -94,6 +94,15 @@ impl Writer {
                 segment,
             } => self.segment(&life, &rendition, &segment, now_ms),
             Entry::Thumbnail { life, at_s, jpeg } => self.thumbnail(&life, at_s, &jpeg, now_ms),
+            Entry::DateRange { life, range } => {
+                let is_written = self
+                    .open
+                    .get(&life)
+                    .is_some_and(|open| self.is_written(open));
+                if is_written && let Some(open) = self.open_life(&life) {
+                    open.add_daterange(range);
+                }
+            }
             Entry::Keep { life, keep } => {
                 if let Err(error) = self.keep(&life, keep) {
                     tracing::warn!(%life, keep, %error, "a recording is not kept, or not given up");
@@ -274,6 +283,7 @@ impl Writer {
             return;
         };
         self.end_trouble();
+        open.flush_dateranges(&self.settings.disk);
         open.sync(&self.settings.disk);
         let slot = &open.slot;
         let summary = match &*slot.read() {

@@ -67,6 +67,8 @@ pub(super) async fn media(
         for segment in &reel.segments {
             timeline.apply_segment(&segment.to_hls(0));
         }
+        let dateranges = archive.dateranges(life).into_iter();
+        dateranges.for_each(|range| timeline.add_daterange(range));
         timeline.end();
         (!reel.segments.is_empty()).then(|| timeline.render(View::Vod, &[]))
     })

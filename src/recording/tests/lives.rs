@@ -34,6 +34,57 @@ fn what_goes_in_comes_out_while_live_and_after_the_end() {
 }
 
 #[test]
+fn moments_that_players_were_told_of_are_there_after_the_end_and_after_a_kill() {
+    let range = |at: u64| hls::DateRange::moment(&at.to_string(), "cue", BEGIN_MS + at, &[]);
+    let tell = |desk: &mut Desk, at| {
+        let (life, range) = (LIFE.into(), range(at));
+        desk.send(Entry::DateRange { life, range });
+    };
+    let mut desk = Desk::new(|_| {});
+    desk.begin(LIFE, true);
+    tell(&mut desk, 100);
+    desk.segments(LIFE, "video", 1..3);
+    tell(&mut desk, 3000);
+    desk.segments(LIFE, "video", 3..4);
+    let killed = desk.restart();
+    assert_eq!(killed.archive.dateranges(LIFE), [range(100), range(3000)]);
+    let mut desk = Desk::new(|_| {});
+    desk.begin(LIFE, true);
+    desk.segments(LIFE, "video", 1..3);
+    tell(&mut desk, 3500);
+    desk.end(LIFE);
+    assert_eq!(desk.archive.dateranges(LIFE), [range(3500)]);
+    desk.keep(LIFE, false);
+    desk.keep(LIFE, true);
+    let again = desk.restart();
+    assert_eq!(
+        again.archive.dateranges(LIFE),
+        [range(3500)],
+        "written anew"
+    );
+    tell(&mut desk, 4000);
+    assert_eq!(desk.archive.dateranges(LIFE).len(), 1, "it is over");
+}
+
+#[test]
+fn more_moments_than_a_playlist_lists_push_out_the_oldest() {
+    let mut desk = Desk::new(|_| {});
+    desk.begin(LIFE, true);
+    for at in 0..600 {
+        desk.send(Entry::DateRange {
+            life: LIFE.into(),
+            range: hls::DateRange::moment(&at.to_string(), "cue", BEGIN_MS + at, &[]),
+        });
+        if at % 100 == 0 {
+            desk.segments(LIFE, "video", at / 100 + 1..at / 100 + 2);
+        }
+    }
+    desk.end(LIFE);
+    let all = desk.archive.dateranges(LIFE);
+    assert_eq!((all.len(), all[511].start_ms()), (512, BEGIN_MS + 599));
+}
+
+#[test]
 fn what_is_learnt_of_a_rendition_before_its_first_segment_loses_no_initialisation() {
     let mut desk = Desk::new(|_| {});
     desk.begin(LIFE, true);
