@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
-use super::{FILE_NAME, StoreError, schema};
+use super::{FILE_NAME, HISTORY_FILE_NAME, StoreError, schema};
 
 /// How long a statement waits for another process that writes.
 const BUSY_MAX: Duration = Duration::from_secs(5);
+
+/// What is left of the history's journal after a burst: some 10,000 messages.
+const JOURNAL_BYTES_MAX: u64 = 16 << 20;
 
 /// Makes the data directory if it is missing, readable by this user only.
 pub(super) fn make_directory(path: &Path) -> Result<(), StoreError> {
@@ -27,9 +30,7 @@ pub(super) fn open(data_dir: &Path) -> Result<(Connection, PathBuf), StoreError>
     make_directory(data_dir)?;
     let path = data_dir.join(FILE_NAME);
     let wrong = |error| StoreError::from_sqlite(&path, error);
-    keep_private(&path);
-    let mut connection = Connection::open(&path).map_err(wrong)?;
-    connection.busy_timeout(BUSY_MAX).map_err(wrong)?;
+    let mut connection = open_file(&path).map_err(wrong)?;
     let finding: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(wrong)?;
@@ -46,8 +47,46 @@ pub(super) fn open(data_dir: &Path) -> Result<(Connection, PathBuf), StoreError>
     connection
         .pragma_update(None, "foreign_keys", true)
         .map_err(wrong)?;
-    schema::migrate(&mut connection, &path)?;
+    schema::migrate(&mut connection, &path, &schema::VENUE)?;
     Ok((connection, path))
+}
+
+/// Opens or makes the history: a connection that writes and one that only reads. It is not looked through, which would
+/// take seconds when it is large: what is damaged is found when it is read.
+pub(super) fn open_history(
+    data_dir: &Path,
+) -> Result<(Connection, Connection, PathBuf), StoreError> {
+    make_directory(data_dir)?;
+    let path = data_dir.join(HISTORY_FILE_NAME);
+    let wrong = |error| StoreError::from_sqlite(&path, error).of_history();
+    let mut writer = open_file(&path).map_err(wrong)?;
+    let set = |name, value: &str| writer.pragma_update(None, name, value).map_err(wrong);
+    set("journal_mode", "WAL")?;
+    // A message that was heard outlives a power cut, not only a crash of this process.
+    set("synchronous", "FULL")?;
+    // What a moderator deleted is overwritten where that costs no further page.
+    writer
+        .query_row("PRAGMA secure_delete = FAST", [], |_| Ok(()))
+        .map_err(wrong)?;
+    writer
+        .query_row(
+            &format!("PRAGMA journal_size_limit = {JOURNAL_BYTES_MAX}"),
+            [],
+            |_| Ok(()),
+        )
+        .map_err(wrong)?;
+    schema::migrate(&mut writer, &path, &schema::HISTORY).map_err(StoreError::of_history)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let reader = Connection::open_with_flags(&path, flags).map_err(wrong)?;
+    reader.busy_timeout(BUSY_MAX).map_err(wrong)?;
+    Ok((writer, reader, path))
+}
+
+fn open_file(path: &Path) -> rusqlite::Result<Connection> {
+    keep_private(path);
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY_MAX)?;
+    Ok(connection)
 }
 
 /// The database holds the venue's secrets: others on this machine must not read it, even when the directory lets them

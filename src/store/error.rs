@@ -41,6 +41,26 @@ pub enum StoreError {
         /// What SQLite says.
         reason: String,
     },
+    /// The history is no database, or one with broken pages.
+    #[error(
+        "the history {path} is damaged ({reason}); restore it from a backup, or move it away to start with an empty \
+         one (bans and the audit trail are in it, too)",
+        path = path.display()
+    )]
+    DamagedHistory {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// A limit of bans is reached.
+    #[error("{what} has {most} bans, the most there can be; lift some")]
+    TooManyBans {
+        /// A space, or the whole server.
+        what: String,
+        /// The limit.
+        most: usize,
+    },
     /// A database of some other program.
     #[error("{path} is a database of another program; choose another --data-dir", path = path.display())]
     Foreign {
@@ -120,6 +140,14 @@ impl StoreError {
             }
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
             _ => Self::Sqlite { path, source },
+        }
+    }
+
+    /// The same of the history, which holds no keys.
+    pub(super) fn of_history(self) -> Self {
+        match self {
+            Self::Damaged { path, reason } => Self::DamagedHistory { path, reason },
+            other => other,
         }
     }
 }
