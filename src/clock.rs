@@ -21,3 +21,11 @@ pub fn unix_seconds() -> i64 {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX))
 }
+
+/// Microseconds since 1970-01-01 UTC, which messages are numbered by.
+#[must_use]
+pub fn unix_micros() -> u64 {
+    wall()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |age| u64::try_from(age.as_micros()).unwrap_or(u64::MAX))
+}

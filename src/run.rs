@@ -16,7 +16,7 @@ use crate::http::{App, AssetError, Readiness};
 use crate::media::{self, Handle, MediaConfig, MediaError, StreamKey};
 use crate::recording::{self, Recorder};
 use crate::shutdown::{Completion, Shutdown};
-use crate::store::{OperatorSecret, ServerLock, Store, StoreError};
+use crate::store::{History, OperatorSecret, ServerLock, Store, StoreError};
 use crate::tokens::Tokens;
 use crate::{auth, bridge, http, logging, open_files, shutdown, token_command};
 
@@ -105,6 +105,7 @@ fn make_room(config: &Config) {
 async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     let _lock = ServerLock::take(&config.data_dir)?;
     let store = Store::open(&config.data_dir)?;
+    let history = History::open(&config.data_dir, (&config.messages).into())?;
     let keys = auth::Keys::new(&config.spaces, Some(store.keys()))?;
     let secret = token_command::operator_secret(&config, &store)?;
     let chosen = config.secret.as_ref().map(config::Secret::reveal);
@@ -130,6 +131,7 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
         media: media.clone(),
         broadcast: broadcast.clone(),
         conferences: conferences.clone(),
+        history: history.clone(),
         keys,
         tokens,
         config: Arc::clone(&config),
@@ -164,7 +166,7 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
         served,
     )
     .await;
-    drop(store);
+    drop((store, history));
     tracing::info!("stopped");
     Ok(())
 }

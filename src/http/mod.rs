@@ -16,6 +16,7 @@ use crate::conference::Conferences;
 use crate::config::Config;
 use crate::media;
 use crate::shutdown::Shutdown;
+use crate::store::History;
 use crate::tokens::Tokens;
 
 mod api;
@@ -60,6 +61,8 @@ pub struct App {
     pub broadcast: Broadcast,
     /// The spaces' conferences.
     pub conferences: Conferences,
+    /// What is kept of messages.
+    pub history: History,
     /// Who may publish.
     pub keys: Keys,
     /// Who may be what in a conference, and who is an operator.

@@ -14,6 +14,7 @@ use proscenium::http::{self, App, Readiness};
 use proscenium::media::{self, Handle, MediaConfig, Source, StreamKey};
 use proscenium::recording::{self, Recorder};
 use proscenium::shutdown::Shutdown;
+use proscenium::store::{History, HistoryLimits};
 use proscenium::tokens::{KEY_LEN, Tokens};
 use sfu::{Codec, CodecKind};
 use tokio::net::TcpListener;
@@ -37,6 +38,7 @@ pub(crate) struct Server {
     pub(crate) conferences: Conferences,
     pub(crate) tokens: Tokens,
     pub(crate) broadcast: Broadcast,
+    pub(crate) history: History,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) shutdown: Shutdown,
     close: Shutdown,
@@ -120,10 +122,12 @@ impl Server {
             shutdown.clone(),
         );
         let broadcast = broadcast(&config, &media);
+        let history = History::open(&config.data_dir, HistoryLimits::default()).unwrap();
         let app = App {
             media: media.clone(),
             broadcast: broadcast.clone(),
             conferences: conferences.clone(),
+            history: history.clone(),
             keys,
             tokens: tokens.clone(),
             config: Arc::clone(&config),
@@ -141,6 +145,7 @@ impl Server {
             conferences,
             tokens,
             broadcast,
+            history,
             readiness,
             shutdown,
             close,

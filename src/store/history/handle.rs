@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use signaling::bus::Message;
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::moderation::Audit;
 use super::rows::{self, Page, PageQuery, Totals};
 use super::writer::{Job, Kept, Writer};
+use crate::config::MessagesConfig;
 use crate::store::{StoreError, connection};
 
 /// Messages that may wait for the disk: eight seconds of a thousand per second. Beyond, the newest is refused.
@@ -31,6 +33,8 @@ pub struct HistoryLimits {
     pub messages: u64,
     /// Bytes of messages and what it takes to find them; the file is about as large.
     pub bytes: u64,
+    /// How old a message may become; `None`: as old as it likes.
+    pub age: Option<Duration>,
 }
 
 impl Default for HistoryLimits {
@@ -39,6 +43,18 @@ impl Default for HistoryLimits {
         Self {
             messages: 5_000_000,
             bytes: 1 << 30,
+            age: None,
+        }
+    }
+}
+
+impl From<&MessagesConfig> for HistoryLimits {
+    /// What the operator said; bytes are the only limit unless they are none.
+    fn from(config: &MessagesConfig) -> Self {
+        Self {
+            messages: u64::MAX,
+            bytes: config.kept_bytes_max.unwrap_or(u64::MAX),
+            age: config.keep_max,
         }
     }
 }

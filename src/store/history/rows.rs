@@ -242,12 +242,20 @@ pub(super) fn clear(connection: &Connection, totals: &mut Totals) -> rusqlite::R
     Ok(())
 }
 
-/// Removes the oldest messages below `before`, at most `count`, until the rest is within `messages` and `bytes`.
-/// Returns how many went.
+/// What may stay.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+    /// What is numbered below is too old.
+    pub(super) oldest: u64,
+}
+
+/// Removes the oldest messages below `before`, at most `count`, until the rest is within bounds. Returns how many went.
 pub(super) fn remove_oldest(
     connection: &Connection,
     totals: &mut Totals,
-    (messages, bytes): (u64, u64),
+    bounds: Bounds,
     before: u64,
     count: usize,
 ) -> rusqlite::Result<u64> {
@@ -257,9 +265,13 @@ pub(super) fn remove_oldest(
         let select = "SELECT seq, bytes FROM message WHERE seq < ?1 ORDER BY seq LIMIT ?2";
         let mut statement = connection.prepare(select)?;
         let mut rows = statement.query([signed(before), signed(count as u64)])?;
-        while left.messages > messages || left.bytes > bytes {
-            let Some(row) = rows.next()? else { break };
-            last = Some(unsigned(row, 0)?);
+        while let Some(row) = rows.next()? {
+            let seq = unsigned(row, 0)?;
+            let is_over = left.messages > bounds.messages || left.bytes > bounds.bytes;
+            if !is_over && seq >= bounds.oldest {
+                break;
+            }
+            last = Some(seq);
             left.messages = left.messages.saturating_sub(1);
             left.bytes = left.bytes.saturating_sub(unsigned(row, 1)?);
         }

@@ -199,10 +199,12 @@ async fn the_oldest_go_when_there_are_too_many_or_too_much() {
         HistoryLimits {
             messages: 50,
             bytes: u64::MAX,
+            age: None,
         },
         HistoryLimits {
             messages: u64::MAX,
             bytes: 50 * one,
+            age: None,
         },
     ] {
         let (_directory, history) = open(limits);
@@ -219,6 +221,24 @@ async fn the_oldest_go_when_there_are_too_many_or_too_much() {
         assert_eq!((figures.messages, figures.removed), (50, 251));
         assert_eq!(figures.bytes, 50 * one);
     }
+}
+
+#[tokio::test]
+async fn what_is_too_old_goes_with_the_next_that_comes() {
+    let (_directory, history) = open(HistoryLimits {
+        age: Some(Duration::from_secs(3600)),
+        ..HistoryLimits::default()
+    });
+    let now = crate::clock::unix_micros();
+    let ages_s = [7200, 3700, 3500, 0];
+    keep(
+        &history,
+        ages_s.map(|age_s| message(now - age_s * 1_000_000, "stage", "CHAT", "")),
+    );
+    keep(&history, [message(now + 1, "stage", "CHAT", "")]);
+    let page = history.page(PageQuery::default()).await.unwrap();
+    assert_eq!(page.messages.len(), 3);
+    assert_eq!(history.figures().removed, 2);
 }
 
 #[tokio::test]

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use signaling::bus::Message;
 
 use super::handle::{HistoryLimits, Shared};
-use super::rows::{self, Totals};
+use super::rows::{self, Bounds, Totals};
+use crate::clock;
 
 /// The most messages of one group: what a commit takes stays below some 50 ms.
 const GROUP_MAX: usize = 2048;
@@ -19,6 +21,9 @@ const GROUP_BYTES_MAX: usize = 8 << 20;
 /// How many of the oldest may go with a group, beside as many as came: a limit that was lowered is reached soon without
 /// anybody waiting for it.
 const REMOVED_EXTRA_MAX: usize = 512;
+
+/// How often it is looked for what has become too old while nothing comes.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// A message that waits to be written.
 pub(super) struct Kept {
@@ -63,15 +68,30 @@ impl Writer {
 
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         let mut next = None;
-        while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
+        loop {
+            let job = match next.take() {
+                Some(job) => Ok(job),
+                None => jobs.recv_timeout(LOOK_EVERY),
+            };
             match job {
-                Job::Keep(first) => {
+                Ok(Job::Keep(first)) => {
                     let group;
                     (group, next) = collect(first, jobs);
                     self.keep(group);
                 }
-                Job::Change(change) => change(&mut self),
+                Ok(Job::Change(change)) => change(&mut self),
+                Err(RecvTimeoutError::Timeout) => self.look(),
+                Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    /// What has become too old goes although nothing comes.
+    fn look(&mut self) {
+        if self.limits.age.is_some()
+            && let Err(error) = self.change(|_, _| Ok(()))
+        {
+            tracing::warn!(%error, "old messages cannot be removed; it is tried again");
         }
     }
 
@@ -122,13 +142,18 @@ impl Writer {
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
         let result = change(&transaction, &mut totals)?;
         let added = usize::try_from(totals.messages.saturating_sub(before.messages));
-        let removed = rows::remove_oldest(
-            &transaction,
-            &mut totals,
-            (self.limits.messages, self.limits.bytes),
-            before.newest.saturating_add(1),
-            added.unwrap_or(0) + REMOVED_EXTRA_MAX,
-        )?;
+        let age = self
+            .limits
+            .age
+            .map(|age| clock::unix_micros().saturating_sub(micros(age)));
+        let bounds = Bounds {
+            messages: self.limits.messages,
+            bytes: self.limits.bytes,
+            oldest: age.unwrap_or(0),
+        };
+        let most = added.unwrap_or(0) + REMOVED_EXTRA_MAX;
+        let before_these = before.newest.saturating_add(1);
+        let removed = rows::remove_oldest(&transaction, &mut totals, bounds, before_these, most)?;
         if totals != before {
             totals.write(&transaction)?;
         }
@@ -163,6 +188,10 @@ fn collect(first: Kept, jobs: &Receiver<Job>) -> (Vec<Kept>, Option<Job>) {
         }
     }
     (group, None)
+}
+
+fn micros(age: Duration) -> u64 {
+    u64::try_from(age.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Writes a group; says of each whether it is in. A number that is taken concerns that message alone.
