@@ -7,6 +7,7 @@ APT_E2E=(chromium firefox-esr fonts-dejavu-core iproute2 python3 python3-venv py
   gstreamer1.0-nice libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev
   nginx ffmpeg webkit2gtk-driver xvfb gstreamer1.0-gl)
 APT_BENCH=(janus)
+APT_BUS_BENCH=(redis-server)
 APT_HLS_BENCH=(chromium nginx libnginx-mod-rtmp wrk python3 python3-venv)
 GECKODRIVER=0.37.1
 
@@ -89,7 +90,8 @@ need() {
       need_once python tests/e2e/requirements.txt -- install_python
       ;;
     e2e-basics) need_node; need_apt iproute2; need_once npm tests/e2e/package-lock.json -- install_npm ;;
-    bench-smoke) need e2e-basics; need janus; need hls-bench ;;
+    bus-bench) need e2e-basics; need_apt "${APT_BUS_BENCH[@]}" ;;
+    bench-smoke) need e2e-basics; need janus; need hls-bench; need bus-bench ;;
     janus) need_apt "${APT_BENCH[@]}" ;;
   esac
 }

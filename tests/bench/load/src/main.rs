@@ -1,9 +1,10 @@
 //! A load client: one publisher of synthetic packets and many viewers, in one process and one thread, for any server that
-//! speaks WHIP and WHEP or Janus's HTTP interface; or a conference; or an audience of low-latency HLS. It prints one line of JSON. It judges nothing; the scripts
-//! in `tests/bench` do.
+//! speaks WHIP and WHEP or Janus's HTTP interface; or a conference; or an audience of low-latency HLS; or a crowd on a message bus.
+//! It prints one line of JSON. It judges nothing; the scripts in `tests/bench` do.
 
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
+mod bus;
 mod conference;
 mod fleet;
 mod hls;
@@ -33,6 +34,8 @@ enum Dialect {
     Conference,
     /// `--viewers` who wait for each next part of the multivariant playlist at `--url`.
     Hls,
+    /// `--viewers` clients of the message bus at `--url`, as `--scene` says.
+    Bus,
 }
 
 #[derive(Debug, Parser)]
@@ -84,6 +87,8 @@ struct Options {
     /// Milliseconds, at most, between an answer and the next question; HLS only.
     #[arg(long, default_value_t = 50)]
     think: u64,
+    #[command(flatten)]
+    bus: bus::Flags,
 }
 
 /// Between the last join and the measurement.
@@ -101,6 +106,10 @@ fn main() -> Result<()> {
         }
         Dialect::Hls => {
             println!("{}", hls::run(&options)?);
+            return Ok(());
+        }
+        Dialect::Bus => {
+            println!("{}", bus::run(&options)?);
             return Ok(());
         }
         Dialect::Whip | Dialect::Janus => {}
@@ -169,7 +178,9 @@ impl Signalling {
         Ok(match options.dialect {
             Dialect::Whip => Self::Whip(whip::Whip::new(&options.url)?),
             Dialect::Janus => Self::Janus(janus::Janus::new(&options.url)?),
-            Dialect::Conference | Dialect::Hls => bail!("nobody publishes and views by this"),
+            Dialect::Conference | Dialect::Hls | Dialect::Bus => {
+                bail!("nobody publishes and views by this")
+            }
         })
     }
 
