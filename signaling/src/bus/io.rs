@@ -6,8 +6,10 @@ use bytes::Bytes;
 
 use super::message::{FrameKind, MediaMoment, Message};
 use super::position::Position;
+use super::refusal::Refusal;
 
-/// One subscriber of the bus, as the shell numbers them. A number may be used again after [`Input::Closed`].
+/// One subscriber of the bus, as the shell numbers them. A number may be used again in a later turn than its [`Input::Closed`]: what was
+/// said to the old one must have been polled before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ClientId(pub u32);
 
@@ -47,6 +49,8 @@ pub struct Permissions {
     pub is_operator: bool,
     /// May delete messages and ban in its space.
     pub is_moderator: bool,
+    /// May only listen.
+    pub is_read_only: bool,
 }
 
 /// What the hub is told.
@@ -96,6 +100,13 @@ pub enum Input {
         media: Option<MediaMoment>,
         /// Who else must not hear it: the bridge's own subscription.
         except: Option<ClientId>,
+        /// Comes back in [`Output::Published`]; `None` when nobody waits for it.
+        answer: Option<u64>,
+    },
+    /// A frame of positions was dropped for a newer one because the client does not keep up: it gets the whole state with a later tick.
+    Lagged {
+        /// Which.
+        client: ClientId,
     },
     /// The store has written what [`Output::Keep`] asked for, or could not.
     Kept {
@@ -192,7 +203,7 @@ pub enum Output {
         frame: FrameKind,
         /// The frame.
         bytes: Bytes,
-        /// Whether this is everybody (for who comes late) and must not be dropped.
+        /// Whether this is everybody (for who comes late, and when somebody has left). It must not be dropped, and it supersedes what waits.
         is_whole: bool,
     },
     /// Write this, then say [`Input::Kept`] with the ticket. In the order of the tickets.
@@ -202,6 +213,15 @@ pub enum Output {
         /// The message.
         message: Arc<Message>,
     },
+    /// What became of an [`Input::Publish`] that has an `answer`: it was delivered (and stored, if it is kept) under this number, or not.
+    Published {
+        /// As in [`Input::Publish`].
+        answer: u64,
+        /// The message's number.
+        result: Result<u64, Refusal>,
+    },
+    /// Delete every kept message: an operator said RESET.
+    Clear,
     /// Read a channel's newest CHAT and LIKE, then say [`Input::Loaded`].
     Load {
         /// The channel.
