@@ -2,7 +2,7 @@
  * The event page over the picture. What only HLS or films need is loaded with the first of them.
  * @module
  */
-import { computed, defineAsyncComponent, ref } from 'vue';
+import { computed, defineAsyncComponent, nextTick, ref, watch } from 'vue';
 import { useFullScreen } from '../composables/use-full-screen.js';
 import { useKeys } from '../composables/use-keys.js';
 import { usePlayback } from '../composables/use-playback.js';
@@ -11,15 +11,20 @@ import { useRecordings } from '../composables/use-recordings.js';
 import { useSmallWindow } from '../composables/use-small-window.js';
 import { useTelevision } from '../composables/use-television.js';
 import { useViewer } from '../composables/use-viewer.js';
+import { read, write } from '../lib/keep.js';
 import { behindText } from '../lib/moments.js';
 import { CAMERAS_MAX } from '../lib/names.js';
 import { CameraButtons } from './camera-buttons.js';
 import { Icon } from './icon.js';
 import { StageStatus } from './stage-status.js';
 
+/** Whether the chat is open, for a reload. */
+const CHAT_OPEN = 'proscenium.chat';
+
 /** How far the arrow keys go, in seconds. */
 const SKIP_S = 10;
 
+const ChatPanel = defineAsyncComponent(() => import('./chat-panel.js').then((module) => module.ChatPanel));
 const PlaybackTimeline = defineAsyncComponent(() => import('./playback-timeline.js').then((module) => module.PlaybackTimeline));
 const PlaybackSettings = defineAsyncComponent(() => import('./playback-settings.js').then((module) => module.PlaybackSettings));
 const RecordingShelf = defineAsyncComponent(() => import('./recording-shelf.js').then((module) => module.RecordingShelf));
@@ -32,12 +37,13 @@ const KEYS = [
   { key: 'M', label: 'Sound on or off' },
   { key: 'F', label: 'Full screen' },
   { key: 'P', label: 'Picture in picture' },
+  { key: 'T', label: 'Chat' },
   { key: 'C', label: 'Captions on or off' },
   { key: `1–${CAMERAS_MAX}`, label: 'Choose a camera' },
 ];
 
 export const EventPage = {
-  components: { CameraButtons, Icon, PlaybackSettings, PlaybackTimeline, RecordingShelf, StageStatus },
+  components: { CameraButtons, ChatPanel, Icon, PlaybackSettings, PlaybackTimeline, RecordingShelf, StageStatus },
   props: {
     space: { type: String, default: null },
     screen: { type: Object, required: true },
@@ -53,6 +59,12 @@ export const EventPage = {
     const television = useTelevision(props.stage, props.screen);
     const panel = ref(/** @type {'' | 'settings' | 'recordings'} */ (''));
     const settingsButton = ref(/** @type {HTMLElement | null} */ (null));
+
+    /** Whether the chat is seen, and whether it was: from then on it stays connected. */
+    const chatOpen = ref(props.space !== null && read('sessionStorage', CHAT_OPEN) === 'yes');
+    const chatUsed = ref(chatOpen.value);
+    const unread = ref(0);
+    const chatButton = ref(/** @type {HTMLElement | null} */ (null));
 
     const live = computed(() => status.value.kind === 'live');
     /** Whether there is something to control: what is interrupted keeps its controls. */
@@ -83,6 +95,15 @@ export const EventPage = {
     }
     const switchWay = () => use((snapshot.value.switching ?? snapshot.value.way) === 'hls' ? 'webrtc' : 'hls');
 
+    function toggleChat() {
+      if (!props.space) return;
+      chatOpen.value = !chatOpen.value;
+      chatUsed.value ||= chatOpen.value;
+      write('sessionStorage', CHAT_OPEN, chatOpen.value ? 'yes' : '');
+      if (!chatOpen.value) nextTick(() => chatButton.value?.focus());
+    }
+    watch(chatOpen, (open) => props.stage.classList.toggle('with-chat', open), { immediate: true });
+
     useKeys({
       ' ': togglePause,
       k: togglePause,
@@ -93,6 +114,7 @@ export const EventPage = {
       f: fullScreen.toggle,
       p: smallWindow.toggle,
       c: toggleCaptions,
+      t: toggleChat,
       '?': () => running.value && open('settings'),
       ...Object.fromEntries(Array.from({ length: CAMERAS_MAX }, (_, place) => [String(place + 1), () => {
         const camera = cameras.value[place];
@@ -101,7 +123,7 @@ export const EventPage = {
     });
 
     return {
-      snapshot, status, notice, live, running, dark, meets, quiet, cameras, film, behind, atLive, stageIsLive, timeline, tracks, recordings, panel, settingsButton, fullScreen, smallWindow, television, KEYS,
+      snapshot, status, notice, live, running, dark, meets, quiet, cameras, film, behind, atLive, stageIsLive, timeline, tracks, recordings, panel, settingsButton, chatOpen, chatUsed, chatButton, unread, toggleChat, fullScreen, smallWindow, television, KEYS,
       finished: recordings.finished, offer: recordings.offer, isRecording: recordings.isRecording, recordProblem: recordings.problem, televisionThere: television.available,
       choose, retry, toggleSound, togglePause, resume, use, switchWay, seek, goLive, chooseLevel, chooseCaption, toggleCaptions, open, playFilm, leaveFilm,
     };
@@ -118,6 +140,8 @@ export const EventPage = {
       <button v-if="finished.length > 0 && !dark" type="button" class="badge top-button" :aria-expanded="panel === 'recordings'" @click="open('recordings')"><Icon name="film" /><span class="spoken">Recordings</span></button>
       <button v-if="recordings.mayRecord && running && snapshot.ways.hls && !snapshot.recording" type="button" class="badge top-button record" :aria-pressed="isRecording" :disabled="recordings.busy.value" @click="recordings.toggle">
         <Icon name="record" />{{ isRecording ? 'Recording' : 'Record' }}</button>
+      <button v-if="space" ref="chatButton" type="button" class="badge top-button chat-button" :aria-expanded="chatOpen" title="Chat (t)" @click="toggleChat"><Icon name="chat" /><span class="spoken">Chat</span>
+        <span v-if="unread > 0 && !chatOpen" class="unread"><span aria-hidden="true">{{ unread > 99 ? '99+' : unread }}</span><span class="hidden">, {{ unread }} new</span></span></button>
     </header>
 
     <StageStatus :status="status" @retry="retry">
@@ -152,6 +176,7 @@ export const EventPage = {
           @click="fullScreen.toggle"><Icon :name="fullScreen.on.value ? 'reduce' : 'enlarge'" /></button>
       </div>
     </footer>
+    <ChatPanel v-if="chatUsed" :space="space" :viewer="viewer" :open="chatOpen" @close="toggleChat" @unread="(count) => { unread = count; }" />
     <PlaybackSettings v-if="panel === 'settings'" :anchor="settingsButton" :tracks="tracks" :keys="KEYS" :small-window="smallWindow" :television="television"
       @close="panel = ''" @level="chooseLevel" @caption="chooseCaption" />`,
 };

@@ -29,7 +29,7 @@ export class MessageTiming {
   #known = new Set();
   /** Those before this place are due. */ #place = 0;
   /** What came and is to be shown whatever the picture shows. @type {Message[]} */ #urgent = [];
-  /** Where the picture was last; null: live. @type {number | null} */ #now = null;
+  /** Where the picture was last; null: live; undefined: nobody has said. @type {number | null | undefined} */ #now;
   #max;
   #onForgotten;
 
@@ -58,7 +58,8 @@ export class MessageTiming {
   add(message, { own = false, old = false } = {}) {
     if (this.#known.has(message.seq)) return false;
     const at = momentOf(message);
-    const urgent = !old && (own || message.media === null) && this.#now !== null && at > this.#now;
+    const isAhead = this.#now === undefined || (this.#now !== null && at > this.#now);
+    const urgent = !old && (own || message.media === null) && isAhead;
     const place = this.#placeOf(at, message.seq);
     const isPast = place < this.#place;
     this.#known.add(message.seq);
@@ -111,7 +112,7 @@ export class MessageTiming {
   /** Whether the picture went back so far that something which was shown has not been said yet. */
   #isBack(/** @type {number} */ now) {
     if (this.#place <= this.#placeAfter(now)) return false;
-    if (this.#now !== null) return now < this.#now - BACK_MIN_MS;
+    if (typeof this.#now === 'number') return now < this.#now - BACK_MIN_MS;
     return this.#entries[this.#place - 1].at - now > BACK_FROM_LIVE_MIN_MS;
   }
 

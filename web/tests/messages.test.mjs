@@ -80,6 +80,15 @@ test('what is said without a picture, and what one says oneself, is shown at onc
   assert.deepEqual(values(timing.advance(at(20))), ['at 10']);
 });
 
+test('what came before anybody knew where the picture is comes in its order', () => {
+  const timing = new MessageTiming();
+  for (const s of [1, 2, 3]) timing.add(message(s, { media: false }));
+  assert.deepEqual(values(timing.advance(undefined)), ['at 1', 'at 2', 'at 3']);
+  timing.add(message(4, { media: false }));
+  assert.deepEqual(values(timing.advance(at(0))), ['at 4']);
+  assert.deepEqual(values(timing.advance(at(9))), []);
+});
+
 test('going back voids what was shown, and shows it again at its moments', () => {
   const timing = new MessageTiming();
   timing.advance(at(0));
