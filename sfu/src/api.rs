@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::conference::{Quality, RoomStream, Slot, Speaker, Want};
+use crate::data::{DataChannel, DataEvent};
 use crate::id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
 use crate::relay::Relay;
 use crate::tap::{Tap, TapItem};
@@ -249,6 +250,25 @@ pub enum Command {
         /// Which streams.
         streams: Vec<StreamId>,
     },
+    /// Sends a message over a participant's data channel, if it is open. At most [`DATA_SENT_MAX`](crate::DATA_SENT_MAX) bytes;
+    /// positions that do not find room on the way are dropped, messages wait: see [`DataEvent::Taken`].
+    SendData {
+        /// To whom.
+        peer: PeerId,
+        /// Over which.
+        channel: DataChannel,
+        /// Bytes, or UTF-8.
+        is_binary: bool,
+        /// The message.
+        bytes: Arc<[u8]>,
+    },
+    /// Closes a participant's data channel; answered by [`DataEvent::Closed`] if it was open.
+    CloseData {
+        /// Whose.
+        peer: PeerId,
+        /// Which.
+        channel: DataChannel,
+    },
 }
 
 /// The codecs that are forwarded.
@@ -370,6 +390,13 @@ pub enum Output {
         stream: StreamId,
         /// What.
         item: TapItem,
+    },
+    /// From a participant's data channels.
+    Data {
+        /// Whose.
+        peer: PeerId,
+        /// What.
+        event: DataEvent,
     },
     /// The answer to a command.
     Reply {

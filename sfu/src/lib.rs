@@ -11,6 +11,7 @@ mod allocate;
 mod api;
 mod codec;
 mod conference;
+mod data;
 mod demux;
 mod forward;
 #[cfg(fuzzing)]
@@ -35,6 +36,7 @@ pub use conference::{
     AUDIO_SLOTS_MAX, PUBLICATIONS_MAX, Priority, Quality, RoomStream, SILENCE_MAX, Slot, SlotState,
     Speaker, VIDEO_SLOTS_MAX, Want,
 };
+pub use data::{DATA_QUEUE_MAX, DATA_RECEIVED_MAX, DATA_SENT_MAX, DataChannel, DataEvent};
 pub use id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
 pub use packet::{MediaPacket, Orientation};
 pub use relay::Relay;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::api::{CloseReason, Codec, Role, TrackInfo};
 use crate::conference::{AUDIO_SLOTS_MAX, VIDEO_SLOTS_MAX, Want};
+use crate::data::Data;
 use crate::forward::{Forwarder, Outgoing, Selector};
 use crate::id::PeerId;
 use crate::rtc::{Mid, PayloadTypes, PeerOutput, RtcPeer};
@@ -44,6 +45,8 @@ pub(crate) struct Peer {
     pub(crate) desired_bps: u64,
     /// A participant's place in its conference.
     pub(crate) seat: Option<Box<Seat>>,
+    /// A participant's data channels.
+    pub(crate) data: Option<Box<Data>>,
 }
 
 /// A stream of a peer, and which of its sections it comes from.
@@ -158,6 +161,7 @@ impl Peer {
             estimate_bps: None,
             desired_bps: 0,
             seat: None,
+            data: (role == Role::Participant).then(|| Box::new(Data::new(now))),
         }
     }
 

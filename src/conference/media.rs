@@ -234,7 +234,7 @@ impl RoomMedia {
             result: result.map_err(translate::refusal),
         };
         match self.handle.join(self.room, offer) {
-            Ok((peer, answer)) => {
+            Ok((peer, _channels, answer)) => {
                 self.peers.insert(session, peer);
                 self.sessions.insert(peer, session);
                 Outcome::Later(Box::pin(async move { answered(answer.await) }))

@@ -61,7 +61,7 @@ const fn gauge(
 }
 
 /// How many numbers a thread keeps. A literal: `METRICS.len()` in a type sends the optimising compiler in a circle.
-const METRICS_COUNT: usize = 30;
+const METRICS_COUNT: usize = 35;
 
 /// What the numbers of [`Counters::values`] are, in its order.
 pub const METRICS: [Metric; METRICS_COUNT] = [
@@ -103,6 +103,22 @@ pub const METRICS: [Metric; METRICS_COUNT] = [
     ),
     counter("replays", "Groups of pictures replayed to viewers."),
     counter(
+        "data_received",
+        "Messages received over data channels of participants.",
+    ),
+    counter(
+        "data_sent",
+        "Messages sent over data channels of participants.",
+    ),
+    counter(
+        "data_channels_closed",
+        "Data channels that were closed: their participant said too much, or did not read.",
+    ),
+    counter(
+        "data_channels_refused",
+        "Data channels that nobody knows and that were closed at once.",
+    ),
+    counter(
         "candidates_ignored",
         "Remote candidates that could not be used.",
     ),
@@ -118,6 +134,7 @@ pub const METRICS: [Metric; METRICS_COUNT] = [
     dropped("malformed"),
     dropped("unusable"),
     dropped("stale"),
+    dropped("data"),
     dropped("send_refused"),
     dropped("send_overflow"),
     dropped("tcp_overflow"),
@@ -218,6 +235,10 @@ impl Counters {
             worker.keyframes_wanted,
             worker.keyframes_requested,
             worker.replays,
+            worker.data_in,
+            worker.data_out,
+            worker.data_closed,
+            worker.channels_refused,
             worker.candidates_ignored,
             worker.panics,
             egress.gso_batches as u64,
@@ -228,6 +249,7 @@ impl Counters {
             worker.dropped_malformed,
             worker.dropped_unusable,
             worker.dropped_stale,
+            worker.dropped_data,
             egress.dropped as u64,
             egress.overflowed as u64,
             tcp.overflowed,

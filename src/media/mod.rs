@@ -4,6 +4,7 @@
 //! [`Handle`]; who is live and which sessions exist is in its [`Directory`].
 
 mod counters;
+mod data;
 mod directory;
 #[cfg(test)]
 mod directory_tests;
@@ -18,6 +19,7 @@ mod thread;
 use std::net::{IpAddr, SocketAddr};
 
 pub use counters::{Counters, LATENCY_BOUNDS_US, METRICS, Metric, MetricKind};
+pub use data::{Behind, DataChannels};
 pub use directory::{Directory, SessionRecord, StreamKey, StreamSummary};
 pub use handle::{Accepted, Feed, Handle, Refused, Restarted, TakeOver, Wish};
 pub use mailbox::Mailbox;

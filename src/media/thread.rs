@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token, Waker};
 use sfu::{
-    Command, Datagram, Event, Input, Output, Refusal, Reply, RequestId, SourcePacket, StreamId,
-    Transport, Worker, WorkerConfig,
+    Command, DataEvent, Datagram, Event, Input, Output, PeerId, Refusal, Reply, RequestId,
+    SourcePacket, StreamId, Transport, Worker, WorkerConfig,
 };
 use tokio::sync::oneshot;
 
 use super::counters::Counters;
+use super::data::{DataFeed, DataSender, Outgoing};
 use super::mesh::{self, Mesh};
 use super::net::{Addresses, Egress, TcpPort, UdpPort};
 use super::tap::TapOut;
@@ -26,6 +27,9 @@ const COMMANDS_MAX: usize = 4096;
 /// Packets of sources that wait for a thread: 0.5 s of twenty cameras of 400 packets/s.
 const PACKETS_MAX: usize = 4096;
 
+/// Messages that wait for a thread's participants: a hundred that each hear 80 at once.
+const DATA_MAX: usize = 8192;
+
 /// Events that wait for the directory: four per session of the largest worker that was ever full, and then some.
 const EVENTS_MAX: usize = 1 << 16;
 
@@ -35,7 +39,7 @@ const BATCHES_PER_TURN: usize = 8;
 /// Commands of one turn. Each may cost a handshake's worth of work, and media waits meanwhile.
 const COMMANDS_PER_TURN: usize = 8;
 
-/// Relayed messages and source packets of one turn.
+/// Relayed messages, source packets and messages for data channels of one turn.
 const MESSAGES_PER_TURN: usize = 1024;
 
 /// The longest sleep: a missed wake-up costs no more than this.
@@ -52,6 +56,8 @@ pub(super) type Answer = oneshot::Sender<Result<Reply, Refusal>>;
 pub(super) enum Message {
     /// A command, and where its reply goes.
     Command(Command, Option<(RequestId, Answer)>),
+    /// Where what a participant says goes; before the command that makes it.
+    Attach(PeerId, DataFeed),
     /// End the thread after this.
     Stop,
 }
@@ -63,6 +69,7 @@ pub(super) type Packet = (StreamId, SourcePacket);
 pub(super) struct Link {
     commands: SyncSender<Message>,
     packets: SyncSender<Packet>,
+    data: SyncSender<Outgoing>,
     waker: Arc<Waker>,
     counters: Arc<Counters>,
     pub(super) thread: Option<std::thread::JoinHandle<()>>,
@@ -75,6 +82,15 @@ pub(super) enum Busy {
     Gone,
 }
 
+impl<T> From<TrySendError<T>> for Busy {
+    fn from(error: TrySendError<T>) -> Self {
+        match error {
+            TrySendError::Full(_) => Self::Full,
+            TrySendError::Disconnected(_) => Self::Gone,
+        }
+    }
+}
+
 impl Link {
     /// A link into a queue of `commands_max` that a test reads.
     #[cfg(test)]
@@ -85,6 +101,7 @@ impl Link {
         let link = Self {
             commands,
             packets: sync_channel(1).0,
+            data: sync_channel(1).0,
             waker: Arc::new(waker),
             counters: Arc::default(),
             thread: None,
@@ -97,13 +114,17 @@ impl Link {
     }
 
     pub(super) fn send(&self, message: Message) -> Result<(), Busy> {
-        self.commands
-            .try_send(message)
-            .map_err(|error| match error {
-                TrySendError::Full(_) => Busy::Full,
-                TrySendError::Disconnected(_) => Busy::Gone,
-            })?;
+        self.commands.try_send(message).map_err(Busy::from)?;
         self.wake()
+    }
+
+    /// A way for messages to the participants of this thread.
+    pub(super) fn data(&self) -> DataSender {
+        DataSender {
+            outgoing: self.data.clone(),
+            commands: self.commands.clone(),
+            waker: self.waker.clone(),
+        }
     }
 
     fn wake(&self) -> Result<(), Busy> {
@@ -183,6 +204,7 @@ fn start_one(
     seat.tcp.register(poll.registry(), TCP_FIRST)?;
     let (commands, commands_in) = sync_channel(COMMANDS_MAX);
     let (packets, packets_in) = sync_channel(PACKETS_MAX);
+    let (data, data_in) = sync_channel(DATA_MAX);
     let counters = Arc::new(Counters::default());
     let name = format!("media-{}", seat.worker.id.0);
     let now = clock::now();
@@ -199,6 +221,8 @@ fn start_one(
         tap,
         commands: commands_in,
         packets: packets_in,
+        data: data_in,
+        feeds: BTreeMap::new(),
         events,
         answers: BTreeMap::new(),
         counters: counters.clone(),
@@ -218,6 +242,7 @@ fn start_one(
     Ok(Link {
         commands,
         packets,
+        data,
         waker,
         counters,
         thread: Some(thread),
@@ -236,6 +261,9 @@ struct Thread {
     tap: TapOut,
     commands: Receiver<Message>,
     packets: Receiver<Packet>,
+    data: Receiver<Outgoing>,
+    /// Where what participants say goes.
+    feeds: BTreeMap<PeerId, DataFeed>,
     events: SyncSender<Event>,
     answers: BTreeMap<RequestId, Answer>,
     counters: Arc<Counters>,
@@ -365,6 +393,11 @@ impl Thread {
                     }
                     self.worker.handle(now, Input::Command(command));
                 }
+                Ok(Message::Attach(peer, feed)) => {
+                    // Of those that were refused nothing more is heard.
+                    self.feeds.retain(|_, feed| !feed.is_abandoned());
+                    self.feeds.insert(peer, feed);
+                }
                 Ok(Message::Stop) => return true,
                 Err(_) => return false,
             }
@@ -378,13 +411,28 @@ impl Thread {
         self.has_more |= self.mesh.receive(MESSAGES_PER_TURN, |from, message| {
             worker.handle(now, Input::Relay { from, message });
         });
-        for _ in 0..MESSAGES_PER_TURN {
-            match self.packets.try_recv() {
-                Ok((stream, packet)) => worker.handle(now, Input::Packet { stream, packet }),
-                Err(_) => return,
-            }
+        let mut left = MESSAGES_PER_TURN;
+        while left > 0
+            && let Ok((stream, packet)) = self.packets.try_recv()
+        {
+            worker.handle(now, Input::Packet { stream, packet });
+            left -= 1;
         }
-        self.has_more = true;
+        self.has_more |= left == 0;
+        let mut left = MESSAGES_PER_TURN;
+        while left > 0
+            && let Ok(outgoing) = self.data.try_recv()
+        {
+            let command = Command::SendData {
+                peer: outgoing.peer,
+                channel: outgoing.channel,
+                is_binary: outgoing.is_binary,
+                bytes: outgoing.bytes,
+            };
+            worker.handle(now, Input::Command(command));
+            left -= 1;
+        }
+        self.has_more |= left == 0;
     }
 
     /// Carries all output away; returns the next deadline.
@@ -408,6 +456,7 @@ impl Thread {
                 },
                 Output::Relay { to, message } => self.mesh.send(to, message),
                 Output::Tap { stream, item } => self.tap.send(stream, item),
+                Output::Data { peer, event } => self.on_data(now, peer, event),
                 Output::Reply { request, result } => {
                     if let Some(answer) = self.answers.remove(&request) {
                         // Nobody waits any more when the HTTP client went away; its session ends by CONNECT_MAX.
@@ -415,6 +464,9 @@ impl Thread {
                     }
                 }
                 Output::Event(event) => {
+                    if let Event::Closed { peer, .. } = &event {
+                        self.feeds.remove(peer);
+                    }
                     if self.events.try_send(event).is_err() {
                         tracing::error!(
                             "the directory does not keep up; what is live may be shown wrongly"
@@ -422,6 +474,19 @@ impl Thread {
                     }
                 }
             }
+        }
+    }
+
+    fn on_data(&mut self, now: Instant, peer: PeerId, event: DataEvent) {
+        let channel = match &event {
+            DataEvent::Message { channel, .. } => Some(*channel),
+            _ => None,
+        };
+        let is_put = self.feeds.get(&peer).is_none_or(|feed| feed.put(event));
+        if let (false, Some(channel)) = (is_put, channel) {
+            tracing::debug!(%peer, "says more than is read; its data channel is closed");
+            let command = Command::CloseData { peer, channel };
+            self.worker.handle(now, Input::Command(command));
         }
     }
 

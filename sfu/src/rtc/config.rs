@@ -97,6 +97,7 @@ pub(super) fn build(
         .set_local_ice_credentials(credentials)
         .set_ice_lite(true)
         .set_rtp_mode(true)
+        .set_sctp_max_message_size(super::data::RECEIVED_MAX)
         .set_send_buffer_video(RESEND_PACKETS_MAX)
         .set_send_buffer_audio(1)
         .set_stats_interval(stats_interval)

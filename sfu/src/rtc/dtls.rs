@@ -17,6 +17,7 @@ pub(crate) mod fuzz;
 mod instance;
 mod openssl_ffi;
 mod records;
+mod sctp;
 mod timer;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One WebRTC peer connection. The only place that names str0m: its API changes with every release.
 
 mod config;
+mod data;
 mod dtls;
 mod media;
 mod sdp;
@@ -17,6 +18,7 @@ use str0m::rtp::{RtpPacket, RtpWrite, Ssrc};
 use str0m::{Candidate, IceCreds, Rtc};
 
 pub use config::Certificate;
+pub(crate) use data::Written;
 #[cfg(fuzzing)]
 pub(crate) use dtls::fuzz::run as fuzz_dtls;
 pub(crate) use media::{PayloadTypes, Sections};
@@ -26,6 +28,7 @@ pub(crate) use stun::BindingRequest;
 pub(crate) use stun::check as stun_check;
 
 use crate::api::{Codec, Datagram, Refusal, Transmit, Transport};
+use crate::data::DataChannel;
 use crate::forward::Outgoing;
 use crate::packet::MediaPacket;
 
@@ -70,6 +73,23 @@ pub(crate) enum PeerOutput {
         ntp_us: u64,
         timestamp: u32,
     },
+    /// The other side has opened a data channel.
+    DataOpen {
+        channel: DataChannel,
+        protocol: String,
+    },
+    DataClosed {
+        channel: DataChannel,
+    },
+    Data {
+        channel: DataChannel,
+        is_binary: bool,
+        bytes: Vec<u8>,
+    },
+    /// SCTP takes more.
+    DataLow,
+    /// A data channel that nobody knows was closed.
+    DataRefused,
 }
 
 /// How a connection does, over the last seconds.
@@ -94,6 +114,7 @@ pub(crate) struct RtcPeer {
     sections: Sections,
     /// Streams that were seen, by SSRC.
     streams: Vec<media::Incoming>,
+    channels: data::Channels,
 }
 
 impl RtcPeer {
@@ -139,6 +160,7 @@ impl RtcPeer {
             is_one_stream,
             sections: Sections::default(),
             streams: Vec::new(),
+            channels: data::Channels::new(!is_one_stream),
         }
     }
 
@@ -373,12 +395,16 @@ impl RtcPeer {
                         contents: transmit.contents.into(),
                     }));
                 }
-                str0m::Output::Event(event) => self.on_event(event, into),
+                str0m::Output::Event(event) => self.on_event(event, into)?,
             }
         }
     }
 
-    fn on_event(&mut self, event: str0m::Event, into: &mut VecDeque<PeerOutput>) {
+    fn on_event(
+        &mut self,
+        event: str0m::Event,
+        into: &mut VecDeque<PeerOutput>,
+    ) -> Result<(), String> {
         use str0m::Event;
         match event {
             Event::Connected => into.push_back(PeerOutput::Connected),
@@ -407,8 +433,13 @@ impl RtcPeer {
                 }),
             })),
             Event::SenderFeedback(feedback) => into.push_back(media::sender_report(&feedback)),
+            Event::ChannelOpen(id, label) => into.push_back(self.on_channel_open(id, &label)?),
+            Event::ChannelClose(id) => into.extend(self.on_channel_close(id)),
+            Event::ChannelData(came) => into.extend(self.on_channel_data(came)),
+            Event::ChannelBufferedAmountLow(_) => into.push_back(PeerOutput::DataLow),
             _ => {}
         }
+        Ok(())
     }
 
     fn on_packet(&mut self, packet: RtpPacket) -> PeerOutput {

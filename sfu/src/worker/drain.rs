@@ -104,6 +104,11 @@ impl Worker {
                 } => self.on_sender_report(now, slot, (mid, rid), ntp_us, timestamp),
                 PeerOutput::Closed => end = end.or(Some(CloseReason::Remote)),
                 PeerOutput::Stats(stats) => self.on_stats(slot, stats),
+                output @ (PeerOutput::DataOpen { .. }
+                | PeerOutput::DataClosed { .. }
+                | PeerOutput::Data { .. }
+                | PeerOutput::DataLow
+                | PeerOutput::DataRefused) => self.on_data_output(now, slot, output),
                 // Before the connection checks may stop and begin again, until the time is up. A participant's network may
                 // change; it has the same time.
                 PeerOutput::Disconnected => {

@@ -1,6 +1,7 @@
 //! The worker: everything that one media thread owns.
 
 mod command;
+mod data;
 mod drain;
 mod participant;
 mod relay;

@@ -86,7 +86,7 @@ impl Worker {
                     self.tell_slots(slot);
                 }
             }
-            _ => {}
+            other => self.on_data_command(other),
         }
     }
 
@@ -367,6 +367,8 @@ impl Worker {
                 reachable: false,
             });
         }
+        // What was too long for the room that SCTP had is not told to be wanted.
+        self.pump_data(slot);
         self.end_holds(now, slot);
         self.allocate(now, slot);
         self.judge(now, slot);

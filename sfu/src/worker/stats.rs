@@ -39,6 +39,16 @@ pub struct WorkerStats {
     pub dropped_stale: u64,
     /// Dropped: from a stream that is muted here.
     pub dropped_muted: u64,
+    /// Messages that came over data channels.
+    pub data_in: u64,
+    /// Messages that were sent over data channels.
+    pub data_out: u64,
+    /// Data channels that were closed: their participant said too much, or did not read.
+    pub data_closed: u64,
+    /// Data channels that nobody knows, and of peers that are no participants.
+    pub channels_refused: u64,
+    /// Dropped: positions that were too many, and what is too long for a data channel.
+    pub dropped_data: u64,
     /// Remote candidates that could not be used.
     pub candidates_ignored: u64,
     /// Peers lost to a panic of ours.

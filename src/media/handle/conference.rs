@@ -8,6 +8,7 @@ use std::sync::Arc;
 use sfu::{Command, PeerId, Priority, Reply, RoomId, StreamId, VIDEO_SLOTS_MAX, Want, WorkerId};
 
 use super::{Handle, Refused, Waiting};
+use crate::media::data::{self, DataChannels};
 use crate::media::directory::{FeedShape, StreamKey};
 use crate::media::mailbox::Mailbox;
 
@@ -59,7 +60,8 @@ impl Handle {
         }
     }
 
-    /// A new participant's first offer; the future gives the SDP answer. If it is refused the participant does not exist.
+    /// A new participant's first offer: its peer, its data channels, and a future that gives the SDP answer. If it is refused the
+    /// participant does not exist.
     ///
     /// # Errors
     /// `Full` or `Stopping` at once; `Malformed`, `NotAcceptable` or `Full` by the future.
@@ -70,6 +72,7 @@ impl Handle {
     ) -> Result<
         (
             PeerId,
+            DataChannels,
             impl Future<Output = Result<String, Refused>> + use<>,
         ),
         Refused,
@@ -85,7 +88,10 @@ impl Handle {
             room,
             offer,
         };
-        let waiting = match self.begin(worker, command) {
+        let link = &self.0.links[usize::from(worker.0)];
+        let (feed, channels) = data::connect(peer, link.data());
+        let attached = self.send(worker, super::Message::Attach(peer, feed));
+        let waiting = match attached.and_then(|()| self.begin(worker, command)) {
             Ok(waiting) => waiting,
             Err(refused) => {
                 self.unseat(peer);
@@ -102,7 +108,7 @@ impl Handle {
             }
             answer
         };
-        Ok((peer, answer))
+        Ok((peer, channels, answer))
     }
 
     /// A participant's later offer; the future gives the SDP answer.

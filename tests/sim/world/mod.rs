@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use sfu::{
-    Certificate, Command, Datagram, Event, Input, Refusal, Reply, RequestId, RoomId, StreamId,
-    TapItem, Transport,
+    Certificate, Command, DataEvent, Datagram, Event, Input, PeerId, Refusal, Reply, RequestId,
+    RoomId, StreamId, TapItem, Transport,
 };
 
 use crate::client::{Client, Part};
@@ -46,6 +46,8 @@ pub struct World {
     pub replies: BTreeMap<RequestId, Result<Reply, Refusal>>,
     /// What was tapped, with when.
     pub taps: Vec<(Instant, StreamId, TapItem)>,
+    /// What participants' data channels brought, with when.
+    pub data: Vec<(Instant, PeerId, DataEvent)>,
     pub trace: Trace,
     pub relay_max: usize,
     pub relay_dropped: u64,
@@ -77,6 +79,7 @@ impl World {
             events: Vec::new(),
             replies: BTreeMap::new(),
             taps: Vec::new(),
+            data: Vec::new(),
             trace: Trace::default(),
             relay_max: RELAY_MAX,
             relay_dropped: 0,

@@ -100,6 +100,7 @@ impl World {
                 }
                 Output::Relay { to, message } => self.relay(worker, usize::from(to.0), message),
                 Output::Tap { stream, item } => self.taps.push((now, stream, item)),
+                Output::Data { peer, event } => self.data.push((now, peer, event)),
                 Output::Reply { request, result } => {
                     let before = self.replies.insert(request, result);
                     assert!(before.is_none(), "{request} was answered twice");

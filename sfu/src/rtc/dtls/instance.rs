@@ -19,6 +19,7 @@ use super::datagrams::Datagrams;
 use super::error::{failed, translate};
 use super::openssl_ffi;
 use super::records::{Records, Stage};
+use super::sctp;
 use super::timer::{Due, FlightTimer};
 
 /// The longest application data in bytes, the longest record of RFC 6347 section 4.1.1.
@@ -173,9 +174,12 @@ impl Instance {
         while self.phase == Phase::Connected {
             match self.stream.ssl_read(&mut data) {
                 Ok(0) => {}
-                Ok(_) if self.events.len() >= EVENTS_MAX => {
+                Ok(len) if self.events.len() >= EVENTS_MAX || !sctp::is_admitted(&data[..len]) => {
                     self.dropped += 1;
-                    tracing::debug!(dropped = self.dropped, "incoming DTLS data overflows");
+                    tracing::debug!(
+                        dropped = self.dropped,
+                        "incoming DTLS data overflows, or is for a stream that nobody needs"
+                    );
                 }
                 Ok(len) => self.events.push_back(Event::Data(data[..len].to_vec())),
                 Err(error) if is_retry(error.code()) => break,
