@@ -46,8 +46,15 @@ export function useChat({ space, viewer, open }) {
   function clock() {
     return viewer.snapshot().way === 'hls' && viewer.playback ? viewer.playback.moment ?? undefined : null;
   }
+  let isStale = false;
+  /** However many come at once, as after a seek, they are drawn once. */
   const refresh = () => {
-    lines.value = log.lines;
+    if (isStale) return;
+    isStale = true;
+    queueMicrotask(() => {
+      isStale = false;
+      lines.value = log.lines;
+    });
   };
   function tell(/** @type {string} */ text) {
     note.value = text;

@@ -34,7 +34,7 @@ export function parseMultivariant(text, url) {
 
 /** A media playlist. Each segment has `msn`, `parts` and what applies to it; an open one has no `uri`. */
 export function parseMedia(text) {
-  const playlist = { text, segments: [], reports: [], skipped: 0, ended: false, hint: null, independent: false, dateRanges: 0 };
+  const playlist = { text, segments: [], reports: [], skipped: 0, ended: false, hint: null, independent: false, dateRanges: [] };
   let [map, next, discontinuities] = [null, null, 0];
   const open = () => { next ??= { parts: [], map, date: null, discontinuity: false, uri: null }; return next; };
   const close = () => { playlist.segments.push({ ...next, map: next.map ?? map }); next = null; };
@@ -56,6 +56,7 @@ export function parseMedia(text) {
       '#EXT-X-PART': () => { const part = attributes(value); open().parts.push({ uri: part.URI, duration: Number(part.DURATION), independent: part.INDEPENDENT === 'YES' }); },
       '#EXT-X-PRELOAD-HINT': () => { playlist.hint = attributes(value); },
       '#EXT-X-RENDITION-REPORT': () => { playlist.reports.push(numbers(attributes(value))); },
+      '#EXT-X-DATERANGE': () => { playlist.dateRanges.push(attributes(value)); },
       '#EXTINF': () => { open().duration = Number(value.split(',')[0]); },
       '#EXT-X-ENDLIST': () => { playlist.ended = true; },
     }[tag];
