@@ -5,11 +5,10 @@ APT_BUILD=(build-essential pkg-config perl python3 ca-certificates)
 APT_E2E=(chromium firefox-esr fonts-dejavu-core iproute2 python3 python3-venv python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-rtsp-server-1.0
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
   gstreamer1.0-nice libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev
-  nginx ffmpeg webkit2gtk-driver xvfb gstreamer1.0-gl)
+  nginx ffmpeg webkit2gtk-driver xvfb gstreamer1.0-gl puredata-core)
 APT_BENCH=(janus)
 APT_BUS_BENCH=(redis-server)
 APT_HLS_BENCH=(chromium nginx libnginx-mod-rtmp wrk python3 python3-venv)
-GECKODRIVER=0.37.1
 
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo --non-interactive "$@"; fi; }
 
@@ -20,8 +19,9 @@ need_apt() {
   done
   [ ${#missing[@]} = 0 ] && return
   say "installing from Debian: ${missing[*]}"
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" </dev/null
+  timed 'apt: lists' as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 update -qq
+  timed "apt: ${missing[0]} and ${#missing[@]} in all" \
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends "${missing[@]}" </dev/null
 }
 
 need_node() {
@@ -40,7 +40,7 @@ need_once() {
   sum=$(sha256sum "${files[@]}" | sha256sum)
   [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$sum" ] && return
   say "preparing ${stamp##*/}: ${*:0:3}"
-  "$@" </dev/null
+  timed "${stamp##*/}" "$@" </dev/null
   echo "$sum" >"$stamp"
 }
 
@@ -60,11 +60,26 @@ install_gst_plugin() {
   cargo build --locked --manifest-path tests/e2e/gst-plugin/Cargo.toml -p gst-plugin-webrtchttp "${TOOLS[@]}"
 }
 
-need_cargo_tool() {
-  local name=$1 version=$2
-  if [ -x "$CACHE/cargo/bin/$name" ] && grep -q "\"$name $version " "$CACHE/cargo/.crates2.json" 2>/dev/null; then return; fi
-  say "building $name $version"
-  cargo install --quiet --locked --debug --root "$CACHE/cargo" "${TOOLS[@]}" "$name@$version" </dev/null
+# Downloads wait for the network and compilers for the processor: what later suites need is fetched and built beside the first
+# ones, with what they leave of the processor. A failure here is found again, and told, by the suite that needs it.
+AHEAD_PID=''
+install_ahead() {
+  local suites=("${@%%:*}")
+  [ ${#suites[@]} -gt 1 ] || return 0
+  (
+    renice -n 10 -p "$BASHPID" >/dev/null
+    for suite in "${suites[@]}"; do (set -e; need "$suite"); done
+  ) >"$LOGS/install.log" 2>&1 </dev/null &
+  AHEAD_PID=$!
+}
+
+# await_installs SUITE: lets what was begun ahead come to its end, if the suite needs anything.
+await_installs() {
+  case $1 in lint | tidy | unit | sim | http | fuzz) return ;; esac
+  [ -n "$AHEAD_PID" ] || return 0
+  timed 'waiting for what is being installed' wait "$AHEAD_PID"
+  AHEAD_PID=''
+  grep '^time | ' "$LOGS/install.log"
 }
 
 # need SUITE: everything that one suite needs beyond a Rust toolchain.
@@ -79,7 +94,6 @@ need() {
       need_once python tests/e2e/requirements.txt -- install_python
       [ -f target/tools/debug/libgstwebrtchttp.so ] || rm -f "$CACHE/gst-plugin.stamp"
       need_once gst-plugin tests/e2e/gst-plugin/Cargo.lock -- install_gst_plugin
-      need_cargo_tool geckodriver "$GECKODRIVER"
       ;;
     fuzz) ;;
     hls-bench)

@@ -24,7 +24,7 @@ for (const codec of ['VP8', 'H264']) {
     assert.ok(delays.length > 100, `the clock was readable in ${delays.length} of ${seen.frames.length - 60} frames`);
     figure(`${codec}: join to first frame`, `${seen.frames[0].at - seen.askedAt} ms`);
     figure(`${codec}: pixel-clock latency`, `median ${median(delays)} ms, p95 ${quantile(delays, 0.95)} ms over ${delays.length} frames`);
-    assert.ok(median(delays) < 500, `median latency ${median(delays)} ms`);
+    assert.ok(median(delays) < 2000, `median latency ${median(delays)} ms`);
 
     assert.equal(await viewer.close(id), 200);
     assert.equal(await performer.close(sent), 200);

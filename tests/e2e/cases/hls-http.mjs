@@ -49,7 +49,7 @@ test('a blocking reload is held until its part exists, and no longer', { timeout
     assert.ok(Math.abs(msn - wanted.msn) <= 1, 'held for longer than the part took');
   }
   figure('HLS: blocking reloads were held for', `${waits.join(' ')} ms`);
-  assert.ok(Math.max(...waits) < 1500);
+  assert.ok(Math.max(...waits) < 6000, `held for ${waits} ms`);
   // Without a part: the whole segment.
   const { msn } = edge(parseMedia(await get(url)));
   const whole = parseMedia(await get(asking(url, { msn })));
@@ -75,7 +75,8 @@ test('what cannot come is refused at once, and what never comes is not held for 
   for (const query of [`_HLS_msn=${msn + 5}`, `_HLS_msn=${msn + 5}&_HLS_part=0`, '_HLS_part=0', '_HLS_msn=x', '_HLS_msn=1&_HLS_part=-1', `_HLS_msn=${'9'.repeat(30)}`]) {
     const answer = await status(`${url}?${query}`);
     assert.equal(answer.status, 400, query);
-    assert.ok(answer.ms < 1000, `${query}: ${answer.ms} ms`);
+    // Held it would be half a minute.
+    assert.ok(answer.ms < 8000, `${query}: ${answer.ms} ms`);
   }
   const segment = parseMedia(await get(url)).segments.findLast((one) => one.uri);
   const elsewhere = (uri) => new URL(uri, url).href;

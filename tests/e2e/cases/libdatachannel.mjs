@@ -30,7 +30,7 @@ test('when libdatachannel loses power and comes back with the same bearer, viewe
   assert.equal(after.state, 'connected');
   assert.ok(distinct(after.frames.filter((frame) => frame.at > resumed)) > 30, 'the picture is frozen');
   assert.ok(inbound(after, 'audio').totalAudioEnergy > inbound(before, 'audio').totalAudioEnergy, 'the sound did not go on');
-  assert.ok(resumed - cutAt < 5000, `the hiccup took ${resumed - cutAt} ms`);
+  assert.ok(resumed - cutAt < 10_000, `the hiccup took ${resumed - cutAt} ms`);
   await second.performer.stop();
   assert.match(second.performer.output, /deleted 200/, 'DELETE after the connection was closed');
 });

@@ -16,7 +16,6 @@ function needed(path, what) {
 export const binary = () => needed(process.env.PROSCENIUM_BIN ?? join(rootDir, 'target', 'release', 'proscenium'), 'the server binary');
 export const load = () => needed(process.env.PROSCENIUM_LOAD ?? join(rootDir, 'target', 'release', 'load'), 'the load client');
 export const python = () => needed(join(cacheDir, 'venv', 'bin', 'python'), 'the Python environment');
-export const geckodriver = () => needed(join(cacheDir, 'cargo', 'bin', 'geckodriver'), 'geckodriver');
 export const chromium = () => needed('/usr/bin/chromium', 'Chromium');
 export const firefox = () => needed('/usr/bin/firefox-esr', 'Firefox ESR');
 export const gstPluginDir = () => dirname(needed(join(rootDir, 'target', 'tools', 'debug', 'libgstwebrtchttp.so'), 'the GStreamer WHIP plug-in'));

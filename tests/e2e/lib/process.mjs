@@ -14,7 +14,7 @@ let started = 0;
  * `stopSignal` is what a polite end is for this program.
  */
 export function start(t, name, command, args, { env = {}, stopSignal = 'SIGTERM', stdin = 'ignore' } = {}) {
-  const path = join(outputDir('e2e/logs'), `${String(++started).padStart(3, '0')}-${name}.log`);
+  const path = join(outputDir('e2e/logs'), `${String(++started).padStart(3, '0')}-${name}-${process.pid}.log`);
   const log = createWriteStream(path);
   log.write(`$ ${command} ${args.join(' ')}\n`);
   const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: [stdin, 'pipe', 'pipe'] });
