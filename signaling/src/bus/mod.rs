@@ -1,11 +1,30 @@
 //! The message bus: chat, positions, pictures, cues and any other JSON, from everybody to everybody in a space.
 
+mod channel;
+mod client;
+mod envelope;
+mod group;
 mod hub;
 mod io;
+mod kept;
+mod lanes;
+mod made;
 mod message;
+mod moderate;
+mod motion;
+mod open;
 mod position;
+mod presence;
 mod refusal;
+mod relay;
+mod ring;
+mod rules;
+mod say;
+mod scan;
+mod senders;
 mod settings;
+mod ticks;
+mod users;
 mod wrapped;
 
 pub use hub::Hub;
@@ -13,6 +32,8 @@ pub use io::{
     CATCH_UP_MAX, ClientId, Input, Moderation, Output, Permissions, PositionForm, Subscription,
 };
 pub use message::{FrameKind, MediaMoment, Message, Policy};
-pub use position::Position;
+pub use position::{FRAME_ENTRIES_MAX, Position, read_frame, write_frame};
 pub use refusal::Refusal;
+pub use say::{IMAGE_BYTES_MAX, MESSAGE_BYTES_MAX};
+pub use senders::Sender;
 pub use settings::Settings;

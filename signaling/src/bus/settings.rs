@@ -16,10 +16,6 @@ pub struct Settings {
     pub client_rate: u32,
     /// Messages at once and client.
     pub client_burst: u32,
-    /// Messages per second of all clients of one address together; 0: any number. A whole audience may be behind one address.
-    pub address_rate: u32,
-    /// Messages at once of all clients of one address together.
-    pub address_burst: u32,
     /// Words that CHAT must not have, in lower case.
     pub words: Vec<String>,
     /// Spaces that `/` neither hears nor speaks to.
@@ -38,8 +34,6 @@ impl Default for Settings {
             far_hz: 2,
             client_rate: 100,
             client_burst: 200,
-            address_rate: 5_000,
-            address_burst: 10_000,
             words: Vec::new(),
             private: BTreeSet::new(),
             last_seq: 0,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// A bucket that holds `burst` requests and gets one more every `interval`.
 #[derive(Debug, Clone)]
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     interval: Duration,
     tolerance: Duration,
     /// When the bucket will be full again, as in the generic cell rate algorithm: one moment instead of a counter and a clock.
@@ -13,7 +13,7 @@ pub(super) struct Allowance {
 
 impl Allowance {
     /// A full bucket.
-    pub(super) fn new(burst: u32, interval: Duration, now: Instant) -> Self {
+    pub(crate) fn new(burst: u32, interval: Duration, now: Instant) -> Self {
         Self {
             interval,
             tolerance: interval * burst.saturating_sub(1),
@@ -22,7 +22,7 @@ impl Allowance {
     }
 
     /// Takes one out; `false` when there is none.
-    pub(super) fn take(&mut self, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         let full_at = self.full_at.max(now);
         if full_at - now > self.tolerance {
             return false;

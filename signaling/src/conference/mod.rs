@@ -3,7 +3,7 @@
 //! A [`Conference`] is told what happens ([`Input`]) and says what to do ([`Output`]). It forwards no packet, reads no SDP, checks no
 //! token and knows no socket: media is ordered from elsewhere ([`Order`], [`News`]), and so are tokens.
 
-mod allowance;
+pub(crate) mod allowance;
 
 mod connection;
 mod feeds;
