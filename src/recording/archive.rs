@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::broadcast;
 
 use super::layout;
 use super::mend;
@@ -93,12 +94,27 @@ pub struct Archive {
     pub(super) queue: Queue,
 }
 
-#[derive(Debug, Default)]
+/// Recordings that a slow listener may be behind: as many as can end at once.
+const FINISHED_MAX: usize = 256;
+
+#[derive(Debug)]
 pub(super) struct Shared {
     slots: RwLock<HashMap<Arc<str>, Arc<Slot>>>,
     /// Last used last.
     cached: Mutex<VecDeque<(Arc<str>, Arc<Model>)>>,
     trouble: Mutex<Option<Trouble>>,
+    finished: broadcast::Sender<Recording>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            slots: RwLock::default(),
+            cached: Mutex::default(),
+            trouble: Mutex::default(),
+            finished: broadcast::channel(FINISHED_MAX).0,
+        }
+    }
 }
 
 impl Archive {
@@ -115,6 +131,13 @@ impl Archive {
             age(other).cmp(&age(one))
         });
         recordings
+    }
+
+    /// Recordings as they become complete: those of which something is kept when their stream ends. A receiver that lags
+    /// has missed some.
+    #[must_use]
+    pub fn finished(&self) -> broadcast::Receiver<Recording> {
+        self.shared.finished.subscribe()
     }
 
     /// One life.
@@ -274,6 +297,14 @@ impl Archive {
 }
 
 impl Shared {
+    /// Tells who listens that a life is finished, if something of it is kept.
+    pub(super) fn tell_finished(&self, recording: &Recording) {
+        if recording.kept {
+            // Nobody listens: fine.
+            let _ = self.finished.send(recording.clone());
+        }
+    }
+
     pub(super) fn slot(&self, life: &str) -> Option<Arc<Slot>> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         slots.get(life).cloned()

@@ -306,7 +306,9 @@ impl Writer {
         if let Err(error) = self.settings.disk.replace(&path, text.as_bytes()) {
             tracing::warn!(life, %error, "the summary of a recording cannot be written; the next start makes it");
         }
+        let recording = summary.recording.clone();
         *slot.write() = State::Finished(summary);
+        self.shared.tell_finished(&recording);
     }
 
     pub(super) fn close_all(&mut self, now_ms: u64) {
