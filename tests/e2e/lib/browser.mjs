@@ -13,8 +13,11 @@ const FLAGS = [
   '--disable-renderer-backgrounding', '--disable-features=WebRtcHideLocalIpsWithMdns,LocalNetworkAccessChecks',
 ];
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', mjs: 'text/javascript; charset=utf-8' };
-/** Players of others, under the names by which the test pages know them. */
-const LIBRARIES = { 'hls.mjs': 'hls.js/dist/hls.mjs', 'shaka.js': 'shaka-player/dist/shaka-player.compiled.js' };
+/** Libraries of others, under the names by which the test pages know them. */
+const LIBRARIES = {
+  'hls.mjs': 'hls.js/dist/hls.mjs', 'shaka.js': 'shaka-player/dist/shaka-player.compiled.js',
+  'reconnecting-websocket.mjs': 'reconnecting-websocket/dist/reconnecting-websocket-mjs.js',
+};
 const pageFile = (name) => (LIBRARIES[name] ? join(e2eDir, 'node_modules', LIBRARIES[name]) : join(e2eDir, 'page', name));
 let shared;
 

@@ -45,29 +45,31 @@ export const freePort = (address = '127.0.0.1') => tcpPort(0, address);
 
 /**
  * Starts the server and waits until it says that it is ready. `config` is the text of a proscenium.toml.
- * It is ended by SIGTERM when the test is over, and its data directory removed, unless that is one of the test's own.
+ * It is ended by SIGTERM when the test is over, and its data directory removed, unless that is one of the test's own. With `port` and
+ * `dataDir` of one that has ended it is that one, started again.
  */
-export async function startServer(t, { command = 'serve', address = '127.0.0.1', config = '', dataDir, args = [], env = {} } = {}) {
+export async function startServer(t, { command = 'serve', address = '127.0.0.1', config = '', dataDir, port, args = [], env = {} } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'proscenium-e2e-'));
-  const port = await freePort(address);
+  port ??= await freePort(address);
   const rtcPort = await freeMediaPort();
   const configPath = join(directory, 'proscenium.toml');
   writeFileSync(configPath, config);
   const flags = ['--config', configPath, '--listen', `${address}:${port}`, '--rtc-port', String(rtcPort), '--data-dir', dataDir ?? join(directory, 'data')];
   const process = start(t, 'server', binary(), [command, ...flags, ...args], { env: { ...OURS, RUST_LOG: 'info,proscenium=debug,sfu=debug', ...env } });
   t.after(() => rmSync(directory, { recursive: true, force: true }));
-  const server = new Server(process, `http://${address === '127.0.0.1' ? 'localhost' : address}:${port}`, rtcPort);
+  const server = new Server(process, `http://${address === '127.0.0.1' ? 'localhost' : address}:${port}`, port, rtcPort);
   await server.ready();
   return server;
 }
 
 class Server {
-  constructor(process, url, rtcPort) {
-    Object.assign(this, { process, url, rtcPort });
+  constructor(process, url, port, rtcPort) {
+    Object.assign(this, { process, url, port, rtcPort });
   }
 
   whip(path) { return `${this.url}/whip/${path}`; }
   whep(path) { return `${this.url}/whep/${path}`; }
+  get bus() { return this.url.replace(/^http/, 'ws'); }
   hls(space) { return `${this.url}/live/${space}.m3u8`; }
 
   async ready() {

@@ -45,6 +45,9 @@ pub(crate) struct Flags {
     /// Messages a second that the search begins with; bus only.
     #[arg(long, default_value_t = 50)]
     rate_from: u32,
+    /// They grow by this factor until the server falls behind; bus only.
+    #[arg(long, default_value_t = 1.5)]
+    growth: f64,
 }
 
 /// Everything that `tests/bench` and the end-to-end tests ask about.

@@ -11,8 +11,6 @@ use super::histogram::Histogram;
 use super::socket::Heard;
 use super::{Options, Usage};
 
-/// Messages a second grow by this until the server falls behind.
-const GROWTH: f64 = 1.5;
 /// How often the gap between what it could and what it could not is halved.
 const HALVINGS: usize = 2;
 /// Less than this share of what should have been delivered within the time is "behind".
@@ -83,7 +81,7 @@ pub(super) fn run(options: &Options) -> Result<Value> {
         }
         let most = best.as_ref().map(|best| best.rate);
         rate = match (most, too_much) {
-            (Some(most), None) => most * GROWTH,
+            (Some(most), None) => most * options.bus.growth.max(1.1),
             (Some(most), Some(much)) => {
                 halvings += 1;
                 (most * much).sqrt()
