@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod bridge;
 pub mod broadcast;
+pub mod bus;
 pub mod clock;
 pub mod conference;
 pub mod config;

@@ -9,6 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use crate::broadcast::Broadcast;
+use crate::bus::BusCounters;
 use crate::conference::ConferenceCounters;
 use crate::media::{Handle, LATENCY_BOUNDS_US, METRICS, MetricKind};
 
@@ -220,6 +221,34 @@ impl Collector for BroadcastCollector {
         for (name, help, value) in gauges {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             encode_number(&mut metric, MetricKind::Gauge, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Exports what the message bus counts.
+#[derive(Debug)]
+pub struct BusCollector {
+    counters: Arc<BusCounters>,
+}
+
+impl BusCollector {
+    /// Of this bus.
+    #[must_use]
+    pub fn new(counters: Arc<BusCounters>) -> Self {
+        Self { counters }
+    }
+}
+
+impl Collector for BusCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for (name, help, only_grows, value) in self.counters.all() {
+            let (kind, kind_of) = match only_grows {
+                true => (MetricKind::Counter, MetricType::Counter),
+                false => (MetricKind::Gauge, MetricType::Gauge),
+            };
+            let mut metric = encoder.encode_descriptor(name, help, None, kind_of)?;
+            encode_number(&mut metric, kind, value)?;
         }
         Ok(())
     }

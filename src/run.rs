@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use crate::broadcast::{self, Broadcast};
+use crate::bus::{self, Bus};
 use crate::conference::{self, Conferences};
 use crate::config::{self, Config};
 use crate::http::listener::{self, Admission, ListenError};
@@ -88,6 +89,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
 fn make_room(config: &Config) {
     let wanted = config.limits.connections_max
         + conference::CONNECTIONS_PER_PARTICIPANT * config.limits.participants_max
+        + config.messages.clients_max
         + FILES_RESERVE
         + config.media_threads * media::net::TCP_CONNECTIONS_MAX;
     match open_files::raise(wanted as u64) {
@@ -127,10 +129,17 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
         conference_settings(&config),
         shutdown.clone(),
     );
+    let bus = Bus::start(
+        bus::Settings::new(&config)?,
+        history.clone(),
+        broadcast.moments(),
+        shutdown.clone(),
+    );
     let app = App {
         media: media.clone(),
         broadcast: broadcast.clone(),
         conferences: conferences.clone(),
+        bus: bus.clone(),
         history: history.clone(),
         keys,
         tokens,
@@ -160,7 +169,7 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
         &config,
         &media,
         &broadcast,
-        &conferences,
+        (&conferences, &bus),
         completion,
         &close_http,
         served,
@@ -281,7 +290,7 @@ async fn stop(
     config: &Config,
     media: &Handle,
     broadcast: &Broadcast,
-    conferences: &Conferences,
+    (conferences, bus): (&Conferences, &Bus),
     completion: Completion,
     close_http: &Shutdown,
     served: tokio::task::JoinHandle<()>,
@@ -300,6 +309,9 @@ async fn stop(
     // They began to end with the shutdown, long before.
     if !conferences.drained(TASKS_END_MAX).await {
         tracing::info!("some clients of conferences did not take their good-bye in time");
+    }
+    if !bus.drained(TASKS_END_MAX).await {
+        tracing::info!("some clients of the message bus did not take their good-bye in time");
     }
     // All packets have come: what is open is closed, and players are told that it is over.
     let broadcast = broadcast.clone();

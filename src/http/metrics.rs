@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::{App, AppState};
-use crate::metrics::{BroadcastCollector, ConferenceCollector, MediaCollector};
+use crate::metrics::{BroadcastCollector, BusCollector, ConferenceCollector, MediaCollector};
 
 /// Each label has few values: route patterns, not paths; known methods; our own statuses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,6 +60,7 @@ impl Metrics {
         registry.register_collector(Box::new(conferences));
         let broadcast = BroadcastCollector::new(app.broadcast.clone());
         registry.register_collector(Box::new(broadcast));
+        registry.register_collector(Box::new(BusCollector::new(app.bus.counters())));
         Self {
             registry,
             answers,

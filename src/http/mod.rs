@@ -12,6 +12,7 @@ use axum::routing::get;
 
 use crate::auth::Keys;
 use crate::broadcast::Broadcast;
+use crate::bus::Bus;
 use crate::conference::Conferences;
 use crate::config::Config;
 use crate::media;
@@ -48,6 +49,7 @@ mod token;
 mod variants;
 mod whep;
 mod whip;
+mod ws;
 
 pub use assets::AssetError;
 pub use health::{Readiness, Unready};
@@ -61,6 +63,8 @@ pub struct App {
     pub broadcast: Broadcast,
     /// The spaces' conferences.
     pub conferences: Conferences,
+    /// The message bus.
+    pub bus: Bus,
     /// What is kept of messages.
     pub history: History,
     /// Who may publish.
@@ -129,6 +133,7 @@ pub fn router(app: App) -> Result<Router, AssetError> {
         .merge(api::routes())
         .merge(hls::routes())
         .merge(rtc::routes())
+        .merge(ws::routes())
         .layer(middleware::map_response(cors::allow_every_origin));
     let own = Router::new()
         .merge(pages::routes())

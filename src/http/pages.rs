@@ -10,6 +10,7 @@ use axum::routing::get;
 use super::AppState;
 use super::errors::{self, Detail, Problem};
 use super::place::Space;
+use super::ws;
 
 pub(crate) const HOME: &str = "index.html";
 pub(crate) const SPACE: &str = "space.html";
@@ -31,8 +32,12 @@ pub(crate) fn routes() -> Router<AppState> {
         .method_not_allowed_fallback(errors::method_not_allowed)
 }
 
-async fn home(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, Problem> {
-    serve(&state, HOME, &headers).await
+/// A page for browsers; a WebSocket for clients of the message bus that know no other address.
+async fn home(State(state): State<AppState>, request: Request) -> Result<Response, Problem> {
+    if ws::is_asked_for(request.headers()) {
+        return ws::root(&state, request).await;
+    }
+    serve(&state, HOME, request.headers()).await
 }
 
 async fn space(

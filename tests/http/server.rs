@@ -7,16 +7,19 @@ use std::time::Duration;
 
 use proscenium::auth::Keys;
 use proscenium::broadcast::{self, Broadcast};
+use proscenium::bus::{self, Bus};
 use proscenium::conference::{self, Conferences};
 use proscenium::config::{Config, SpaceConfig};
 use proscenium::http::listener::{self, Admission};
 use proscenium::http::{self, App, Readiness};
 use proscenium::media::{self, Handle, MediaConfig, Source, StreamKey};
+use proscenium::outlets::OutletCounters;
 use proscenium::recording::{self, Recorder};
 use proscenium::shutdown::Shutdown;
 use proscenium::store::{History, HistoryLimits};
-use proscenium::tokens::{KEY_LEN, Tokens};
+use proscenium::tokens::{Claims, KEY_LEN, Tokens};
 use sfu::{Codec, CodecKind};
+use signaling::conference::ParticipantRole;
 use tokio::net::TcpListener;
 
 use crate::client::{Answer, Ask, ask};
@@ -28,6 +31,8 @@ pub(crate) const VIEWERS_MAX: usize = 32;
 pub(crate) const PARTICIPANTS_MAX: usize = 6;
 /// What may wait for a participant who does not read: small, so that a test fills it.
 pub(crate) const QUEUE_BYTES_MAX: usize = 256 * 1024;
+/// What may wait for a client of the message bus.
+pub(crate) const BUS_QUEUE_BYTES_MAX: usize = 1 << 20;
 pub(crate) const OPERATOR_SECRET: &str = "the-secret-of-the-operator";
 pub(crate) const SDP: &str = "application/sdp";
 pub(crate) const SDPFRAG: &str = "application/trickle-ice-sdpfrag";
@@ -38,6 +43,7 @@ pub(crate) struct Server {
     pub(crate) conferences: Conferences,
     pub(crate) tokens: Tokens,
     pub(crate) broadcast: Broadcast,
+    pub(crate) bus: Bus,
     pub(crate) history: History,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) shutdown: Shutdown,
@@ -123,10 +129,21 @@ impl Server {
         );
         let broadcast = broadcast(&config, &media);
         let history = History::open(&config.data_dir, HistoryLimits::default()).unwrap();
+        let settings = bus::Settings {
+            queue_bytes_max: BUS_QUEUE_BYTES_MAX,
+            ..bus::Settings::new(&config).unwrap()
+        };
+        let bus = Bus::start(
+            settings,
+            history.clone(),
+            broadcast.moments(),
+            shutdown.clone(),
+        );
         let app = App {
             media: media.clone(),
             broadcast: broadcast.clone(),
             conferences: conferences.clone(),
+            bus: bus.clone(),
             history: history.clone(),
             keys,
             tokens: tokens.clone(),
@@ -134,6 +151,7 @@ impl Server {
             readiness: Arc::clone(&readiness),
             shutdown: shutdown.clone(),
             trusted_proxies: config.trusted_proxies.clone().into(),
+            outlets: OutletCounters::default(),
         };
         let address = listener.local_addr().unwrap();
         let admission = Admission::new(1000, vec![address.ip()]);
@@ -145,12 +163,22 @@ impl Server {
             conferences,
             tokens,
             broadcast,
+            bus,
             history,
             readiness,
             shutdown,
             close,
             _data_dir: data_dir,
         }
+    }
+
+    /// A token of mo@example.org for a space.
+    pub(crate) fn token(&self, space: &str, role: ParticipantRole) -> String {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let scope = space.parse().unwrap();
+        let claims = Claims::new(scope, role, Duration::from_secs(600), now);
+        let claims = claims.with_subject(Some("mo@example.org".into()));
+        self.tokens.mint(&claims.unwrap())
     }
 
     pub(crate) fn ask(&self, method: &'static str, path: impl Into<String>) -> Ask {

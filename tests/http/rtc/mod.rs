@@ -4,5 +4,5 @@ mod door;
 mod meeting;
 mod moderation;
 mod person;
-mod phone;
+pub(crate) mod phone;
 mod staying;
