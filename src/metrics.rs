@@ -12,6 +12,7 @@ use crate::broadcast::Broadcast;
 use crate::bus::BusCounters;
 use crate::conference::ConferenceCounters;
 use crate::media::{Handle, LATENCY_BOUNDS_US, METRICS, MetricKind};
+use crate::store::History;
 
 /// Exports the counters of all media threads together with one histogram of forwarding latency.
 pub struct MediaCollector {
@@ -243,6 +244,34 @@ impl BusCollector {
 impl Collector for BusCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         for (name, help, only_grows, value) in self.counters.all() {
+            let (kind, kind_of) = match only_grows {
+                true => (MetricKind::Counter, MetricType::Counter),
+                false => (MetricKind::Gauge, MetricType::Gauge),
+            };
+            let mut metric = encoder.encode_descriptor(name, help, None, kind_of)?;
+            encode_number(&mut metric, kind, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Exports what the history of messages counts.
+#[derive(Debug)]
+pub struct HistoryCollector {
+    history: History,
+}
+
+impl HistoryCollector {
+    /// Of this history.
+    #[must_use]
+    pub fn new(history: History) -> Self {
+        Self { history }
+    }
+}
+
+impl Collector for HistoryCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        for (name, help, only_grows, value) in self.history.figures().all() {
             let (kind, kind_of) = match only_grows {
                 true => (MetricKind::Counter, MetricType::Counter),
                 false => (MetricKind::Gauge, MetricType::Gauge),

@@ -1,6 +1,8 @@
 //! Pages of other sites may publish, view and ask: nothing here depends on cookies, so every origin is allowed.
 
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 /// Seconds for which a browser need not ask again before a request; the most that Chromium keeps.
@@ -19,6 +21,18 @@ pub(crate) async fn allow_every_origin(mut response: Response) -> Response {
             "Location, ETag, Link, Retry-After, Accept-Patch, Accept-Post, WWW-Authenticate, Content-Range",
         ),
     );
+    response
+}
+
+/// Middleware: as [`allow_every_origin`], in the way of the elektron server: it repeats the origin that asks.
+pub(crate) async fn echo_origin(request: Request, next: Next) -> Response {
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut response = allow_every_origin(next.run(request).await).await;
+    let headers = response.headers_mut();
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
     response
 }
 

@@ -1,4 +1,4 @@
-//! How often one client may ask: `POST`, `PATCH` and `DELETE` that change something are counted per address.
+//! How often one client may ask: `POST`, `PUT`, `PATCH` and `DELETE` that change something are counted per address.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -93,7 +93,7 @@ pub(crate) async fn rate_limit(
 ) -> Response {
     let changes_something = matches!(
         *request.method(),
-        Method::POST | Method::PATCH | Method::DELETE
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE
     );
     if changes_something {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();

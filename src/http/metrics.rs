@@ -14,7 +14,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::{App, AppState};
-use crate::metrics::{BroadcastCollector, BusCollector, ConferenceCollector, MediaCollector};
+use crate::metrics::{
+    BroadcastCollector, BusCollector, ConferenceCollector, HistoryCollector, MediaCollector,
+};
 
 /// Each label has few values: route patterns, not paths; known methods; our own statuses.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,6 +63,8 @@ impl Metrics {
         let broadcast = BroadcastCollector::new(app.broadcast.clone());
         registry.register_collector(Box::new(broadcast));
         registry.register_collector(Box::new(BusCollector::new(app.bus.counters())));
+        let history = HistoryCollector::new(app.history.clone());
+        registry.register_collector(Box::new(history));
         Self {
             registry,
             answers,

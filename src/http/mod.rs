@@ -21,20 +21,26 @@ use crate::store::History;
 use crate::tokens::Tokens;
 
 mod api;
+mod area51;
 mod assets;
 mod bearer;
 mod body;
 mod cors;
 mod csp;
+mod elektron;
+mod envelope;
 mod errors;
 mod events;
 mod health;
+mod history;
 mod hls;
 mod json;
 mod limits;
 mod links;
 pub mod listener;
 mod metrics;
+mod moderation;
+mod moderator;
 mod offer;
 mod openvidu;
 mod pages;
@@ -90,6 +96,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: sessions::Sessions,
     pub(crate) openvidu: openvidu::Made,
     pub(crate) metrics: metrics::Metrics,
+    pub(crate) faces: area51::Faces,
     pub(crate) private: playback::PrivateSpaces,
 }
 
@@ -116,6 +123,7 @@ pub fn router(app: App) -> Result<Router, AssetError> {
         sessions: sessions::Sessions::default(),
         openvidu: openvidu::Made::default(),
         metrics: metrics::Metrics::new(&app),
+        faces: area51::Faces::default(),
         private: playback::PrivateSpaces::new(&app.config.spaces),
         app,
     }));
@@ -126,6 +134,8 @@ pub fn router(app: App) -> Result<Router, AssetError> {
         .merge(openvidu::routes())
         .merge(recordings::routes())
         .merge(playback::routes())
+        .merge(history::routes())
+        .merge(moderation::routes())
         .layer(middleware::from_fn_with_state(
             state.clone(),
             limits::rate_limit,
@@ -135,6 +145,14 @@ pub fn router(app: App) -> Result<Router, AssetError> {
         .merge(rtc::routes())
         .merge(ws::routes())
         .layer(middleware::map_response(cors::allow_every_origin));
+    let elektron = Router::new()
+        .merge(area51::routes())
+        .merge(elektron::routes())
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            limits::rate_limit,
+        ))
+        .layer(middleware::from_fn(cors::echo_origin));
     let own = Router::new()
         .merge(pages::routes())
         .route("/healthz", get(health::healthz))
@@ -143,6 +161,7 @@ pub fn router(app: App) -> Result<Router, AssetError> {
         .method_not_allowed_fallback(errors::method_not_allowed);
     Ok(Router::new()
         .merge(open)
+        .merge(elektron)
         .merge(own)
         .fallback(errors::not_found)
         .layer(middleware::from_fn(pages::refuse_in_words))

@@ -10,18 +10,20 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, options, post};
 use axum::{Json, response::NoContent};
 use serde::{Deserialize, Serialize};
-use signaling::conference::ParticipantRole;
 use signaling::{SpaceName, StreamName};
 
 use super::api::rfc3339;
-use super::bearer::{bearer, unauthorized};
 use super::cors::preflight;
 use super::errors::{self, Problem};
+use super::moderator::moderator;
 use super::place::Space;
 use super::playback;
 use super::{AppState, json};
 use crate::media::StreamKey;
 use crate::recording::{Archive, Recording, RecordingState, Refusal};
+
+/// What others are told.
+const ONLY: &str = "only a moderator decides about recordings";
 
 pub(crate) fn routes() -> Router<AppState> {
     let list = options(async || preflight("OPTIONS, GET, HEAD", &[]));
@@ -142,7 +144,7 @@ async fn record(
 ) -> Result<Response, Problem> {
     let space = space.parse::<SpaceName>()?;
     let stream = stream.parse::<StreamName>()?;
-    moderates(&state, &space, &headers)?;
+    moderator(&state, &space, &headers, ONLY)?;
     let wanted: Wanted = json::read(&headers, body).await?;
     let key = StreamKey {
         space: space.into(),
@@ -173,7 +175,7 @@ async fn forget(
     headers: HeaderMap,
 ) -> Result<NoContent, Problem> {
     let space = space.parse::<SpaceName>()?;
-    moderates(&state, &space, &headers)?;
+    moderator(&state, &space, &headers, ONLY)?;
     let archive = state.app.broadcast.recorder().archive();
     let is_of_space = archive
         .recording(&life)
@@ -198,28 +200,6 @@ async fn carry_out(
     let archive = state.app.broadcast.recorder().archive().clone();
     let done = tokio::task::spawn_blocking(move || command(&archive, &life)).await;
     done.unwrap_or(Err(Refusal::Busy)).map_err(Problem::from)
-}
-
-/// An operator, or whoever has a moderator's token for the space.
-fn moderates(state: &AppState, space: &SpaceName, headers: &HeaderMap) -> Result<(), Problem> {
-    let bearer = bearer(headers)?;
-    let tokens = &state.app.tokens;
-    if tokens.is_operator(bearer) {
-        return Ok(());
-    }
-    let role = bearer.and_then(|token| Some(tokens.verify(space.as_str(), token).ok()?.role));
-    match role {
-        Some(ParticipantRole::Moderator) => Ok(()),
-        Some(_) => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            "this token is no moderator's; only a moderator decides about recordings",
-        )),
-        None => Err(unauthorized(
-            space.as_str(),
-            bearer.is_some(),
-            "only a moderator decides about recordings; send Authorization: Bearer and a moderator's token or the operator's secret".to_owned(),
-        )),
-    }
 }
 
 impl From<Refusal> for Problem {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "bus/crash.rs"]
+mod crash;
 mod process;
 mod token_command;
 

@@ -1,6 +1,6 @@
 //! The handle with which everybody asks the history.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,11 +80,70 @@ pub struct HistoryFigures {
     pub waiting: u64,
 }
 
+impl HistoryFigures {
+    /// Each with its name, what it is, and whether it only grows.
+    #[must_use]
+    pub fn all(&self) -> [(&'static str, &'static str, bool, u64); 8] {
+        let figure = |name, help, only_grows, value| (name, help, only_grows, value);
+        [
+            figure(
+                "history_messages",
+                "Messages that are kept.",
+                false,
+                self.messages,
+            ),
+            figure(
+                "history_size_bytes",
+                "Bytes of kept messages, as their limit counts.",
+                false,
+                self.bytes,
+            ),
+            figure(
+                "history_waiting",
+                "Messages that wait to be written.",
+                false,
+                self.waiting,
+            ),
+            figure(
+                "history_written",
+                "Messages that were written.",
+                true,
+                self.kept,
+            ),
+            figure(
+                "history_groups",
+                "Groups in which messages were written.",
+                true,
+                self.groups,
+            ),
+            figure(
+                "history_refused",
+                "Messages that were refused because too many waited.",
+                true,
+                self.refused,
+            ),
+            figure(
+                "history_failed",
+                "Messages that the disk did not take.",
+                true,
+                self.failed,
+            ),
+            figure(
+                "history_removed",
+                "Messages that were removed because there were too many, or too old.",
+                true,
+                self.removed,
+            ),
+        ]
+    }
+}
+
 /// Counters, shared with the thread that writes.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) messages: AtomicU64,
     pub(super) bytes: AtomicU64,
+    pub(super) newest: AtomicU64,
     pub(super) kept: AtomicU64,
     pub(super) groups: AtomicU64,
     pub(super) refused: AtomicU64,
@@ -109,8 +168,7 @@ struct Inner {
     reads: Option<mpsc::Sender<Read>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     shared: Arc<Shared>,
-    newest: u64,
-    path: std::path::PathBuf,
+    path: PathBuf,
 }
 
 impl History {
@@ -145,7 +203,6 @@ impl History {
             // The writer is joined last: it is who leaves the file tidy when it is the last to close it.
             threads: Mutex::new(vec![reading, writing]),
             shared,
-            newest: totals.newest,
             path,
         };
         Ok(Self {
@@ -153,11 +210,10 @@ impl History {
         })
     }
 
-    /// The largest number that a message ever had when the history was opened; 0 when there was none. New ones must be
-    /// larger.
+    /// The largest number that a kept message ever had; 0 when there was none. New ones must be larger.
     #[must_use]
     pub fn newest_seq(&self) -> u64 {
-        self.inner.newest
+        self.inner.shared.newest.load(Ordering::Relaxed)
     }
 
     /// Writes a message, and says whether it is on disk: `done(true)` only when it outlives a crash and a power cut.
@@ -191,7 +247,7 @@ impl History {
     }
 
     /// The newest messages of a channel that are of these kinds, oldest first: at most `count` of them and at most
-    /// `bytes_max` bytes of raw messages.
+    /// `bytes` bytes of raw messages, but one in any case.
     ///
     /// # Errors
     /// What the disk says.
@@ -200,12 +256,17 @@ impl History {
         channel: &str,
         kinds: &[&str],
         count: usize,
-        bytes_max: usize,
+        bytes: usize,
     ) -> Result<Vec<Arc<Message>>, StoreError> {
-        let channel = channel.to_owned();
-        let kinds: Vec<String> = kinds.iter().map(|kind| (*kind).to_owned()).collect();
-        self.read(move |connection| rows::latest(connection, &channel, &kinds, count, bytes_max))
-            .await
+        let query = PageQuery {
+            channel: Some(channel.to_owned()),
+            kinds: kinds.iter().map(|kind| (*kind).to_owned()).collect(),
+            is_newest: true,
+            count,
+            bytes,
+            ..PageQuery::default()
+        };
+        Ok(self.page(query).await?.messages)
     }
 
     /// A channel's messages with numbers in (after, before), oldest first, at most `count`; [`Page::next`] says whether
@@ -230,7 +291,7 @@ impl History {
         .await
     }
 
-    /// A page of what is kept, oldest first.
+    /// A page of what is kept.
     ///
     /// # Errors
     /// What the disk says.

@@ -10,7 +10,7 @@ use signaling::bus::{FrameKind, MediaMoment, Message, Policy};
 /// The most messages of a page.
 const PAGE_MAX: usize = 1000;
 
-/// The most bytes of raw messages of a page; one message may be more than that alone.
+/// The most bytes of raw messages of a page unless less is asked for.
 const PAGE_BYTES_MAX: usize = 4 << 20;
 
 /// What a row takes beside its texts: numbers, places in five indexes, what is unused in pages.
@@ -23,7 +23,7 @@ const COLUMNS: &str = "seq, channel, kind, message_id, user, is_binary, stream, 
 pub struct Page {
     /// Oldest first.
     pub messages: Vec<Arc<Message>>,
-    /// When there are more: the number after which they are.
+    /// When there are more: the number after which they are, or before which when the newest were asked for.
     pub next: Option<u64>,
 }
 
@@ -32,16 +32,20 @@ pub struct Page {
 pub struct PageQuery {
     /// Only this channel's.
     pub channel: Option<String>,
-    /// Only of this kind.
-    pub kind: Option<String>,
+    /// Only of these kinds; none: of all.
+    pub kinds: Vec<String>,
     /// Only those that were sent with `store: true`, without other CHAT and LIKE.
     pub is_stored: bool,
     /// The smallest number.
     pub from: u64,
     /// What numbers are below.
     pub to: u64,
-    /// At most so many, and at most 1,000 and some 4 MB.
+    /// The newest of them instead of the oldest.
+    pub is_newest: bool,
+    /// At most so many, and at most 1,000.
     pub count: usize,
+    /// At most so many bytes of raw messages, but one message in any case.
+    pub bytes: usize,
 }
 
 impl Default for PageQuery {
@@ -49,11 +53,13 @@ impl Default for PageQuery {
     fn default() -> Self {
         Self {
             channel: None,
-            kind: None,
+            kinds: Vec::new(),
             is_stored: false,
             from: 0,
             to: u64::MAX,
+            is_newest: false,
             count: PAGE_MAX,
+            bytes: PAGE_BYTES_MAX,
         }
     }
 }
@@ -135,46 +141,68 @@ fn is_stored(message: &Message) -> bool {
     envelope.is_ok_and(|envelope| envelope.store == serde_json::Value::Bool(true))
 }
 
-/// See [`super::History::latest`].
-pub(super) fn latest(
-    connection: &Connection,
-    channel: &str,
-    kinds: &[String],
-    count: usize,
-    bytes_max: usize,
-) -> rusqlite::Result<Vec<Arc<Message>>> {
-    let select = format!(
-        "SELECT {COLUMNS} FROM message WHERE channel = ?1 AND kind = ?2 ORDER BY seq DESC LIMIT ?3"
-    );
-    let mut found = Vec::new();
-    // Each kind alone, newest first: all of them in one statement would be read and sorted as a whole.
-    for kind in kinds {
-        let mut statement = connection.prepare(&select)?;
-        let mut rows = statement.query(params![channel, kind, signed(count as u64)])?;
-        let mut bytes = 0;
-        while let Some(row) = rows.next()? {
-            let message = read(row)?;
-            bytes += message.raw.len();
-            if bytes > bytes_max {
-                break;
-            }
-            found.push(message);
-        }
-    }
-    found.sort_by_key(|message| std::cmp::Reverse(message.seq));
-    let mut bytes = 0;
-    let fits = found.iter().take(count).take_while(|message| {
-        bytes += message.raw.len();
-        bytes <= bytes_max
-    });
-    let fitting = fits.count();
-    found.truncate(fitting);
-    found.reverse();
-    Ok(found)
-}
-
 /// See [`super::History::page`].
 pub(super) fn page(connection: &Connection, query: &PageQuery) -> rusqlite::Result<Page> {
+    // Each kind alone, in the order of its index: several in one statement would all be read and then sorted.
+    let mut found = match &query.kinds[..] {
+        [] => run(connection, query, None)?,
+        kinds => {
+            let mut all = Run::default();
+            for kind in kinds {
+                all.join(run(connection, query, Some(kind))?);
+            }
+            all
+        }
+    };
+    let key = |message: &Arc<Message>| match query.is_newest {
+        true => u64::MAX - message.seq,
+        false => message.seq,
+    };
+    found.messages.sort_by_key(key);
+    found.messages.dedup_by_key(|message| message.seq);
+    // Of a kind that was cut there may be more behind its last.
+    let known = found.cut_at.iter().map(key).min();
+    let mut bytes = 0;
+    let count = query.count.min(PAGE_MAX);
+    let fitting = found
+        .messages
+        .iter()
+        .enumerate()
+        .take_while(|(index, message)| {
+            bytes += message.raw.len();
+            let fits = *index < count && (bytes <= query.bytes || *index == 0);
+            fits && known.is_none_or(|known| key(message) <= known)
+        });
+    let fitting = fitting.count();
+    let is_cut = fitting < found.messages.len() || !found.cut_at.is_empty();
+    found.messages.truncate(fitting);
+    let next = found.messages.last().map(|message| message.seq);
+    if query.is_newest {
+        found.messages.reverse();
+    }
+    Ok(Page {
+        messages: found.messages,
+        next: next.filter(|_| is_cut),
+    })
+}
+
+/// Messages of one kind or several.
+#[derive(Default)]
+struct Run {
+    messages: Vec<Arc<Message>>,
+    /// The last message of each kind of which there are more.
+    cut_at: Vec<Arc<Message>>,
+}
+
+impl Run {
+    fn join(&mut self, other: Self) {
+        self.messages.extend(other.messages);
+        self.cut_at.extend(other.cut_at);
+    }
+}
+
+/// The first messages of a query, or of one kind of it.
+fn run(connection: &Connection, query: &PageQuery, kind: Option<&str>) -> rusqlite::Result<Run> {
     let count = query.count.min(PAGE_MAX);
     let mut select = format!("SELECT {COLUMNS} FROM message WHERE seq >= ?1 AND seq < ?2");
     let limit = signed(count as u64 + 1);
@@ -184,32 +212,31 @@ pub(super) fn page(connection: &Connection, query: &PageQuery) -> rusqlite::Resu
         values.push(channel);
         select.push_str(&format!(" AND channel = ?{}", values.len()));
     }
-    if let Some(kind) = &query.kind {
+    if let Some(kind) = &kind {
         values.push(kind);
         select.push_str(&format!(" AND kind = ?{}", values.len()));
     }
     if query.is_stored {
         select.push_str(" AND is_stored");
     }
-    select.push_str(" ORDER BY seq LIMIT ?3");
+    select.push_str(match query.is_newest {
+        true => " ORDER BY seq DESC LIMIT ?3",
+        false => " ORDER BY seq LIMIT ?3",
+    });
     let mut statement = connection.prepare(&select)?;
     let mut rows = statement.query(values.as_slice())?;
-    let mut page = Page::default();
+    let mut run = Run::default();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        let last = page
-            .messages
-            .last()
-            .map(|message: &Arc<Message>| message.seq);
-        if page.messages.len() == count || (bytes > PAGE_BYTES_MAX && last.is_some()) {
-            page.next = last;
+        if run.messages.len() == count || bytes > query.bytes {
+            run.cut_at.extend(run.messages.last().cloned());
             break;
         }
         let message = read(row)?;
         bytes += message.raw.len();
-        page.messages.push(message);
+        run.messages.push(message);
     }
-    Ok(page)
+    Ok(run)
 }
 
 /// See [`super::History::delete`].

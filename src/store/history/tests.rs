@@ -104,7 +104,7 @@ async fn the_newest_of_some_kinds_are_cut_by_count_and_bytes() {
     let one = message(30, "stage", "CHAT", "").raw.len();
     check(9, 2 * one, &[28, 30]).await;
     check(9, 2 * one - 1, &[30]).await;
-    check(9, 0, &[]).await;
+    check(9, 0, &[30]).await;
     let between = history.between("stage", 3, 30, 5).await.unwrap();
     assert_eq!(numbers(&between.messages), [4, 5, 6, 7, 8]);
     assert_eq!(between.next, Some(8));
@@ -128,7 +128,7 @@ async fn pages_follow_one_another_by_channel_kind_time_and_store() {
     );
     let page = |channel: Option<&str>, kind: Option<&str>, is_stored| PageQuery {
         channel: channel.map(Into::into),
-        kind: kind.map(Into::into),
+        kinds: kind.map(Into::into).into_iter().collect(),
         is_stored,
         ..PageQuery::default()
     };
@@ -154,6 +154,62 @@ async fn pages_follow_one_another_by_channel_kind_time_and_store() {
     check(part(2, 5, 9), &[2, 3, 4], None).await;
     check(part(2, 5, 2), &[2, 3], Some(3)).await;
     check(part(4, 5, 2), &[4], None).await;
+    let some = |is_newest, count| PageQuery {
+        kinds: vec!["LIKE".into(), "CHAT".into(), "CHAT".into()],
+        is_newest,
+        count,
+        ..PageQuery::default()
+    };
+    check(some(false, 9), &[1, 2, 3, 5], None).await;
+    check(some(false, 2), &[1, 2], Some(2)).await;
+    check(some(false, 3), &[1, 2, 3], Some(3)).await;
+    check(some(true, 9), &[1, 2, 3, 5], None).await;
+    check(some(true, 3), &[2, 3, 5], Some(2)).await;
+    check(some(true, 1), &[5], Some(5)).await;
+}
+
+#[tokio::test]
+async fn pages_that_are_cut_by_bytes_leave_nothing_out_and_say_nothing_twice() {
+    let (_directory, history) = open(HistoryLimits::default());
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let kinds = ["CHAT", "LIKE", "CUE"];
+    let all = (1..=200).map(|seq| {
+        let text = "x".repeat(random.usize(..400));
+        let more = format!(r#","text":"{text}""#);
+        message(seq, "stage", kinds[random.usize(..3)], &more)
+    });
+    let all: Vec<_> = all.collect();
+    keep(&history, all.clone());
+    for is_newest in [false, true] {
+        let wanted = ["CHAT", "CUE"];
+        let mut expected = all.clone();
+        expected.retain(|message| wanted.contains(&&*message.kind));
+        let mut query = PageQuery {
+            kinds: wanted.map(str::to_owned).to_vec(),
+            is_newest,
+            ..PageQuery::default()
+        };
+        let mut found = Vec::new();
+        loop {
+            query.count = random.usize(1..20);
+            query.bytes = random.usize(..3000);
+            let mut page = history.page(query.clone()).await.unwrap();
+            let next = page.next;
+            if is_newest {
+                page.messages.extend(found);
+                found = page.messages;
+            } else {
+                found.extend(page.messages);
+            }
+            match next {
+                Some(next) if is_newest => query.to = next,
+                Some(next) => query.from = next + 1,
+                None => break,
+            }
+        }
+        assert_eq!(numbers(&found), numbers(&expected), "seed {seed}");
+    }
 }
 
 #[tokio::test]

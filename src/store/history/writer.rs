@@ -166,10 +166,13 @@ impl Writer {
 
     fn publish(&self) {
         let Totals {
-            messages, bytes, ..
+            messages,
+            bytes,
+            newest,
         } = self.totals;
         self.shared.messages.store(messages, Ordering::Relaxed);
         self.shared.bytes.store(bytes, Ordering::Relaxed);
+        self.shared.newest.store(newest, Ordering::Relaxed);
     }
 }
 

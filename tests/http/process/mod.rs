@@ -148,6 +148,11 @@ impl Server {
         Self::start_in(None, path, "serve", &[])
     }
 
+    /// The same with more options.
+    pub(crate) fn start_with(path: &Path, more: &[&str]) -> Self {
+        Self::start_in(None, path, "serve", more)
+    }
+
     fn start_in(directory: Option<TempDir>, path: &Path, command: &str, more: &[&str]) -> Self {
         let mut child = binary()
             .args([
@@ -244,6 +249,12 @@ impl Server {
             Signal::SIGTERM,
         )
         .unwrap();
+    }
+
+    /// Ends it as a power cut would, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// Its exit code.

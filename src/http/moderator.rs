@@ -1,0 +1,52 @@
+//! Who may decide about a space.
+
+use axum::http::{HeaderMap, StatusCode};
+use signaling::SpaceName;
+use signaling::conference::ParticipantRole;
+
+use super::AppState;
+use super::bearer::{bearer, unauthorized};
+use super::errors::Problem;
+use crate::tokens::Claims;
+
+/// What the audit trail calls an operator.
+pub(crate) const OPERATOR: &str = "operator";
+
+/// An operator, or whoever has a moderator's token for the space; as the audit trail names them. `only` says what for:
+/// `only a moderator bans`.
+///
+/// # Errors
+/// 401 for nobody, 403 for somebody else.
+pub(crate) fn moderator(
+    state: &AppState,
+    space: &SpaceName,
+    headers: &HeaderMap,
+    only: &str,
+) -> Result<String, Problem> {
+    let bearer = bearer(headers)?;
+    let tokens = &state.app.tokens;
+    if tokens.is_operator(bearer) {
+        return Ok(OPERATOR.to_owned());
+    }
+    let claims = bearer.and_then(|token| tokens.verify(space.as_str(), token).ok());
+    match claims {
+        Some(claims) if claims.role == ParticipantRole::Moderator => Ok(name(claims)),
+        Some(_) => {
+            let detail = format!("this token is no moderator's; {only}");
+            Err(Problem::new(StatusCode::FORBIDDEN, detail))
+        }
+        None => Err(unauthorized(
+            space.as_str(),
+            bearer.is_some(),
+            format!(
+                "{only}; send Authorization: Bearer and a moderator's token or the operator's secret"
+            ),
+        )),
+    }
+}
+
+/// Who it is in the words of whoever asked for the token, or which token it is.
+fn name(claims: Claims) -> String {
+    let known = claims.subject.or(claims.name);
+    known.unwrap_or_else(|| format!("token {}", claims.id))
+}
