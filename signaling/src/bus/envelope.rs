@@ -39,6 +39,11 @@ pub(super) fn read(bytes: &[u8]) -> Option<Envelope<'_>> {
     Some(read_checked(text))
 }
 
+/// The channel that a message names, for whoever has to know it before the hub does; `None` for what is no JSON object or names none.
+pub fn channel_of(bytes: &[u8]) -> Option<Cow<'_, str>> {
+    read(bytes)?.channel
+}
+
 /// The same for what [`read`] has taken before.
 pub(super) fn read_again(bytes: &[u8]) -> Envelope<'_> {
     std::str::from_utf8(bytes).map_or_else(|_| Envelope::default(), read_checked)
@@ -107,6 +112,17 @@ mod tests {
         assert_eq!(envelope.user_name, Some("\"N\""));
         assert_eq!(envelope.value, Some("{\"k\":1}"));
         assert!(envelope.is_stored);
+    }
+
+    #[test]
+    fn the_channel_is_that_of_the_envelope_and_not_of_what_is_in_it() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(channel_of(text.as_bytes()).as_deref(), expected, "{text}");
+        };
+        check(r#"{"value":{"channel":"b"},"channel":"a"}"#, Some("a"));
+        check(r#"{"value":{"channel":"b"}}"#, None);
+        check("[object Object]", None);
+        check(r#"{"channel":"a""#, None);
     }
 
     #[test]

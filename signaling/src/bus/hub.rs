@@ -170,13 +170,16 @@ impl Hub {
     /// Everything that waits for the end of a turn.
     fn flush(&mut self, now: Instant) {
         self.tick(now);
-        self.tell_presence(now);
+        let is_presence_told = self.tell_presence(now);
         self.everything.flush(&mut self.out);
         while let Some(name) = self.dirty.pop_first() {
             if let Some(channel) = self.channels.get_mut(&name) {
                 channel.listeners.flush(&mut self.out);
                 channel.binary.flush(&mut self.out);
             }
+        }
+        if is_presence_told {
+            self.joiners.clear();
         }
         self.tell_joiners();
         for (client, message) in self.told.drain(..) {

@@ -27,6 +27,7 @@ mod ticks;
 mod users;
 mod wrapped;
 
+pub use envelope::channel_of;
 pub use hub::Hub;
 pub use io::{
     CATCH_UP_MAX, ClientId, Input, Moderation, Output, Permissions, PositionForm, Subscription,

@@ -170,7 +170,7 @@ impl Hub {
         let message = &draft.message;
         let client = self.serials.get(&draft.serial);
         let client = client.and_then(|client| self.clients.get(client));
-        if let Some(client) = client.filter(|_| &*message.kind != "CHANNEL_USER_UPDATE") {
+        if let Some(client) = client.filter(|_| !is_position(&message.kind)) {
             let sender = Sender {
                 user: message.user.clone(),
                 address: Arc::clone(&client.address),
@@ -237,6 +237,10 @@ impl Hub {
             self.dirty.insert(Arc::clone(name));
         }
     }
+}
+
+fn is_position(kind: &str) -> bool {
+    matches!(kind, "CHANNEL_USER_UPDATE" | "POSITION")
 }
 
 /// Everybody in a space hears it, those who are catching up later. Gives who could not wait.

@@ -135,8 +135,8 @@ impl Hub {
         }
     }
 
-    /// Tells presence where it is due.
-    pub(super) fn tell_presence(&mut self, now: Instant) {
+    /// Tells presence where it is due. Whether everybody on `/` was told.
+    pub(super) fn tell_presence(&mut self, now: Instant) -> bool {
         self.sweep(now);
         let due: Vec<_> = (self.clock.stale.iter())
             .filter(|name| {
@@ -160,14 +160,16 @@ impl Hub {
             self.tell_space(&name, &frame);
         }
         let clients = self.everything.len();
-        let is_due = self.clock.is_changed && self.clock.changed_due(now, clients) <= now;
-        if is_due && clients > 0 {
+        let is_due =
+            self.clock.is_changed && clients > 0 && self.clock.changed_due(now, clients) <= now;
+        if is_due {
             let message = self.presence_envelope();
             self.clock.is_changed = false;
             self.clock.changed_told = Some(now);
             self.clock.changed_bytes = message.raw.len();
             self.everything.push(None, &message);
         }
+        is_due
     }
 
     /// `CHANNELS_UPDATED`.
