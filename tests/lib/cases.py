@@ -3,6 +3,7 @@
 
     cases.py slowest 10 LOG...   the cases that took longest, a line each
     cases.py failed LOG...       each case that failed, with what it said
+    cases.py files LOG...        the file of each case that failed, a tab, and its name
 """
 import re
 import sys
@@ -57,8 +58,14 @@ def main(what, *rest):
                 if not is_good:
                     print(f"--- failed after {ms / 1000:.0f} s: {name}")
                     print("\n".join(diagnosis(block)))
+    elif what == "files":
+        for path in rest:
+            for is_good, name, _, block in cases(path):
+                if not is_good:
+                    file = re.search(r"^location: '.*/([^/]+)\.mjs:\d+:\d+'", "\n".join(block), re.M)
+                    print(f"{file[1] if file else ''}\t{name}")
     else:
-        sys.exit(f"there is no \"{what}\"; there are: slowest, failed")
+        sys.exit(f"there is no \"{what}\"; there are: slowest, failed, files")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,9 @@ const LIBRARIES = {
   'reconnecting-websocket.mjs': 'reconnecting-websocket/dist/reconnecting-websocket-mjs.js',
 };
 const pageFile = (name) => (LIBRARIES[name] ? join(e2eDir, 'node_modules', LIBRARIES[name]) : join(e2eDir, 'page', name));
-let shared;
+const IDLE_MS_MAX = 60_000;
+let shared, idle;
+let pages = 0;
 
 /** Another Chromium, or one that `executablePath` starts somewhere else. */
 export const launch = (executablePath = chromium()) => playwright.launch({ executablePath, headless: true, args: FLAGS });
@@ -38,9 +40,17 @@ async function open() {
 /** Ends Chromium, if it was started. */
 export async function closeBrowser() {
   if (!shared) return;
-  const { browser, files } = await shared;
+  const was = shared;
+  shared = undefined;
+  const { browser, files } = await was;
   await browser.close();
   files.close();
+}
+
+/** Nobody may be there to end it: where cases are left out Node runs its last hook before the first case. */
+function closeWhenIdle() {
+  clearTimeout(idle);
+  if (pages === 0) idle = setTimeout(closeBrowser, IDLE_MS_MAX).unref();
 }
 
 /** The address of the test page, for browsers other than Chromium. */
@@ -55,6 +65,8 @@ export async function openPage(t, url, { init, browser, ...options } = {}) {
     shared ??= open();
     ({ browser } = await shared);
   }
+  pages += 1;
+  t.after(() => { pages -= 1; closeWhenIdle(); });
   const context = await browser.newContext({ permissions: ['camera', 'microphone'], ...options });
   t.after(() => context.close());
   if (init) await context.addInitScript(init);
