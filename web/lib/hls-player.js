@@ -25,6 +25,9 @@ const policy = (/** @type {number} */ firstByteMs, /** @type {number} */ loadMs,
   },
 });
 
+/** A player that begins this far, in seconds, from where it should has not been listened to. */
+const PLACED_WITHIN_S = 1.5;
+
 const CONFIG = {
   lowLatencyMode: true,
   enableWorker: false, // The worker unpacks MPEG-TS; fragments of MP4 need none.
@@ -307,14 +310,19 @@ export class HlsPlayer extends EventTarget {
     if (position === null) return this.#placed();
     this.#hls.startLoad(position);
     this.#hls.startLoad(position);
+    // With the next playlist, if that is there at once, it may choose anew, and begin live.
+    this.#target = position;
   }
 
   #place() {
     const video = this.#video;
-    if (!this.#started || !video || video.seeking) return;
+    if (!this.#started || !video || video.seeking || (this.#hls && video.readyState === 0)) return;
     if (this.#target === null) return this.#placed();
-    video.currentTime = this.#target;
+    // Of hls.js the whole timeline may have moved a little meanwhile.
+    const target = (this.#hls && typeof this.start === 'number' ? this.#positionOf(this.start) : null) ?? this.#target;
     this.#target = null;
+    if (this.#hls && Math.abs(video.currentTime - target) < PLACED_WITHIN_S) return this.#placed();
+    video.currentTime = target;
   }
 
   #openNative() {
