@@ -154,6 +154,8 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     start_bridges(&config, &media, &shutdown, &completion);
     let following = broadcast.clone().follow(media.clone());
     until_shutdown(following, &shutdown, &completion);
+    let cues = bridge::run_cues(bus.clone(), broadcast.clone(), media.clone());
+    until_shutdown(cues, &shutdown, &completion);
     readiness.set_started();
     tell(&config, address, &media);
     tell_secret(&secret);

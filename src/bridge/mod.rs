@@ -1,4 +1,5 @@
-//! Performers that do not come by WebRTC: the built-in one of `proscenium demo`, and cameras that are pulled by RTSP.
+//! Performers that do not come by WebRTC: the built-in one of `proscenium demo`, and cameras that are pulled by RTSP. And cues of
+//! the message bus, which become date ranges of HLS.
 //!
 //! Conversion only: a performer's frames become RTP payloads of at most [`sfu::PAYLOAD_MAX`] bytes and go to a
 //! [`media::Source`](crate::media::Source), which never blocks and counts what it has to drop. What these modules
@@ -11,6 +12,7 @@
 mod aac;
 mod backoff;
 pub(crate) mod clip;
+mod cues;
 mod demo;
 #[allow(dead_code, unused_imports, reason = "the HLS bridge will use it")]
 mod frames;
@@ -19,6 +21,7 @@ mod rtsp;
 mod thumbnail;
 
 pub(crate) use aac::OpusToAac;
+pub use cues::run_cues;
 pub use demo::run_demo;
 pub(crate) use frames::{Assembler, FrameKind, Packet};
 pub use rtsp::run_camera;
