@@ -5,7 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use signaling::bus::{ClientId, Hub, Input, Message, Moderation, Output, Subscription};
+use signaling::bus::{
+    self, ClientId, Hub, Input, MediaMoment, Message, Moderation, Output, Subscription,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::counters::BusCounters;
@@ -22,6 +24,9 @@ const MAILS_PER_TURN: usize = 1024;
 
 /// How often those who were too slow for positions are looked after.
 const STALE_EVERY: Duration = Duration::from_millis(200);
+
+/// Longer messages are pictures of people, which need not be in time with anything; reading them twice would cost.
+const MOMENT_BYTES_MAX: usize = 16 * 1024;
 
 /// How long messages that are on their way to the disk may take when the server stops.
 const KEEP_MAX: Duration = Duration::from_secs(1);
@@ -196,10 +201,7 @@ impl Actor {
             } => {
                 BusCounters::count(&counters.said, 1);
                 let seat = self.seats.get(client.0 as usize)?.as_ref()?;
-                let media = seat
-                    .space
-                    .as_deref()
-                    .and_then(|space| (self.shared.moments)(space));
+                let media = self.moment(seat.space.as_deref(), &bytes);
                 Input::Said {
                     client,
                     frame,
@@ -226,8 +228,8 @@ impl Actor {
                 self.next_answer += 1;
                 self.publishing.insert(self.next_answer, reply);
                 Input::Publish {
+                    media: self.moment(None, &bytes),
                     bytes,
-                    media: None,
                     except,
                     answer: Some(self.next_answer),
                 }
@@ -266,6 +268,17 @@ impl Actor {
                 Input::Closed { client }
             }
         })
+    }
+
+    /// Where the picture is of the space that a message is said in.
+    fn moment(&self, space: Option<&str>, bytes: &[u8]) -> Option<MediaMoment> {
+        if bytes.len() > MOMENT_BYTES_MAX {
+            return None;
+        }
+        match space {
+            Some(space) => (self.shared.moments)(space),
+            None => (self.shared.moments)(&bus::channel_of(bytes)?),
+        }
     }
 
     fn open(&mut self, client: ClientId, opening: Opening, sender: Sender) -> Input {
