@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::channel::ChannelConfig;
 use str0m::format::{Codec, FormatParams};
 use str0m::media::{
     Direction, Frequency, KeyframeRequestKind, MediaKind, Mid, Simulcast, SimulcastLayer,
@@ -199,14 +200,24 @@ impl Client {
     }
 
     /// A participant with its first offer.
-    pub fn join(now: Instant, base: Instant, address: SocketAddr, room: RoomId) -> (Self, String) {
+    pub fn join(
+        now: Instant,
+        base: Instant,
+        address: SocketAddr,
+        room: RoomId,
+        channels: &[ChannelConfig],
+    ) -> (Self, String) {
         let terms = Terms::conference();
         let mut config = terms.config(false);
         config.extension_map().set(1, Extension::AudioLevel);
         let mut rtc = config.build(now);
         rtc.add_local_candidate(candidate(address, false));
         let mut api = rtc.sdp_api();
-        let participant = Participant::offer(base, room, &mut api);
+        let mut participant = Participant::offer(base, room, &mut api);
+        let channels = channels.iter().cloned();
+        participant.channels = channels
+            .map(|config| api.add_channel_with_config(config))
+            .collect();
         let (offer, pending) = api.apply().expect("there are changes");
         let client = Self {
             part: Part::Participant(Box::new(participant)),
@@ -386,6 +397,12 @@ impl Client {
                     publisher.on_nack(*nack.ssrc, nack.reports.iter().copied());
                 }
             }
+            Event::ChannelData(data) => {
+                let heard = (now, data.id, data.data);
+                self.participant().heard.push(heard);
+            }
+            Event::ChannelOpen(id, _) => self.participant().opened.push(id),
+            Event::ChannelClose(id) => self.participant().closed.push(id),
             _ => {}
         }
     }

@@ -11,6 +11,7 @@ mod venue;
 mod voice;
 
 mod bad_networks;
+mod data;
 mod feeds;
 mod hostile;
 mod joining;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use sfu::{RoomId, SlotState, StreamId};
 use str0m::Rtc;
 use str0m::change::SdpApi;
+use str0m::channel::ChannelId;
 use str0m::media::{Direction, MediaKind, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::rtp::RtpPacket;
 
@@ -37,6 +38,12 @@ pub struct Participant {
     pub slots: Vec<Slot>,
     /// What it wants to see.
     pub plan: Plan,
+    /// Its data channels, in the order in which they were asked for.
+    pub channels: Vec<ChannelId>,
+    pub opened: Vec<ChannelId>,
+    pub closed: Vec<ChannelId>,
+    /// What came over them, with when.
+    pub heard: Vec<(Instant, ChannelId, Vec<u8>)>,
     /// Each message about slots, with its time.
     pub told: Vec<(Instant, Vec<sfu::Slot>)>,
     started: Option<Instant>,
@@ -71,6 +78,10 @@ impl Participant {
                 .map(|(mid, has_rids)| Camera::new(base, mid, has_rids)),
             slots,
             plan: Plan::default(),
+            channels: Vec::new(),
+            opened: Vec::new(),
+            closed: Vec::new(),
+            heard: Vec::new(),
             told: Vec::new(),
             started: None,
             next_look: None,

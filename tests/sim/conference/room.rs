@@ -7,6 +7,7 @@ use sfu::{
     VIDEO_SLOTS_MAX, Want, WorkerId,
 };
 
+use str0m::channel::ChannelConfig;
 use str0m::media::Mid;
 
 use super::camera::Camera;
@@ -71,8 +72,19 @@ impl World {
         worker: usize,
         shape: impl FnOnce(&mut Client),
     ) -> usize {
+        self.join_talking(room, worker, &[], shape)
+    }
+
+    /// Somebody comes in who opens data channels.
+    pub fn join_talking(
+        &mut self,
+        room: RoomId,
+        worker: usize,
+        channels: &[ChannelConfig],
+        shape: impl FnOnce(&mut Client),
+    ) -> usize {
         let address = self.fresh_address();
-        let (mut client, offer) = Client::join(self.now, self.base, address, room);
+        let (mut client, offer) = Client::join(self.now, self.base, address, room, channels);
         let (request, peer) = (RequestId(self.next_id()), PeerId(self.next_id()));
         let command = Command::Join {
             request,
@@ -84,6 +96,8 @@ impl World {
         let Ok(Reply::Sdp(answer)) = reply else {
             panic!("a Join is answered with SDP: {reply:?}");
         };
+        // Hostile ones do not care what they may send.
+        let answer = answer.replace("a=max-message-size:65536", "a=max-message-size:262144");
         client.take_answer(&answer);
         client.worker = worker;
         client.peer = peer;
