@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use crate::bridge::osc::{OscBridge, OscCounters, OscError};
 use crate::bus::Bus;
 use crate::config::Config;
@@ -59,9 +61,9 @@ impl Outlets {
         }
     }
 
-    /// Begins to exchange OSC, until the shutdown begins, and to tell receivers, until [`finish`] or the runtime's end.
+    /// Begins to exchange OSC, until the shutdown begins, and to tell receivers, until [`Telling::finish`].
     #[must_use]
-    pub fn start(self, sources: Sources, shutdown: &Shutdown, completion: &Completion) -> Notifier {
+    pub fn start(self, sources: Sources, shutdown: &Shutdown, completion: &Completion) -> Telling {
         if let Some(osc) = self.osc {
             let (shutdown, guard) = (shutdown.clone(), completion.guard());
             tokio::spawn(async move {
@@ -72,18 +74,37 @@ impl Outlets {
                 drop(guard);
             });
         }
-        if !self.notifier.is_empty() {
-            // Streams end and people leave while the server stops: that is told, too.
-            tokio::spawn(notify::watch(sources, self.notifier.clone()));
+        let (notifier, stop) = (self.notifier, Shutdown::default());
+        let watching = (!notifier.is_empty())
+            .then(|| tokio::spawn(notify::watch(sources, notifier.clone(), stop.clone())));
+        Telling {
+            notifier,
+            stop,
+            watching,
         }
-        self.notifier
     }
 }
 
-/// Tells receivers what they have not been told yet, at most for `limit` each. The last thing before the end.
-pub async fn finish(notifier: Notifier, limit: Duration) {
-    let told = tokio::task::spawn_blocking(move || notifier.finish(limit)).await;
-    if !told.unwrap_or(false) {
-        tracing::info!("some webhooks were not told of everything before the end");
+/// Receivers that are being told. Streams end and people leave while the server stops: that is told, too.
+pub struct Telling {
+    notifier: Notifier,
+    stop: Shutdown,
+    watching: Option<JoinHandle<()>>,
+}
+
+impl Telling {
+    /// Tells receivers what they have not been told yet, at most for `limit` each. The last thing before the end.
+    pub async fn finish(self, limit: Duration) {
+        self.stop.begin();
+        if let Some(watching) = self.watching
+            && watching.await.is_err()
+        {
+            tracing::error!("the task that watches for webhooks had panicked");
+        }
+        let notifier = self.notifier;
+        let told = tokio::task::spawn_blocking(move || notifier.finish(limit)).await;
+        if !told.unwrap_or(false) {
+            tracing::info!("some webhooks were not told of everything before the end");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures_util::FutureExt as _;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -14,6 +15,7 @@ use crate::conference::{Conferences, Movement};
 use crate::config::WebhookEvent;
 use crate::media::Handle;
 use crate::recording::{Archive, Recording};
+use crate::shutdown::Shutdown;
 
 /// Whom it is heard from.
 #[derive(Clone)]
@@ -29,11 +31,11 @@ pub struct Sources {
 /// Which streams are live, and since when.
 type Live = BTreeMap<Arc<str>, Option<SystemTime>>;
 
-/// Tells of everything that happens from now on. Returns when there is nothing more to come.
+/// Tells of everything that happens from now on, until `stop` begins; what happened before that is told, too.
 ///
 /// Of what comes faster than this task runs (some hundred things at once) live and ended streams are told all the same;
 /// who joined and left meanwhile is not, and a line of the log says how many that were.
-pub async fn watch(sources: Sources, notifier: Notifier) {
+pub async fn watch(sources: Sources, notifier: Notifier, stop: Shutdown) {
     let mut changes = sources.media.directory().changes();
     let mut movements = sources.conferences.movements();
     let mut recordings = sources.archive.finished();
@@ -44,7 +46,7 @@ pub async fn watch(sources: Sources, notifier: Notifier) {
             changed = changes.recv() => match changed {
                 Ok(space) => streams.look(&sources.media, &space, &notifier),
                 Err(RecvError::Lagged(_)) => streams.look_everywhere(&sources.media, &notifier),
-                Err(RecvError::Closed) => return,
+                Err(RecvError::Closed) => break,
             },
             Some(moved) = next(&mut movements, "movements of participants") => {
                 notifier.tell(&movement(moved));
@@ -52,7 +54,15 @@ pub async fn watch(sources: Sources, notifier: Notifier) {
             Some(recording) = next(&mut recordings, "recordings") => {
                 notifier.tell(&recorded(&recording));
             }
+            () = stop.begun() => break,
         }
+    }
+    streams.look_everywhere(&sources.media, &notifier);
+    while let Some(Some(moved)) = next(&mut movements, "movements of participants").now_or_never() {
+        notifier.tell(&movement(moved));
+    }
+    while let Some(Some(recording)) = next(&mut recordings, "recordings").now_or_never() {
+        notifier.tell(&recorded(&recording));
     }
 }
 
