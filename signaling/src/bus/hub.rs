@@ -15,13 +15,16 @@ use super::refusal::Refusal;
 use super::senders::{Sender, Senders};
 use super::settings::Settings;
 use super::ticks::Clock;
+use super::users::Hold;
 
-/// Channels that are known at a time: with 200 kB each in the mean 200 MB, of which rings have at most [`RINGS_BYTES_MAX`].
+/// Channels that are known at a time. What they hold is bounded for all of them together: [`RINGS_BYTES_MAX`], [`KEPT_BYTES_MAX`].
 pub(super) const CHANNELS_MAX: usize = 1024;
 /// Idle channels that are forgotten at once when there are too many, so that looking for them is rare.
 const FORGET_AT_ONCE: usize = 128;
 /// Bytes of the newest messages of all channels together.
 pub(super) const RINGS_BYTES_MAX: usize = 64 << 20;
+/// Bytes of what joiners get of all channels together: 64 channels that are full.
+pub(super) const KEPT_BYTES_MAX: usize = 64 << 20;
 /// Deleted messages that are remembered, for answers of the store that were read before.
 const DELETED_MAX: usize = 1024;
 
@@ -44,8 +47,8 @@ pub struct Hub {
     /// Who hears everything.
     pub(super) everything: Group,
     pub(super) lanes: Lanes,
-    /// As whom each connection has joined where: channel, then user.
-    pub(super) holds: BTreeMap<u64, BTreeSet<(Arc<str>, Arc<str>)>>,
+    /// As whom each connection has joined where.
+    pub(super) holds: BTreeMap<u64, BTreeSet<Hold>>,
     pub(super) maker: Maker,
     pub(super) clock: Clock,
     /// The largest number of a kept message.
@@ -57,6 +60,7 @@ pub struct Hub {
     pub(super) deleted: BTreeSet<u64>,
     pub(super) senders: Senders,
     pub(super) ring_bytes: usize,
+    pub(super) kept_bytes: usize,
     /// Of all users of public channels.
     pub(super) presence_bytes: usize,
     /// Channels for whose listeners something waits.
@@ -92,6 +96,7 @@ impl Hub {
             deleted: BTreeSet::new(),
             senders: Senders::default(),
             ring_bytes: 0,
+            kept_bytes: 0,
             presence_bytes: 0,
             dirty: BTreeSet::new(),
             joiners: BTreeSet::new(),
@@ -213,20 +218,30 @@ impl Hub {
         for (_, name) in idle.into_iter().take(FORGET_AT_ONCE) {
             if let Some(channel) = self.channels.remove(&name) {
                 self.ring_bytes -= channel.ring.bytes();
+                self.kept_bytes -= channel.kept.bytes();
                 self.floor = self.floor.max(channel.last());
             }
         }
     }
 
-    /// Makes room in memory by forgetting what was said in the most silent channel.
-    pub(super) fn shrink_rings(&mut self) {
+    /// Makes room in memory by forgetting what was said in the most silent channels.
+    pub(super) fn shrink(&mut self) {
         while self.ring_bytes > RINGS_BYTES_MAX {
-            let most_silent = (self.channels.values_mut())
-                .filter(|channel| channel.ring.bytes() > 0)
-                .min_by_key(|channel| channel.said_at);
-            let Some(channel) = most_silent else { return };
+            let holding = (self.channels.values_mut()).filter(|channel| channel.ring.bytes() > 0);
+            let Some(channel) = holding.min_by_key(|channel| channel.said_at) else {
+                return;
+            };
             self.ring_bytes -= channel.ring.bytes();
             channel.ring.empty();
+        }
+        while self.kept_bytes > KEPT_BYTES_MAX {
+            let holding = (self.channels.values_mut())
+                .filter(|channel| channel.kept.bytes() > 0 && !channel.kept.is_awaited());
+            let Some(channel) = holding.min_by_key(|channel| channel.said_at) else {
+                return;
+            };
+            self.kept_bytes -= channel.kept.bytes();
+            channel.kept.unload();
         }
     }
 

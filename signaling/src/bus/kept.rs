@@ -62,6 +62,17 @@ impl Kept {
         !self.waiting.is_empty()
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.chats.bytes + self.likes.bytes
+    }
+
+    /// Forgets what the disk has, too. The next joiner makes it be read again. Not while somebody waits for it.
+    pub(super) fn unload(&mut self) {
+        if self.knowledge == Knowledge::Everything && self.waiting.is_empty() {
+            *self = Self::default();
+        }
+    }
+
     /// It was delivered. Before anybody wants it, the disk is enough.
     pub(super) fn push(&mut self, message: &Arc<Message>) {
         if self.knowledge != Knowledge::Nothing

@@ -147,10 +147,11 @@ impl Lanes {
     /// What may leave now.
     pub(super) fn pop_ready(&mut self, serial: u64) -> Option<Held> {
         let lane = self.lanes.get_mut(&serial)?;
-        let held = lane.pop_front_if(|held| match held {
+        let may_leave = lane.front().is_some_and(|held| match held {
             Held::Message(draft) => draft.wait.is_none(),
             Held::Departure => true,
         });
+        let held = may_leave.then(|| lane.pop_front()).flatten();
         if let Some(held) = &held {
             self.bytes -= bytes(held);
         }

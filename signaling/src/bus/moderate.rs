@@ -53,7 +53,9 @@ impl Hub {
             self.ring_bytes -= channel.ring.bytes();
             channel.ring.remove(|message| message.seq == seq);
             self.ring_bytes += channel.ring.bytes();
+            self.kept_bytes -= channel.kept.bytes();
             channel.kept.remove(seq);
+            self.kept_bytes += channel.kept.bytes();
             for catching in channel.catching.values_mut() {
                 catching.queue.retain(|message| message.seq != seq);
             }
@@ -92,6 +94,7 @@ impl Hub {
             self.ring_bytes -= channel.ring.bytes();
             channel.ring.remove(is_removed);
             self.ring_bytes += channel.ring.bytes();
+            self.kept_bytes -= channel.kept.bytes();
             channel.kept.clear();
             for catching in channel.catching.values_mut() {
                 catching.queue.retain(|message| !is_removed(message));

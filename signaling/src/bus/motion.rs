@@ -196,6 +196,8 @@ impl Hub {
         else {
             return;
         };
+        // What the numbers mean comes before them.
+        channel.binary.flush(&mut self.out);
         let to = channel.binary.list();
         let (shared, own) = self.split(name, &to);
         push_frames(&mut self.out, &shared, tick, false, fresh.iter());

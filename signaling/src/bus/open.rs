@@ -200,8 +200,11 @@ impl Hub {
             .cloned()
             .collect();
         if let Some(channel) = self.channels.get_mut(name) {
+            self.kept_bytes -= channel.kept.bytes();
             channel.kept.load(&history);
+            self.kept_bytes += channel.kept.bytes();
             self.awaited.insert(Arc::clone(name));
+            self.shrink();
         }
     }
 

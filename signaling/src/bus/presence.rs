@@ -19,7 +19,7 @@ use super::wrapped::push_quoted;
 
 /// Users, in whatever channels, that one connection can join as; a page joins as one, the foyer as one in each of its rooms.
 const HOLDS_MAX: usize = 64;
-/// Bytes of all users of public channels: all of them are one message, and a WebSocket message has at most 1 MB.
+/// Bytes of all users of public channels, and of those of one private one: all of them are one message, which has at most 1 MB.
 const PRESENCE_BYTES_MAX: usize = 1_000_000;
 /// After so much silence somebody is gone who came over no connection, such as over OSC.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -226,6 +226,7 @@ impl Hub {
         let Some(channel) = self.channels.get_mut(name) else {
             return false;
         };
+        let is_crowded = is_crowded || channel.users.bytes() > PRESENCE_BYTES_MAX;
         let is_known = channel.users.get(id).is_some();
         let hold = (Arc::clone(name), Arc::clone(id));
         let is_held = serial != 0 && (is_join || !is_known);
@@ -266,16 +267,13 @@ impl Hub {
         let Some(channel) = self.channels.get_mut(name) else {
             return;
         };
-        if is_crowded && !channel.is_private && object.len() > 512 {
-            self.tell_full(serial, name);
-            return;
-        }
         let was_placed = channel
             .users
             .get(id)
             .is_some_and(|user| user.place.is_some());
         let bytes = channel.users.bytes();
-        let change = channel.users.merge(id, object, tick);
+        let has_room = !is_crowded && channel.users.bytes() <= PRESENCE_BYTES_MAX;
+        let change = channel.users.merge(id, object, tick, has_room);
         if !channel.is_private {
             self.presence_bytes = self.presence_bytes + channel.users.bytes() - bytes;
         }
@@ -287,7 +285,7 @@ impl Hub {
         let tick = self.clock.tick;
         if let Some(channel) = self.channels.get_mut(name) {
             let bytes = channel.users.bytes();
-            channel.users.merge(id, object, tick);
+            channel.users.merge(id, object, tick, true);
             if !channel.is_private {
                 self.presence_bytes = self.presence_bytes + channel.users.bytes() - bytes;
             }

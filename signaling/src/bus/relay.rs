@@ -198,7 +198,9 @@ impl Hub {
             return;
         }
         if message.is_kept {
+            self.kept_bytes -= channel.kept.bytes();
             channel.kept.push(message);
+            self.kept_bytes += channel.kept.bytes();
         }
         if message.policy == Policy::Everything {
             self.ring_bytes -= channel.ring.bytes();
@@ -214,7 +216,7 @@ impl Hub {
                 "catching up takes too long; come again",
             );
         }
-        self.shrink_rings();
+        self.shrink();
     }
 
     /// Gives a frame of the server's own to everybody in a space.

@@ -49,7 +49,7 @@ mod tests {
         let mut senders = Senders::default();
         let channel: Arc<str> = "stage".into();
         let sender = |seq: u64| Sender {
-            user: (seq % 2 == 0).then(|| "ada".into()),
+            user: seq.is_multiple_of(2).then(|| "ada".into()),
             address: format!("192.0.2.{}", seq % 256).into(),
         };
         for seq in 1..=SENDERS_MAX as u64 + 1 {

@@ -16,6 +16,12 @@ const FIELDS_MAX: usize = 32;
 /// Bytes of all fields of one user, names included; the foyer has some 200.
 const USER_BYTES_MAX: usize = 2048;
 
+/// Bytes of any number that JavaScript writes.
+const NUMBER_BYTES_MAX: usize = 25;
+
+/// A channel, and somebody in it.
+pub(super) type Hold = (Arc<str>, Arc<str>);
+
 /// Somebody.
 #[derive(Debug)]
 pub(super) struct User {
@@ -103,8 +109,8 @@ impl Users {
         Some((is_new, user))
     }
 
-    /// Takes the fields of an object over, and the position if there is one among them.
-    pub(super) fn merge(&mut self, id: &str, object: &str, tick: u32) -> Change {
+    /// Takes the fields of an object over, and the position if there is one among them. Without room only fields that are there change.
+    pub(super) fn merge(&mut self, id: &str, object: &str, tick: u32, has_room: bool) -> Change {
         let mut change = Change::default();
         let Some(user) = self.by_id.get_mut(id) else {
             return change;
@@ -121,7 +127,7 @@ impl Users {
                 *slot = number;
                 change.has_moved = true;
             }
-            match user.set(key, value) {
+            match user.set(key, value, has_room) {
                 Some(bytes) => {
                     self.bytes = self.bytes.saturating_add_signed(bytes);
                     change.has_fields |= !is_position;
@@ -218,7 +224,7 @@ impl User {
     }
 
     /// By how many bytes this makes it larger; `None` when it changes nothing or there is no room.
-    fn set(&mut self, key: &str, value: &str) -> Option<isize> {
+    fn set(&mut self, key: &str, value: &str, has_room: bool) -> Option<isize> {
         let total: usize = self
             .fields
             .iter()
@@ -231,6 +237,10 @@ impl User {
             .map_or(0, |(key, value)| key.len() + value.len());
         let after = key.len() + value.len();
         if total - before + after > USER_BYTES_MAX {
+            return None;
+        }
+        let is_small = slot.is_some() && value.len() <= NUMBER_BYTES_MAX;
+        if after > before && !has_room && !is_small {
             return None;
         }
         match slot {

@@ -1,7 +1,7 @@
 //! Positions in all three forms.
 
 use serde_json::{Value, json};
-use signaling::bus::{ClientId, FrameKind, Input, PositionForm, Settings, read_frame};
+use signaling::bus::{ClientId, Input, PositionForm, Settings};
 
 use crate::house::{Heard, House, envelope};
 
@@ -95,8 +95,14 @@ fn who_leaves_is_told_as_gone_with_the_whole_state() {
     assert!(house.texts(1).contains(&r#"{"gone":["c"]}"#.to_owned()));
 }
 
-#[test]
-fn positions_from_everywhere_come_out_everywhere() {
+/// What the foyer sends.
+fn foyer() -> String {
+    let value = r#"{"userColor":"red","userX":1.25,"userRotationY":-2}"#;
+    envelope("CHANNEL_USER_UPDATE", "r", "a", value)
+}
+
+/// Client 1 on `/` moves `a`, client 2 of the space moves `b` by a message, client 3 moves `c` by bytes.
+fn three_forms() -> House {
     let mut house = House::new();
     house.root(1);
     house.space(2, "r", None);
@@ -104,40 +110,41 @@ fn positions_from_everywhere_come_out_everywhere() {
     for client in [1, 2, 3] {
         house.heard(client);
     }
-    let foyer = envelope(
-        "CHANNEL_USER_UPDATE",
-        "r",
-        "a",
-        "{\"userColor\":\"red\",\"userX\":1.25,\"userRotationY\":-2}",
-    );
-    house.say(1, &foyer);
+    house.say(1, &foyer());
     house.say(2, &envelope("POSITION", "r", "b", "[1,2,3]"));
     house.move_to(3, "c", [7.0; 6]);
     house.pass(60);
+    house
+}
+
+#[test]
+fn positions_from_everywhere_reach_the_root_in_its_own_form() {
+    let mut house = three_forms();
     let texts = house.texts(1);
-    assert_eq!(texts.iter().filter(|text| **text == foyer).count(), 1);
-    let made: Vec<Value> = texts
+    assert_eq!(texts.iter().filter(|text| **text == foyer()).count(), 1);
+    assert!(!texts.iter().any(|text| text.contains("\"POSITION\"")));
+    let values: Vec<Value> = texts
         .iter()
         .map(|text| serde_json::from_str(text).unwrap())
         .collect();
-    let told: Vec<_> = made
-        .iter()
-        .filter(|value| value["type"] == "CHANNEL_USER_UPDATE" && value["userId"] != "a")
-        .collect();
+    let is_told = |value: &&Value| value["type"] == "CHANNEL_USER_UPDATE" && value["userId"] != "a";
+    let told: Vec<_> = values.iter().filter(is_told).collect();
     assert_eq!(told.len(), 2);
+    assert_eq!(told[0]["userId"], "b");
     assert_eq!(
-        (&told[0]["userId"], &told[0]["value"]),
-        (
-            &json!("b"),
-            &json!({"userX": 1, "userY": 2, "userZ": 3, "userRotationX": 0, "userRotationY": 0, "userRotationZ": 0})
-        )
+        told[0]["value"],
+        json!({"userX": 1, "userY": 2, "userZ": 3, "userRotationX": 0, "userRotationY": 0, "userRotationZ": 0})
     );
-    let last = made
+    let last = values
         .iter()
         .rfind(|value| value["type"] == "CHANNELS_UPDATED")
         .unwrap();
     assert_eq!(last["value"]["r"]["users"]["c"]["userX"], 7);
-    assert!(!texts.iter().any(|text| text.contains("\"POSITION\"")));
+}
+
+#[test]
+fn positions_from_everywhere_reach_a_space_as_frames_and_not_as_messages() {
+    let mut house = three_forms();
     let heard = house.values(2);
     assert!(
         heard.iter().all(|value| value.get("message").is_none()),
@@ -154,30 +161,33 @@ fn positions_from_everywhere_come_out_everywhere() {
         Value::Object(known),
         json!({"a": [1.25, 0, 0, 0, -2, 0], "b": [1, 2, 3, 0, 0, 0], "c": [7, 7, 7, 7, 7, 7]})
     );
-    let bytes: Vec<_> = house.heard(3);
-    let numbers: Vec<_> = bytes
-        .iter()
-        .filter_map(|heard| match heard {
-            Heard::Frame(_, text) => serde_json::from_slice::<Value>(text)
-                .unwrap()
-                .get("number")
-                .cloned(),
-            _ => None,
-        })
-        .collect();
+}
+
+#[test]
+fn positions_from_everywhere_come_as_bytes_with_their_numbers_told_before() {
+    let mut house = three_forms();
+    let (mut numbers, mut moved) = (Vec::new(), Vec::new());
+    for heard in house.heard(3) {
+        match heard {
+            Heard::Frame(_, text) => {
+                let value: Value = serde_json::from_slice(&text).unwrap();
+                numbers.extend(value.get("number").cloned());
+            }
+            Heard::Positions { bytes, .. } => {
+                for entry in bytes[8..].chunks(28) {
+                    let number = u16::from_le_bytes([entry[0], entry[1]]);
+                    assert!(
+                        usize::from(number) <= numbers.len(),
+                        "{number} before it is told"
+                    );
+                    moved.push(number);
+                }
+            }
+            Heard::Closed(code) => panic!("closed with {code}"),
+        }
+    }
     assert_eq!(numbers, [json!({"a": 1}), json!({"b": 2}), json!({"c": 3})]);
-    let frames: Vec<_> = bytes
-        .iter()
-        .filter_map(|heard| match heard {
-            Heard::Positions {
-                bytes,
-                frame: FrameKind::Binary,
-                ..
-            } => Some(bytes.clone()),
-            _ => None,
-        })
-        .collect();
-    assert!(frames.iter().all(|frame| read_frame(frame).is_some()));
+    assert_eq!(moved, [1, 2, 3]);
 }
 
 #[test]

@@ -102,8 +102,7 @@ fn updates_are_merged_here_and_everywhere() {
     let last = house
         .texts(1)
         .into_iter()
-        .filter(|text| text.contains("CHANNELS_UPDATED"))
-        .next_back()
+        .rfind(|text| text.contains("CHANNELS_UPDATED"))
         .unwrap();
     let expected = concat!(
         r##""value":{"r":{"users":{"new":{"userX":1},"u":{"userName":"V","positionX":5,"userColor":"#f00","userX":1.50}}},"##,
