@@ -8,7 +8,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hls::DateRange;
-use signaling::bus::MediaMoment;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::counters::BroadcastCounters;
@@ -16,6 +15,7 @@ use super::packaging::{Command, Packaging};
 use super::production::Surroundings;
 use super::published::Published;
 use super::thumbnails::Thumbnails;
+use crate::bus::Moments;
 use crate::clock;
 use crate::media::{self, StreamKey, TapWaker};
 use crate::recording::{Entry, Recorder};
@@ -114,7 +114,7 @@ impl Broadcast {
 
     /// Where a space's picture is, for whoever must know at every message: a look into two small maps.
     #[must_use]
-    pub fn moments(&self) -> Arc<dyn Fn(&str) -> Option<MediaMoment> + Send + Sync> {
+    pub fn moments(&self) -> Moments {
         let published = self.0.published.clone();
         Arc::new(move |space| published.moment(space))
     }
