@@ -11,7 +11,7 @@ use signaling::bus::{
     self, ClientId, FrameKind, MediaMoment, Moderation, Permissions, Position, Refusal,
     Subscription,
 };
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::actor;
 use super::batch::Form;
@@ -29,6 +29,9 @@ const MAILBOX_UNITS: usize = 16_384;
 
 /// See [`MAILBOX_UNITS`].
 const UNIT_BYTES: usize = 4096;
+
+/// Clients that may be in the middle of a large message at a time: 128 MB. Others wait before they send on.
+const LARGE_MAX: usize = 128;
 
 /// How often the end of all clients is looked for while the server stops.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
@@ -148,6 +151,7 @@ pub(super) struct Shared {
     /// Room for what is said; the bus's task gives it back.
     pub(super) room: Arc<Semaphore>,
     pub(super) mailbox: mpsc::UnboundedSender<Mail>,
+    large: Arc<Semaphore>,
     places: Arc<Places>,
     numbers: Mutex<Numbers>,
 }
@@ -166,6 +170,10 @@ pub struct Client {
     shared: Arc<Shared>,
     place: Arc<Place>,
 }
+
+/// Room for one large message.
+#[derive(Debug)]
+pub struct Large(#[expect(dead_code, reason = "only its drop is seen")] OwnedSemaphorePermit);
 
 /// A message was not said because it has to wait.
 #[derive(Debug)]
@@ -195,6 +203,7 @@ impl Bus {
             shutdown,
             room: Arc::new(Semaphore::new(MAILBOX_UNITS)),
             mailbox,
+            large: Arc::new(Semaphore::new(LARGE_MAX)),
             places,
             numbers: Mutex::default(),
         });
@@ -294,6 +303,12 @@ impl Bus {
     #[must_use]
     pub fn clients(&self) -> usize {
         self.0.places.clients()
+    }
+
+    /// Large messages that there is room for now; see [`Client::large`].
+    #[must_use]
+    pub fn large_free(&self) -> usize {
+        self.0.large.available_permits()
     }
 
     /// Waits until every client is gone, at most for `limit`. Returns whether they are. To be called after the shutdown has begun.
@@ -403,6 +418,13 @@ impl Client {
             };
             shared.mailbox.send(said).is_ok()
         }
+    }
+
+    /// Room for a message that is so large that not everybody can be in the middle of one; waits for it. Drop it when the message is there.
+    /// `None` when the bus has ended.
+    pub fn large(&self) -> impl Future<Output = Option<Large>> + Send + 'static {
+        let room = self.shared.large.clone();
+        async move { room.acquire_owned().await.ok().map(Large) }
     }
 
     /// Moves somebody, as the data channel `positions` says. `false` when the bus has ended. Waits as [`say`](Self::say) does.

@@ -21,6 +21,6 @@ mod thin;
 
 pub use batch::{Batch, Form, payload};
 pub use counters::BusCounters;
-pub use handle::{Behind, Bus, BusError, Client, Moments, Opening, Refused, Settings};
+pub use handle::{Behind, Bus, BusError, Client, Large, Moments, Opening, Refused, Settings};
 pub use outbox::{Item, Outbox, QUEUE_BYTES_MAX, STOPPING, TOO_SLOW};
 pub use places::household;

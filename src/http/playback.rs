@@ -206,6 +206,7 @@ async fn playback(
         format!("/hls/{name}/"),
         format!("/live/{name}.m3u8"),
         format!("/live/{name}/"),
+        format!("/ws/{name}"),
     ] {
         let cookie =
             format!("{COOKIE}={token}; Path={path}; Max-Age={age}; HttpOnly; SameSite=Lax");

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, Bytes};
+use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
@@ -20,6 +21,12 @@ pub(crate) const MESSAGE_MAX: usize = (1 << 20) + 4096;
 /// What is read at a time, and what each connection has of it.
 const READ_BUFFER: usize = 4096;
 
+/// The head of a client's ping or pong.
+const CONTROL_HEAD: usize = 6;
+
+/// What the system takes of what it cannot send yet: the rest waits here, where newer states replace older ones.
+const UNSENT_MAX: u32 = 128 * 1024;
+
 /// Parts that go into one system call.
 const PARTS_MAX: usize = 32;
 
@@ -31,6 +38,8 @@ pub(super) struct Socket {
     answer: Vec<u8>,
     /// Whole frames one behind the other; of the first part, `written` bytes are gone.
     parts: VecDeque<Bytes>,
+    /// Bytes that were read of messages that are not whole.
+    unread: usize,
     /// The first part as it was, so that the end of the frame under way can be found.
     first: Bytes,
 }
@@ -51,29 +60,51 @@ impl Socket {
                 Some(config),
             ),
         };
+        #[cfg(target_os = "linux")]
+        if let Err(error) = SockRef::from(&opened.stream).set_tcp_notsent_lowat(UNSENT_MAX) {
+            tracing::debug!(%error, "a socket option is refused");
+        }
         Self {
             stream: opened.stream,
             reader,
             answer: Vec::new(),
             parts: VecDeque::new(),
+            unread: opened.read.len(),
             first: Bytes::new(),
         }
     }
 
-    /// The next message, pings and closes included.
+    /// The next message, pings and closes included. Pending without a wake-up, too, when more than `unread_max` bytes of a message were
+    /// read: look at [`unread`](Self::unread).
     pub(super) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
+        unread_max: usize,
     ) -> Poll<tungstenite::Result<Message>> {
         let mut wire = Wire {
             stream: &mut self.stream,
             context,
             answer: &mut self.answer,
+            unread: &mut self.unread,
+            unread_max,
         };
-        match self.reader.read(&mut wire) {
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-            result => Poll::Ready(result),
+        let result = self.reader.read(&mut wire);
+        match &result {
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Poll::Pending;
+            }
+            // They may come in the middle of a message.
+            Ok(Message::Ping(bytes) | Message::Pong(bytes)) => {
+                self.unread = self.unread.saturating_sub(CONTROL_HEAD + bytes.len());
+            }
+            _ => self.unread = 0,
         }
+        Poll::Ready(result)
+    }
+
+    /// Bytes that were read of messages that are not whole; a little more, when the next one has begun.
+    pub(super) fn unread(&self) -> usize {
+        self.unread
     }
 
     /// Puts whole frames behind what is to be written.
@@ -162,13 +193,21 @@ struct Wire<'a, 'b> {
     stream: &'a mut TcpStream,
     context: &'a mut Context<'b>,
     answer: &'a mut Vec<u8>,
+    unread: &'a mut usize,
+    unread_max: usize,
 }
 
 impl Read for Wire<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if *self.unread > self.unread_max {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let mut buffer = ReadBuf::new(buffer);
         match Pin::new(&mut *self.stream).poll_read(self.context, &mut buffer) {
-            Poll::Ready(Ok(())) => Ok(buffer.filled().len()),
+            Poll::Ready(Ok(())) => {
+                *self.unread += buffer.filled().len();
+                Ok(buffer.filled().len())
+            }
             Poll::Ready(Err(error)) => Err(error),
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }

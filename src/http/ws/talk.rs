@@ -12,7 +12,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval_at, timeout};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::socket::Socket;
-use crate::bus::{Behind, Client, Form, Item, Outbox, frames, payload};
+use crate::bus::{Behind, Client, Form, Item, Large, Outbox, frames, payload};
 use crate::clock;
 
 /// A client is looked after so often.
@@ -23,6 +23,12 @@ const PING_TICKS: u32 = 2;
 
 /// A client of which nothing was heard in so many ticks is gone: two pings were not answered.
 const SILENT_TICKS_MAX: u32 = 5;
+
+/// More of a message than this is read only when there is room for a large one. Nothing but a picture may be so large.
+const LARGE_FROM: usize = 64 * 1024;
+
+/// A large message has to be there after so many ticks, half a minute, because others may wait for its room.
+const LARGE_TICKS_MAX: u32 = 2;
 
 /// What is taken from the outbox at a time: a large send buffer's worth.
 const TAKE_BYTES: usize = 512 * 1024;
@@ -36,6 +42,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(2);
 /// RFC 6455 section 7.4.1.
 const PROTOCOL_ERROR: u16 = 1002;
 const NO_UTF8: u16 = 1007;
+const POLICY: u16 = 1008;
 const TOO_LARGE: u16 = 1009;
 
 /// How a connection ended.
@@ -52,6 +59,10 @@ struct Talk {
     client: Client,
     /// What the client said last waits for the bus to take it; nothing is read meanwhile.
     saying: Option<Pin<Box<dyn Future<Output = bool> + Send>>>,
+    /// Room for a large message that has begun, or the wait for it.
+    large: Option<Large>,
+    making_room: Option<Pin<Box<dyn Future<Output = Option<Large>> + Send>>>,
+    large_ticks: u32,
     tick: Interval,
     ticks: u32,
     silent_ticks: u32,
@@ -67,6 +78,9 @@ pub(super) async fn talk(socket: Socket, client: Client, outbox: Outbox) {
         outbox,
         client,
         saying: None,
+        large: None,
+        making_room: None,
+        large_ticks: 0,
         tick,
         ticks: 0,
         silent_ticks: 0,
@@ -91,7 +105,11 @@ pub(super) async fn talk(socket: Socket, client: Client, outbox: Outbox) {
             .await
             .ok()?;
         // A socket that is closed with something unread is reset, and the client may not see the close.
-        while is_asked && poll_fn(|context| socket.poll_read(context)).await.is_ok() {}
+        while is_asked
+            && poll_fn(|context| socket.poll_read(context, usize::MAX))
+                .await
+                .is_ok()
+        {}
         Some(())
     };
     let _ = timeout(CLOSE_MAX, goodbye).await;
@@ -127,10 +145,17 @@ impl Talk {
     fn look(&mut self) -> Option<End> {
         self.ticks += 1;
         // A client that waits for the bus is not silent.
-        self.silent_ticks = match self.saying {
-            Some(_) => 0,
-            None => self.silent_ticks + 1,
+        self.silent_ticks = match self.saying.is_some() || self.making_room.is_some() {
+            true => 0,
+            false => self.silent_ticks + 1,
         };
+        self.large_ticks += 1;
+        if self.large.is_some() && self.large_ticks > LARGE_TICKS_MAX {
+            return Some(End::Close(
+                POLICY,
+                "a large message took too long; send smaller ones",
+            ));
+        }
         if self.silent_ticks >= SILENT_TICKS_MAX {
             return Some(End::Gone);
         }
@@ -172,19 +197,36 @@ impl Talk {
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<End> {
         loop {
             if let Some(saying) = &mut self.saying {
-                match saying.as_mut().poll(context) {
-                    Poll::Ready(true) => self.saying = None,
-                    // The outbox says why.
-                    Poll::Ready(false) => self.is_closing = true,
-                    Poll::Pending => return Poll::Pending,
-                }
+                let Poll::Ready(is_said) = saying.as_mut().poll(context) else {
+                    return Poll::Pending;
+                };
+                self.saying = None;
+                // The outbox says why.
+                self.is_closing |= !is_said;
             }
             if self.is_closing {
                 return Poll::Pending;
             }
-            let message = match self.socket.poll_read(context) {
+            if self.wants_room() {
+                let client = &self.client;
+                let room = (self.making_room).get_or_insert_with(|| Box::pin(client.large()));
+                let Poll::Ready(room) = room.as_mut().poll(context) else {
+                    return Poll::Pending;
+                };
+                self.making_room = None;
+                self.large = room;
+                self.large_ticks = 0;
+                self.is_closing |= self.large.is_none();
+                continue;
+            }
+            let unread_max = match self.large {
+                Some(_) => usize::MAX,
+                None => LARGE_FROM,
+            };
+            let message = match self.socket.poll_read(context, unread_max) {
                 Poll::Ready(Ok(message)) => message,
                 Poll::Ready(Err(error)) => return Poll::Ready(unreadable(&error)),
+                Poll::Pending if self.wants_room() => continue,
                 Poll::Pending => return Poll::Pending,
             };
             self.silent_ticks = 0;
@@ -197,7 +239,13 @@ impl Talk {
         }
     }
 
+    /// Whether the client is in the middle of a large message for which there is no room yet.
+    fn wants_room(&self) -> bool {
+        self.large.is_none() && self.socket.unread() > LARGE_FROM
+    }
+
     fn say(&mut self, frame: FrameKind, bytes: Bytes) {
+        self.large = None;
         let bytes = match bytes.len() < COPY_BELOW {
             true => Bytes::copy_from_slice(&bytes),
             false => bytes,

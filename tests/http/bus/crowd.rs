@@ -3,6 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -95,6 +97,39 @@ async fn a_client_that_reads_late_gets_the_newest_picture_of_each_and_every_word
     assert!(late.is_open());
     let counters = server.bus.counters();
     assert!(counters.replaced.load(std::sync::atomic::Ordering::Relaxed) > 50);
+}
+
+/// Somebody who has sent the first 80 kB of a message of 200 kB.
+async fn half_said(server: &Server) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut bytes = head.as_bytes().to_vec();
+    bytes.extend_from_slice(&[0x81, 0xff, 0, 0, 0, 0, 0, 3, 0x0d, 0x40, 0, 0, 0, 0]);
+    bytes.resize(bytes.len() + 80_000, b'x');
+    stream.write_all(&bytes).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_are_in_the_middle_of_a_large_message_and_the_next_one_waits() {
+    let server = Server::start().await;
+    let mut halves = Vec::new();
+    for _ in 0..server.bus.large_free() {
+        halves.push(half_said(&server).await);
+    }
+    wait("no room", || server.bus.large_free() == 0).await;
+    let mut ada = Peer::come(&server, "/").await;
+    let mut bob = Peer::come(&server, "/").await;
+    let picture = envelope("IMAGE", "stage", "ada", json!("x".repeat(200_000)));
+    ada.say(&picture).await;
+    // Nobody else waits.
+    bob.say("first").await;
+    assert_eq!(ada.next().await, Message::text("first"));
+    halves.pop();
+    assert_eq!(ada.next().await, Message::text(picture));
+    drop(halves);
+    wait("room", || server.bus.large_free() > 100).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
