@@ -40,8 +40,31 @@ pub(crate) fn routes() -> Router<AppState> {
         .method_not_allowed_fallback(errors::method_not_allowed)
 }
 
+/// Why these clients are refused.
+enum Refusal {
+    /// In the words that they know.
+    NoAccess,
+    /// Something that they do not know of.
+    Problem(Problem),
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NoAccess => (StatusCode::FORBIDDEN, "No access").into_response(),
+            Self::Problem(problem) => problem.into_response(),
+        }
+    }
+}
+
 /// All that was sent with `store: true`, oldest first, of one type or one channel or of all.
-async fn messages(State(state): State<AppState>, request: Request) -> Result<Response, Response> {
+async fn messages(State(state): State<AppState>, request: Request) -> Result<Response, Refusal> {
     check_secret(&state, &request)?;
     let kind = parameter(request.uri(), "type");
     let channel = parameter(request.uri(), "channel").filter(|_| kind.is_none());
@@ -92,7 +115,7 @@ fn array(
 }
 
 /// Removes all messages.
-async fn clear(State(state): State<AppState>, request: Request) -> Result<Response, Response> {
+async fn clear(State(state): State<AppState>, request: Request) -> Result<Response, Refusal> {
     check_secret(&state, &request)?;
     let audit = Audit {
         at_ms: clock::unix_micros() / 1000,
@@ -102,26 +125,24 @@ async fn clear(State(state): State<AppState>, request: Request) -> Result<Respon
         detail: "all messages, by /messages/clear".to_owned(),
     };
     let cleared = state.app.history.clear(audit).await;
-    cleared.map_err(|error| Problem::from(error).into_response())?;
+    cleared.map_err(Problem::from)?;
     state.app.bus.moderate(Moderation::Clear);
     tracing::info!("an operator clears the history of messages");
     Ok(json(Body::from("[]")))
 }
 
 /// A video service tells of something; everybody hears it, and it is kept.
-async fn video(State(state): State<AppState>, request: Request) -> Result<Response, Response> {
+async fn video(State(state): State<AppState>, request: Request) -> Result<Response, Refusal> {
     check_secret(&state, &request)?;
     let (parts, body) = request.into_parts();
-    let read = body::read(&parts.headers, body, WEBHOOK_MAX).await;
-    let told = read.map_err(IntoResponse::into_response)?;
+    let told = body::read(&parts.headers, body, WEBHOOK_MAX).await?;
     let told = told.trim_ascii();
     if serde_json::from_slice::<IgnoredAny>(told).is_err() {
-        return Err(no_access());
+        return Err(Refusal::NoAccess);
     }
-    let message = envelope::stored("VIDEO", VIDEO_CHANNEL, told);
-    let message = message.map_err(IntoResponse::into_response)?;
+    let message = envelope::stored("VIDEO", VIDEO_CHANNEL, told)?;
     let published = state.app.bus.publish(message, None).await;
-    published.map_err(|error| Problem::from(error).into_response())?;
+    published.map_err(Problem::from)?;
     let mut answer = br#"{"status":200,"received":"#.to_vec();
     answer.extend_from_slice(told);
     answer.push(b'}');
@@ -130,7 +151,7 @@ async fn video(State(state): State<AppState>, request: Request) -> Result<Respon
 
 /// # Errors
 /// 403 in the words that clients know; 429 when somebody tries too many.
-fn check_secret(state: &AppState, request: &Request) -> Result<(), Response> {
+fn check_secret(state: &AppState, request: &Request) -> Result<(), Refusal> {
     let secret = parameter(request.uri(), "secret");
     if state.app.tokens.is_operator(secret.as_deref()) {
         return Ok(());
@@ -139,12 +160,8 @@ fn check_secret(state: &AppState, request: &Request) -> Result<(), Response> {
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| {
         peer.ip()
     });
-    limits::count_request(state, peer, request.headers()).map_err(IntoResponse::into_response)?;
-    Err(no_access())
-}
-
-fn no_access() -> Response {
-    (StatusCode::FORBIDDEN, "No access").into_response()
+    limits::count_request(state, peer, request.headers())?;
+    Err(Refusal::NoAccess)
 }
 
 /// The first value of a parameter; an empty one counts as none.

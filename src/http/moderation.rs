@@ -32,7 +32,7 @@ const SLOW_MODE_MAX_S: u64 = 3600;
 const BAN_MAX_S: u64 = 366 * 86_400;
 
 /// The longest `userId` in bytes, as the hub knows them.
-const USER_MAX: usize = 256;
+const USER_MAX: usize = 128;
 
 /// Lines of the audit trail in one answer.
 const AUDIT_LINES: usize = 500;
