@@ -28,6 +28,9 @@ const policy = (/** @type {number} */ firstByteMs, /** @type {number} */ loadMs,
 /** A player that begins this far, in seconds, from where it should has not been listened to. */
 const PLACED_WITHIN_S = 1.5;
 
+/** Of `readyState`: the picture at the element's place is there. */
+const HAVE_CURRENT_DATA = 2;
+
 const CONFIG = {
   lowLatencyMode: true,
   enableWorker: false, // The worker unpacks MPEG-TS; fragments of MP4 need none.
@@ -316,7 +319,8 @@ export class HlsPlayer extends EventTarget {
 
   #place() {
     const video = this.#video;
-    if (!this.#started || !video || video.seeking || (this.#hls && video.readyState === 0)) return;
+    // Before there is a picture, hls.js has not gone to where it wants to be.
+    if (!this.#started || !video || video.seeking || (this.#hls && this.#target !== null && video.readyState < HAVE_CURRENT_DATA)) return;
     if (this.#target === null) return this.#placed();
     // Of hls.js the whole timeline may have moved a little meanwhile.
     const target = (this.#hls && typeof this.start === 'number' ? this.#positionOf(this.start) : null) ?? this.#target;
