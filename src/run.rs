@@ -135,6 +135,7 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
         broadcast.moments(),
         shutdown.clone(),
     );
+    conferences.carry(bus.clone());
     let app = App {
         media: media.clone(),
         broadcast: broadcast.clone(),

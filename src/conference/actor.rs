@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::counters::ConferenceCounters;
 use super::media::{Later, Outcome, RoomMedia};
 use super::outbox::{Close, Sender};
-use super::registry::Shared;
+use super::registry::{Movement, Shared};
 use crate::{clock, tokens};
 
 /// Mails of one turn, before media and timers get theirs.
@@ -31,6 +31,8 @@ pub(super) enum Mail {
         connection: ConnectionId,
         random: [u8; 32],
         sender: Sender,
+        /// Its household.
+        address: Arc<str>,
     },
     /// A message came.
     Text {
@@ -59,9 +61,10 @@ pub(super) fn spawn(shared: Arc<Shared>, space: Arc<str>, mail: mpsc::Receiver<M
         ice_servers,
     };
     let actor = Actor {
-        media: RoomMedia::new(shared.media.clone(), space.clone(), loudest),
+        media: RoomMedia::new(&shared, space.clone()),
         conference: Conference::new(config),
         clients: BTreeMap::new(),
+        addresses: BTreeMap::new(),
         inputs: VecDeque::new(),
         answers: FuturesUnordered::new(),
         settle_from: clock::now(),
@@ -100,6 +103,8 @@ struct Actor {
     media: RoomMedia,
     conference: Conference,
     clients: BTreeMap<ConnectionId, Sender>,
+    /// The household of each connection.
+    addresses: BTreeMap<ConnectionId, Arc<str>>,
     /// What the conference is still to be told of its own orders.
     inputs: VecDeque<Input>,
     answers: FuturesUnordered<Later>,
@@ -164,8 +169,10 @@ impl Actor {
                 connection,
                 random,
                 sender,
+                address,
             } => {
                 self.clients.insert(connection, sender);
+                self.addresses.insert(connection, address);
                 self.handle(Input::Opened { connection, random });
             }
             Mail::Text { connection, text } => {
@@ -178,6 +185,7 @@ impl Actor {
                 if self.clients.remove(&connection).is_some() {
                     self.handle(Input::Closed { connection });
                 }
+                self.addresses.remove(&connection);
                 self.ending.shared.disconnected(&self.ending.space);
             }
         }
@@ -213,6 +221,8 @@ impl Actor {
                     .push_back(Input::Verified { connection, result });
             }
             Output::Order(order) => self.order(order),
+            Output::Joined { id, name } => self.moved(id, name, true),
+            Output::Left { id, name } => self.moved(id, name, false),
         }
     }
 
@@ -221,8 +231,19 @@ impl Actor {
         tokens::grant(&shared.tokens, &shared.keys, space, token)
     }
 
+    fn moved(&self, id: String, name: String, has_joined: bool) {
+        let Ending { shared, space, .. } = &self.ending;
+        // Nobody listens: fine.
+        let _ = shared.movements.send(Movement {
+            space: space.clone(),
+            id,
+            name,
+            has_joined,
+        });
+    }
+
     fn order(&mut self, order: Order) {
-        match self.media.order(order) {
+        match self.media.order(order, &self.addresses) {
             Outcome::Done => {}
             Outcome::Now(news) => self.inputs.push_back(Input::News(news)),
             Outcome::Later(answer) => self.answers.push(answer),
@@ -265,7 +286,7 @@ impl Actor {
 }
 
 /// Never, without an instant.
-async fn sleep_until(instant: Option<Instant>) {
+pub(super) async fn sleep_until(instant: Option<Instant>) {
     match instant {
         Some(instant) => tokio::time::sleep_until(instant.into()).await,
         None => std::future::pending().await,

@@ -5,8 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use sfu::{Event, PeerId, RoomId, StreamId};
-use signaling::conference::{FeedId, News, Order, SessionId, SlotNews, Want};
+use signaling::conference::{
+    ConnectionId, FeedId, News, Order, ParticipantRole, SessionId, SlotNews, Want,
+};
 
+use super::data::{self, Speaker};
+use super::registry::Shared;
 use super::translate;
 use crate::media::{self, Handle, Mailbox, Refused, StreamKey, Wish};
 
@@ -30,6 +34,7 @@ struct Published {
 }
 
 pub(super) struct RoomMedia {
+    shared: Arc<Shared>,
     handle: Handle,
     space: Arc<str>,
     room: RoomId,
@@ -47,9 +52,11 @@ pub(super) struct RoomMedia {
 }
 
 impl RoomMedia {
-    pub(super) fn new(handle: Handle, space: Arc<str>, loudest: usize) -> Self {
-        let (room, mailbox) = handle.new_room(loudest);
+    pub(super) fn new(shared: &Arc<Shared>, space: Arc<str>) -> Self {
+        let handle = shared.media.clone();
+        let (room, mailbox) = handle.new_room(shared.settings.loudest);
         Self {
+            shared: shared.clone(),
             handle,
             space,
             room,
@@ -87,9 +94,29 @@ impl RoomMedia {
         news
     }
 
-    pub(super) fn order(&mut self, order: Order) -> Outcome {
+    /// Carries out an order; `addresses` has the household of each connection.
+    #[expect(clippy::too_many_lines, reason = "one arm for each order")]
+    pub(super) fn order(
+        &mut self,
+        order: Order,
+        addresses: &BTreeMap<ConnectionId, Arc<str>>,
+    ) -> Outcome {
         match order {
-            Order::Open { session, offer } => self.open(session, offer),
+            Order::Open {
+                session,
+                offer,
+                participant,
+                role,
+                connection,
+            } => {
+                let speaker = Speaker {
+                    space: self.space.clone(),
+                    participant: participant.into(),
+                    address: addresses.get(&connection).cloned().unwrap_or_default(),
+                    is_moderator: role >= ParticipantRole::Moderator,
+                };
+                self.open(session, offer, speaker)
+            }
             Order::Reoffer { session, id, offer } => self.reoffer(session, id, offer),
             Order::AddSlots {
                 session,
@@ -227,14 +254,17 @@ impl RoomMedia {
         }
     }
 
-    fn open(&mut self, session: SessionId, offer: String) -> Outcome {
+    fn open(&mut self, session: SessionId, offer: String, speaker: Speaker) -> Outcome {
         let answered = move |result: Result<String, Refused>| News::Answered {
             session,
             id: 0,
             result: result.map_err(translate::refusal),
         };
         match self.handle.join(self.room, offer) {
-            Ok((peer, _channels, answer)) => {
+            Ok((peer, channels, answer)) => {
+                // It ends with the peer.
+                let bus = self.shared.bus.get().cloned();
+                tokio::spawn(data::speak(channels, bus, speaker));
                 self.peers.insert(session, peer);
                 self.sessions.insert(peer, session);
                 Outcome::Later(Box::pin(async move { answered(answer.await) }))

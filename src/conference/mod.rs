@@ -9,6 +9,7 @@
 
 mod actor;
 mod counters;
+mod data;
 mod media;
 mod outbox;
 mod registry;
@@ -17,5 +18,5 @@ mod translate;
 pub use counters::ConferenceCounters;
 pub use outbox::{Close, Frame, Outbox, QUEUE_BYTES_MAX, QUEUE_FRAMES_MAX};
 pub use registry::{
-    CONNECTIONS_PER_PARTICIPANT, Conferences, Connection, Refused, SPACES_MAX, Settings,
+    CONNECTIONS_PER_PARTICIPANT, Conferences, Connection, Movement, Refused, SPACES_MAX, Settings,
 };

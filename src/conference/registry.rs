@@ -2,17 +2,18 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use signaling::SpaceName;
 use signaling::conference::ConnectionId;
-use tokio::sync::mpsc;
+use tokio::sync::{broadcast, mpsc};
 
 use super::actor::{self, Mail};
 use super::counters::ConferenceCounters;
 use super::outbox::{Outbox, outbox};
 use crate::auth::Keys;
+use crate::bus::Bus;
 use crate::config::IceServer;
 use crate::media::Handle;
 use crate::shutdown::Shutdown;
@@ -46,6 +47,22 @@ pub struct Settings {
     pub ice_servers: Vec<IceServer>,
 }
 
+/// Movements that a slow listener may be behind: everybody of a full conference, and again.
+const MOVEMENTS_MAX: usize = 1024;
+
+/// Somebody came into a conference, or left it for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Movement {
+    /// Where.
+    pub space: Arc<str>,
+    /// The participant's id in the protocol.
+    pub id: String,
+    /// Its name, as it was last.
+    pub name: String,
+    /// Which of the two.
+    pub has_joined: bool,
+}
+
 /// All conferences. A clone is the same ones.
 #[derive(Clone)]
 pub struct Conferences(Arc<Shared>);
@@ -57,6 +74,8 @@ pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) shutdown: Shutdown,
     pub(super) counters: Arc<ConferenceCounters>,
+    pub(super) bus: OnceLock<Bus>,
+    pub(super) movements: broadcast::Sender<Movement>,
     spaces: Mutex<HashMap<Arc<str>, Space>>,
     next_connection: AtomicU64,
 }
@@ -105,15 +124,28 @@ impl Conferences {
             settings,
             shutdown,
             counters: Arc::default(),
+            bus: OnceLock::new(),
+            movements: broadcast::channel(MOVEMENTS_MAX).0,
             spaces: Mutex::default(),
             next_connection: AtomicU64::new(1),
         }))
+    }
+
+    /// Connects the data channels of participants to the message bus. Until then, they are closed as they open. The first bus counts.
+    pub fn carry(&self, bus: Bus) {
+        let _ = self.0.bus.set(bus);
     }
 
     /// What is counted.
     #[must_use]
     pub fn counters(&self) -> Arc<ConferenceCounters> {
         self.0.counters.clone()
+    }
+
+    /// Who comes and goes in all conferences, as it happens. A receiver that lags has missed some.
+    #[must_use]
+    pub fn movements(&self) -> broadcast::Receiver<Movement> {
+        self.0.movements.subscribe()
     }
 
     fn check_room(&self) -> Result<(), Refused> {
@@ -130,11 +162,16 @@ impl Conferences {
         Ok(())
     }
 
-    /// Connects a client to a space, whose task is started if it has none. Call it inside a tokio runtime.
+    /// Connects a client to a space, whose task is started if it has none. Call it inside a tokio runtime. `address` is the client's
+    /// household, as the message bus bans and limits by it.
     ///
     /// # Errors
     /// At a limit, or when the server stops.
-    pub fn connect(&self, space: &SpaceName) -> Result<(Connection, Outbox), Refused> {
+    pub fn connect(
+        &self,
+        space: &SpaceName,
+        address: Arc<str>,
+    ) -> Result<(Connection, Outbox), Refused> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|_| Refused::NoRandom)?;
         let shared = &self.0;
@@ -145,6 +182,7 @@ impl Conferences {
             connection: id,
             random,
             sender,
+            address,
         };
         let mut spaces = shared.lock();
         // Under the lock: of many who come at once none may slip past the limit.

@@ -24,6 +24,7 @@ use super::AppState;
 use super::errors::{self, FULL_RETRY_S, Problem};
 use super::limits;
 use super::place::Space;
+use crate::bus::household;
 use crate::clock;
 use crate::conference::{Close, Connection, Frame, Outbox, Refused};
 
@@ -67,7 +68,8 @@ async fn connect(
         |Extension(ConnectInfo(peer))| peer.ip(),
     );
     limits::count_request(&state, peer, &headers)?;
-    let (connection, outbox) = state.app.conferences.connect(&space)?;
+    let address = limits::client_address(peer, &headers, &state.app.trusted_proxies);
+    let (connection, outbox) = state.app.conferences.connect(&space, household(address))?;
     Ok(upgrade
         .max_message_size(TEXT_MAX)
         .max_frame_size(TEXT_MAX)

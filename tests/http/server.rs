@@ -139,6 +139,7 @@ impl Server {
             broadcast.moments(),
             shutdown.clone(),
         );
+        conferences.carry(bus.clone());
         let app = App {
             media: media.clone(),
             broadcast: broadcast.clone(),

@@ -146,6 +146,20 @@ pub enum Output {
     },
     /// Something to do for media.
     Order(Order),
+    /// Somebody new is in; who comes back is not new. For whoever watches from outside.
+    Joined {
+        /// The participant's id in the protocol.
+        id: String,
+        /// Its name.
+        name: String,
+    },
+    /// Somebody is gone for good.
+    Left {
+        /// The participant's id in the protocol.
+        id: String,
+        /// Its name, as it was last.
+        name: String,
+    },
 }
 
 /// What media has to do. Orders for one session, and orders for one feed, are carried out in the order in which they come.
@@ -157,6 +171,12 @@ pub enum Order {
         session: SessionId,
         /// SDP as received.
         offer: String,
+        /// Whose it is: the participant's id in the protocol.
+        participant: String,
+        /// What the participant may do now.
+        role: ParticipantRole,
+        /// Over which it was offered.
+        connection: ConnectionId,
     },
     /// A later offer of the client. Answered by [`News::Answered`]; refused, the session goes on as it was. An offer made
     /// for [`Order::AddSlots`] that waits for its answer is withdrawn by it.

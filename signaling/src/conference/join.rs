@@ -151,8 +151,9 @@ impl Conference {
         };
         self.members.insert(key, member);
         self.by_identity.insert(join.identity.clone(), key);
-        self.by_id.insert(id, key);
+        self.by_id.insert(id.clone(), key);
         self.presence.joined(key);
+        self.joined(id, key);
         self.enter(connection, key, join, MediaState::New);
     }
 

@@ -22,8 +22,15 @@ impl Conference {
         member.session = Some(Session::new(session, client, connection));
         member.unreachable_since = None;
         member.quality = Quality::Good;
+        let order = Order::Open {
+            session,
+            offer,
+            participant: member.id.clone(),
+            role: member.role,
+            connection,
+        };
         self.sessions.insert(session, key);
-        self.order(Order::Open { session, offer });
+        self.order(order);
     }
 
     /// Ends a member's PeerConnection, if it has one, with all its feeds.
@@ -78,6 +85,7 @@ impl Conference {
             };
             self.close(connection, code, words);
         }
+        self.left(member.id.clone(), member.name);
         self.presence.left(
             key,
             Departure {

@@ -160,7 +160,9 @@ impl Conference {
         for connection in std::mem::take(&mut self.connections).into_keys() {
             self.output_close(connection, close::STOPPING, "the server stops");
         }
-        self.members.clear();
+        for member in std::mem::take(&mut self.members).into_values() {
+            self.left(member.id, member.name);
+        }
         self.by_identity.clear();
         self.by_id.clear();
         self.feeds.clear();
@@ -212,6 +214,18 @@ impl Conference {
             self.presence.updated(key);
         }
         Some(result)
+    }
+
+    /// Tells who watches from outside that somebody is new.
+    pub(super) fn joined(&mut self, id: String, key: MemberKey) {
+        let name = self.members.get(&key).map(|member| member.name.clone());
+        let name = name.unwrap_or_default();
+        self.out.push_back(Output::Joined { id, name });
+    }
+
+    /// Tells who watches from outside that somebody is gone.
+    pub(super) fn left(&mut self, id: String, name: String) {
+        self.out.push_back(Output::Left { id, name });
     }
 
     pub(super) fn order(&mut self, order: Order) {

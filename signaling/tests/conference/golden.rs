@@ -22,12 +22,16 @@ pub(crate) fn directory() -> PathBuf {
         .collect()
 }
 
-/// Every golden file by its name, as JSON.
+/// Every golden file of the conference by its name, as JSON; the bus's are text.
 pub(crate) fn files() -> BTreeMap<String, Value> {
     std::fs::read_dir(directory())
         .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();
             let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
             (name, serde_json::from_str(&text).unwrap())

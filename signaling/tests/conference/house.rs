@@ -43,6 +43,8 @@ pub(crate) struct House {
     /// Sessions in which an offer of the server is being made, waits for its answer, is being taken, or is made in vain.
     offering: BTreeMap<SessionId, &'static str>,
     gone: BTreeSet<Client>,
+    /// Who is in, as whoever watches from outside is told.
+    inside: BTreeMap<String, String>,
     next_client: Client,
 }
 
@@ -95,6 +97,7 @@ impl House {
             over_feeds: BTreeSet::new(),
             offering: BTreeMap::new(),
             gone: BTreeSet::new(),
+            inside: BTreeMap::new(),
             next_client: 0,
         }
     }
@@ -252,6 +255,15 @@ impl House {
                 let answer = self.answers.then(|| answer_to(&order)).flatten();
                 self.orders.push(order);
                 return answer.map(Input::News);
+            }
+            Output::Joined { id, name } => {
+                assert_eq!(self.inside.insert(id, name), None, "joined twice");
+            }
+            Output::Left { id, name } => {
+                assert!(
+                    self.inside.remove(&id).is_some(),
+                    "{name} left without joining"
+                );
             }
         }
         None

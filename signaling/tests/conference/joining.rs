@@ -49,7 +49,7 @@ fn media_is_ordered_after_it_is_open_and_in_order() {
     house.answers = false;
     house.join("Ada");
     let orders = house.take_orders();
-    let [Order::Open { session, offer }] = &orders[..] else {
+    let [Order::Open { session, offer, .. }] = &orders[..] else {
         panic!("{orders:?}");
     };
     assert_eq!(offer, "offer");
