@@ -12,6 +12,7 @@ import { Peer } from './conference-peer.js';
  * @property {string[]} codecs
  * @property {boolean} red
  * @property {boolean} music
+ * @property {import('./conference-data.js').Data} data
  */
 
 /**
@@ -89,6 +90,7 @@ export class Media extends EventTarget {
   drop() {
     clearTimeout(this.#renewal);
     if (!this.#peer) return;
+    this.#options.data.detach();
     this.#peer.close();
     this.#peer = null;
     this.#tell('gone');
@@ -107,10 +109,10 @@ export class Media extends EventTarget {
   }
 
   #open() {
-    const { connection, feeds, codecs, red } = this.#options;
+    const { connection, feeds, codecs, red, data } = this.#options;
     this.#peer?.close();
     const send = (/** @type {object} */ message) => connection.send(message);
-    const peer = new Peer({ send, nextId: () => (this.#offers += 1), iceServers: this.#iceServers, codecs, red, music: this.#music });
+    const peer = new Peer({ send, nextId: () => (this.#offers += 1), iceServers: this.#iceServers, codecs, red, music: this.#music, data });
     this.#peer = peer;
     feeds.attach(peer);
     peer.addEventListener('media', () => {

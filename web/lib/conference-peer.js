@@ -25,6 +25,7 @@ const CONNECT_TIMEOUT_MS = 12_000;
  * @property {string[]} codecs
  * @property {boolean} red
  * @property {boolean} music
+ * @property {import('./conference-data.js').Data} [data] opens its channels in this connection
  */
 
 /**
@@ -52,6 +53,7 @@ export class Peer extends EventTarget {
     this.#music = options.music;
     this.pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle', iceServers: options.iceServers });
     this.#sending = makeSections(this.pc, options.codecs);
+    options.data?.attach(this.pc);
     this.#negotiation = new Negotiation(this.pc, {
       send: options.send,
       nextId: options.nextId,

@@ -19,6 +19,7 @@
  * @module
  */
 import { Connection, ConferenceError } from './conference-connection.js';
+import { Data } from './conference-data.js';
 import { Feeds } from './conference-feeds.js';
 import { identityFor } from './conference-identity.js';
 import { Media } from './conference-media.js';
@@ -49,6 +50,7 @@ export { ConferenceError };
  * @property {boolean} [sound] false: the page plays what `sounds()` lists
  * @property {string} [client] program and version, for the server's log
  * @property {string | null} [data] text of at most 512 bytes that others read as `participant.data`
+ * @property {string} [userId] who one is on the message bus; the participant's id unless given
  * @property {string} [identity] 16 to 64 of letters, digits, `-`, `_`; made and remembered for this tab unless given
  */
 
@@ -59,7 +61,10 @@ export { ConferenceError };
  * - `track` `{id, participant, source, kind, track, state}` for each picture or sound that comes or goes (`track` null); `tracks` `{changes}` once for all of them
  * - `feed` `{source, feed, reason}`: what I publish changed: `own`, `ended`, `muted` or `revoked`; `muted` `{source, audio, video, by}`; `unpublished` `{source, by}`
  * - `sound` `{blocked}`: the browser wants a click before it plays: call `unlockSound` from it
- * - `error` `{code, message, request, id}`: the server refused a request
+ * - `message` what somebody said over the message bus, `{type, value, userId, userName, own, seq, media, envelope}`; `text` `{text, seq}`; `deleted` `{seq, id}`; `missed`
+ * - `positions` a map of where everybody is, by userId; `presence` a map of who is there and has joined the bus
+ * - `bus` `{open}`: whether what is said goes out at once; it waits otherwise
+ * - `error` `{code, message, request, id}`: the server refused a request; `say` when it is about a message
  */
 export class Conference extends EventTarget {
   people = new People();
@@ -76,6 +81,7 @@ export class Conference extends EventTarget {
   #sound = new Sound();
   #reader;
   #media;
+  #data;
   /** @type {Promise<import('./conference-identity.js').Identity> | null} */ #identity = null;
   #music;
   #resume = '';
@@ -93,7 +99,8 @@ export class Conference extends EventTarget {
     this.#connection = new Connection(addressOf(space, options.url), () => this.#compose(space));
     this.#feeds = new Feeds({ send, music: this.#music, mayPublish: (source) => this.#mayPublish(source), mayMusic: () => this.#isJoined && this.permissions.music });
     const { codecs, red } = this.#options;
-    this.#media = new Media({ connection: this.#connection, feeds: this.#feeds, codecs, red, music: this.#music });
+    this.#data = new Data(space, () => ({ userId: this.#options.userId ?? this.self?.id ?? '', userName: this.#options.name }));
+    this.#media = new Media({ connection: this.#connection, feeds: this.#feeds, codecs, red, music: this.#music, data: this.#data });
     this.#watch = new WatchList(send);
     this.#reader = new Reader(this, {
       feeds: this.#feeds,
@@ -119,6 +126,14 @@ export class Conference extends EventTarget {
       this.emit('error', { code: 'negotiation', message: String(error), request: 'offer', id });
     });
     this.#feeds.addEventListener('feed', (event) => this.emit('feed', /** @type {CustomEvent} */ (event).detail));
+    for (const type of ['message', 'text', 'positions', 'presence', 'deleted', 'missed']) {
+      this.#data.addEventListener(type, (event) => this.emit(type, /** @type {CustomEvent} */ (event).detail));
+    }
+    for (const open of [true, false]) this.#data.addEventListener(open ? 'open' : 'closed', () => this.emit('bus', { open }));
+    this.#data.addEventListener('refused', (event) => {
+      const { code, detail, id } = /** @type {CustomEvent} */ (event).detail;
+      this.emit('error', { code, message: detail, request: 'say', id });
+    });
     this.#sound.addEventListener('blocked', (event) => this.emit('sound', /** @type {CustomEvent} */ (event).detail));
   }
 
@@ -236,6 +251,25 @@ export class Conference extends EventTarget {
     return this.#connection.send({ type: 'rename', name });
   }
 
+  /**
+   * Says something to everybody in the space, whether they are in the conference or not.
+   * @param {{type: string, value?: any, store?: boolean, id?: string}} said type: `CHAT`, `CUE`, or any word of your own; store: kept for those who come later
+   * @returns {string} its id, by which an `error` names it; empty when it is longer than 64 kB, or too much waits for a connection
+   */
+  say(said) { return this.#data.say(said); }
+  /** Moves oneself, twenty times a second at most. @param {Partial<import('./conference-positions.js').Position>} position */
+  move(position) { this.#data.move(position); }
+  /** Whether what is said goes out at once. */
+  get isOnBus() { return this.#data.isOpen; }
+  /** Where everybody is. @type {Map<string, import('./conference-positions.js').Position>} */
+  get positions() { return this.#data.whereabouts; }
+  /** Calls `listener` with the `detail` of an event. @param {string} event @param {(detail: any) => void} listener @returns {() => void} which ends that */
+  on(event, listener) {
+    const hear = (/** @type {Event} */ heard) => listener(/** @type {CustomEvent} */ (heard).detail);
+    this.addEventListener(event, hear);
+    return () => this.removeEventListener(event, hear);
+  }
+
   /** A moderator's request: PROTOCOL.md lists them. @param {string} action for example `mute` @param {object} [fields] for example `{ id, source: 'camera', audio: true }` */
   moderate(action, fields = {}) { return this.#connection.send({ type: 'moderate', ...fields, action }); }
 
@@ -311,6 +345,7 @@ export class Conference extends EventTarget {
     this.#stopListening();
     this.#watch.stop();
     this.#media.drop();
+    this.#data.end();
     this.#sound.stop();
     this.#identity?.then(({ release }) => release());
     this.#identity = null;
