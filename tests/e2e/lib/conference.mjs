@@ -14,6 +14,12 @@ function prepare() {
       window.signalling.sockets.push(this);
     }
   };
+  // Data channels, by their labels, which a test can close: the last one of each.
+  const open = RTCPeerConnection.prototype.createDataChannel;
+  window.channels = {};
+  RTCPeerConnection.prototype.createDataChannel = function (label, options) {
+    return (window.channels[label] = open.call(this, label, options));
+  };
   window.devices = ({ hue = 0, hz = 440, width = 640, height = 360, rate = 20, isBusy = false } = {}) => {
     const canvas = Object.assign(document.createElement('canvas'), { width, height });
     const pen = canvas.getContext('2d');
