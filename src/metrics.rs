@@ -12,6 +12,7 @@ use crate::broadcast::Broadcast;
 use crate::bus::BusCounters;
 use crate::conference::ConferenceCounters;
 use crate::media::{Handle, LATENCY_BOUNDS_US, METRICS, MetricKind};
+use crate::outlets::OutletCounters;
 use crate::store::History;
 
 /// Exports the counters of all media threads together with one histogram of forwarding latency.
@@ -250,6 +251,31 @@ impl Collector for BusCollector {
             };
             let mut metric = encoder.encode_descriptor(name, help, None, kind_of)?;
             encode_number(&mut metric, kind, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// Exports what OSC and webhooks count.
+#[derive(Debug)]
+pub struct OutletCollector {
+    counters: OutletCounters,
+}
+
+impl OutletCollector {
+    /// Of these.
+    #[must_use]
+    pub fn new(counters: OutletCounters) -> Self {
+        Self { counters }
+    }
+}
+
+impl Collector for OutletCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let osc = self.counters.osc.iter().flat_map(|osc| osc.all());
+        for (name, help, value) in osc.chain(self.counters.webhooks.all()) {
+            let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            encode_number(&mut metric, MetricKind::Counter, value)?;
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ use crate::config::{self, Config};
 use crate::http::listener::{self, Admission, ListenError};
 use crate::http::{App, AssetError, Readiness};
 use crate::media::{self, Handle, MediaConfig, MediaError, StreamKey};
+use crate::notify::Sources;
+use crate::outlets::{OutletError, Outlets};
 use crate::recording::{self, Recorder};
 use crate::shutdown::{Completion, Shutdown};
 use crate::store::{History, OperatorSecret, ServerLock, Store, StoreError};
@@ -57,6 +59,9 @@ pub enum RunError {
         "recordings cannot be kept in the data directory: {0}; give another one with --data-dir"
     )]
     Recordings(std::io::Error),
+    /// OSC and webhooks.
+    #[error(transparent)]
+    Outlets(#[from] OutletError),
     /// No random bytes.
     #[error("the operating system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
@@ -129,13 +134,9 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
         conference_settings(&config),
         shutdown.clone(),
     );
-    let bus = Bus::start(
-        bus::Settings::new(&config)?,
-        history.clone(),
-        broadcast.moments(),
-        shutdown.clone(),
-    );
+    let bus = start_bus(&config, &history, &broadcast, &shutdown)?;
     conferences.carry(bus.clone());
+    let outlets = Outlets::prepare(&config, &bus).await?;
     let app = App {
         media: media.clone(),
         broadcast: broadcast.clone(),
@@ -148,25 +149,21 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
         readiness: Arc::clone(&readiness),
         shutdown: shutdown.clone(),
         trusted_proxies: config.trusted_proxies.clone().into(),
+        outlets: outlets.counters(),
     };
     let close_http = Shutdown::default();
     let served = start_http(listener, app, &config, &close_http)?;
     let completion = Completion::default();
     start_bridges(&config, &media, &shutdown, &completion);
-    let following = broadcast.clone().follow(media.clone());
-    until_shutdown(following, &shutdown, &completion);
-    let cues = bridge::run_cues(bus.clone(), broadcast.clone(), media.clone());
-    until_shutdown(cues, &shutdown, &completion);
+    start_followers(&media, &broadcast, &bus, &shutdown, &completion);
+    let sources = sources(&media, &conferences, &broadcast);
+    let telling = outlets.start(sources, &shutdown, &completion);
     readiness.set_started();
     tell(&config, address, &media);
     tell_secret(&secret);
     if config.demo {
-        tokio::select! {
-            () = wait_for_demo(&media) => announce_demo(address),
-            () = shutdown.begun() => {}
-        }
+        announce_when_live(&media, &shutdown, address).await;
     }
-
     shutdown.begun().await;
     stop(
         &config,
@@ -178,6 +175,7 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
         served,
     )
     .await;
+    telling.finish(TASKS_END_MAX).await;
     drop((store, history));
     tracing::info!("stopped");
     Ok(())
@@ -229,6 +227,17 @@ fn conference_settings(config: &Config) -> conference::Settings {
     }
 }
 
+fn start_bus(
+    config: &Config,
+    history: &History,
+    broadcast: &Broadcast,
+    shutdown: &Shutdown,
+) -> Result<Bus, RunError> {
+    let settings = bus::Settings::new(config)?;
+    let (history, moments) = (history.clone(), broadcast.moments());
+    Ok(Bus::start(settings, history, moments, shutdown.clone()))
+}
+
 fn start_http(
     listener: TcpListener,
     app: App,
@@ -270,6 +279,29 @@ fn start_bridges(config: &Config, media: &Handle, shutdown: &Shutdown, completio
                 completion,
             );
         }
+    }
+}
+
+/// Starts what follows live streams: HLS, and cues in its playlists.
+fn start_followers(
+    media: &Handle,
+    broadcast: &Broadcast,
+    bus: &Bus,
+    shutdown: &Shutdown,
+    completion: &Completion,
+) {
+    let following = broadcast.clone().follow(media.clone());
+    until_shutdown(following, shutdown, completion);
+    let cues = bridge::run_cues(bus.clone(), broadcast.clone(), media.clone());
+    until_shutdown(cues, shutdown, completion);
+}
+
+/// Where the events of webhooks come from.
+fn sources(media: &Handle, conferences: &Conferences, broadcast: &Broadcast) -> Sources {
+    Sources {
+        media: media.clone(),
+        conferences: conferences.clone(),
+        archive: broadcast.recorder().archive().clone(),
     }
 }
 
@@ -359,6 +391,13 @@ fn tell_secret(made: &OperatorSecret) {
             "operator secret, made now: {secret} (`proscenium secret` prints it again)"
         )
         .and_then(|()| stdout.flush());
+    }
+}
+
+async fn announce_when_live(media: &Handle, shutdown: &Shutdown, address: SocketAddr) {
+    tokio::select! {
+        () = wait_for_demo(media) => announce_demo(address),
+        () = shutdown.begun() => {}
     }
 }
 

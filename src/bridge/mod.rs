@@ -16,6 +16,7 @@ mod cues;
 mod demo;
 #[allow(dead_code, unused_imports, reason = "the HLS bridge will use it")]
 mod frames;
+pub mod osc;
 mod packets;
 mod rtsp;
 mod thumbnail;

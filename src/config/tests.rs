@@ -87,14 +87,9 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     );
 }
 
-#[test]
-fn every_setting_has_the_same_name_and_meaning_in_all_three_places() {
-    let directory = tempfile::tempdir().unwrap();
-    let web = directory.path().to_str().unwrap();
-    let list = directory.path().join("words.txt");
-    std::fs::write(&list, "Unwort\n").unwrap();
-    let words = list.to_str().unwrap();
-    let cases = [
+/// Every setting with a value that is not its default.
+fn cases<'a>(web: &'a str, words: &'a str) -> [(&'a str, &'a str); 36] {
+    [
         ("listen", "[::1]:9000"),
         ("rtc-port", "8000"),
         ("public-ip", "203.0.113.7,2001:db8::7"),
@@ -131,7 +126,17 @@ fn every_setting_has_the_same_name_and_meaning_in_all_three_places() {
         ("osc-space", "residence,foyer"),
         ("webhook", "https://example.org/hook"),
         ("webhook-secret", "chosen-by-the-operator"),
-    ];
+    ]
+}
+
+#[test]
+fn every_setting_has_the_same_name_and_meaning_in_all_three_places() {
+    let directory = tempfile::tempdir().unwrap();
+    let web = directory.path().to_str().unwrap();
+    let list = directory.path().join("words.txt");
+    std::fs::write(&list, "Unwort\n").unwrap();
+    let words = list.to_str().unwrap();
+    let cases = cases(web, words);
     // What does nothing without another setting.
     let with = |name: &str| match name {
         "osc-peer" | "osc-space" => "osc = \"127.0.0.1:0\"\n",

@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 use super::{App, AppState};
 use crate::metrics::{
     BroadcastCollector, BusCollector, ConferenceCollector, HistoryCollector, MediaCollector,
+    OutletCollector,
 };
 
 /// Each label has few values: route patterns, not paths; known methods; our own statuses.
@@ -65,6 +66,8 @@ impl Metrics {
         registry.register_collector(Box::new(BusCollector::new(app.bus.counters())));
         let history = HistoryCollector::new(app.history.clone());
         registry.register_collector(Box::new(history));
+        let outlets = OutletCollector::new(app.outlets.clone());
+        registry.register_collector(Box::new(outlets));
         Self {
             registry,
             answers,

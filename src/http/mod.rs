@@ -16,6 +16,7 @@ use crate::bus::Bus;
 use crate::conference::Conferences;
 use crate::config::Config;
 use crate::media;
+use crate::outlets::OutletCounters;
 use crate::shutdown::Shutdown;
 use crate::store::History;
 use crate::tokens::Tokens;
@@ -85,6 +86,8 @@ pub struct App {
     pub shutdown: Shutdown,
     /// Proxies whose `X-Forwarded-For` is believed, by the address that they connect from. Empty: nobody's.
     pub trusted_proxies: Arc<[IpAddr]>,
+    /// What OSC and webhooks count.
+    pub outlets: OutletCounters,
 }
 
 /// [`App`] with what the router makes of it once.
