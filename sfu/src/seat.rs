@@ -28,6 +28,13 @@ pub(crate) struct Seat {
     /// How the connection did lately.
     pub(crate) stats: Stats,
     pub(crate) best_round_trip: Option<Duration>,
+    /// Pictures are late on a link that became narrow: none is sent until those have left.
+    pub(crate) is_jammed: bool,
+    /// The estimate of a moment ago, and whether there is much less now.
+    pub(crate) estimate: Option<(Instant, u64)>,
+    pub(crate) has_fallen: bool,
+    /// Reports in a row without loss or delay.
+    pub(crate) clean: u32,
     /// What the pictures would take in full, what they may take, and what they were given, in bits per second.
     pub(crate) desired_bps: u64,
     pub(crate) budget_bps: u64,
@@ -41,6 +48,16 @@ pub(crate) struct Seat {
 /// Loss up to this share without delay is radio, not a queue that is full.
 const RADIO_LOSS_MAX: f32 = 0.1;
 
+/// An estimate that falls below this share of what it was within a second is that of a link that became narrow.
+const FALL_PERCENT: u64 = 75;
+const FALL_TIME: Duration = Duration::from_secs(1);
+
+/// Loss below this share is none.
+const CLEAN_LOSS_MAX: f32 = 0.01;
+
+/// Reports, one a second, after which a connection is believed to be clean.
+const CLEAN_MIN: u32 = 2;
+
 /// A round trip this much above the best is a queue.
 const QUEUE_MIN: Duration = Duration::from_millis(100);
 
@@ -52,6 +69,33 @@ impl Seat {
             .into_iter()
             .flatten()
             .min();
+        let is_clean = stats.loss < CLEAN_LOSS_MAX && !self.is_queueing();
+        self.clean = if is_clean {
+            self.clean.saturating_add(1)
+        } else {
+            0
+        };
+    }
+
+    /// Whether everything that is sent has arrived for a while, and in time.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.clean >= CLEAN_MIN
+    }
+
+    /// Whether the link carries less than is sent, of which the estimator knows before any report does.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.has_fallen
+            || self.stats.loss > RADIO_LOSS_MAX
+            || (self.stats.round_trip.is_some() && self.is_queueing())
+    }
+
+    /// What the estimator believes now.
+    pub(crate) fn follow(&mut self, now: Instant, estimate_bps: u64) {
+        let (since, before) = *self.estimate.get_or_insert((now, estimate_bps));
+        self.has_fallen = estimate_bps < before * FALL_PERCENT / 100;
+        if estimate_bps > before || now.saturating_duration_since(since) > FALL_TIME {
+            self.estimate = Some((now, estimate_bps));
+        }
     }
 
     /// Whether packets wait somewhere on their way, or nothing is known.
@@ -65,7 +109,7 @@ impl Seat {
     /// What certainly arrives of what is sent now. Estimators take the losses of a radio link for congestion and fall below
     /// it; nothing is gained by sending less there.
     pub(crate) fn arriving_bps(&self) -> u64 {
-        if self.is_queueing() || !(0.01..=RADIO_LOSS_MAX).contains(&self.stats.loss) {
+        if self.is_queueing() || !(CLEAN_LOSS_MAX..=RADIO_LOSS_MAX).contains(&self.stats.loss) {
             return 0;
         }
         // Less the loss and a margin, so that it falls when it does not help.

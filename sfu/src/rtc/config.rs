@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use str0m::bwe::Bitrate;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::format::CodecConfig;
+use str0m::rtp::StreamTxQueueInfo;
 use str0m::{IceCreds, Rtc, RtcConfig};
 
 use super::dtls;
@@ -23,6 +24,25 @@ pub(super) const RESEND_SHARE_MAX: f32 = 0.4;
 
 /// How often a participant's connection is judged.
 pub(super) const STATS_INTERVAL: Duration = Duration::from_secs(1);
+
+impl super::RtcPeer {
+    /// How long the first packet that waits in section `mid` has been waiting for its turn in the pacer.
+    pub(crate) fn waits(&mut self, mid: super::Mid, now: Instant) -> Duration {
+        let mut api = self.rtc.direct_api();
+        let queue = api
+            .stream_tx_by_mid(mid, None)
+            .and_then(|tx| tx.queue_info());
+        let first = queue.and_then(StreamTxQueueInfo::first_unsent);
+        first.map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+    }
+
+    /// Nothing that has left in section `mid` already is sent again.
+    pub(crate) fn forget(&mut self, mid: super::Mid) {
+        if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+            stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE_MAX, Some(RESEND_SHARE_MAX));
+        }
+    }
+}
 
 /// The server's DTLS identity. One is enough for a process; making one takes a fraction of a millisecond.
 #[derive(Debug, Clone)]

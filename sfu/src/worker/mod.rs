@@ -3,6 +3,7 @@
 mod command;
 mod data;
 mod drain;
+mod jam;
 mod participant;
 mod relay;
 mod room;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Worker;
 use super::command::ESTIMATE_START_BPS;
+use super::jam::{given, look_for_jam};
 use crate::allocate::{Request, cut, ladder};
 use crate::api::{Event, Output, Role};
 use crate::conference::{Slot, SlotState, VIDEO_SLOTS_MAX, Want};
@@ -170,6 +171,8 @@ impl Worker {
         let sound = sound_bps(peer, &self.streams, now);
         let usable = (estimate * USABLE_PERCENT / 100).max(seat.arriving_bps());
         seat.budget_bps = usable.saturating_sub(sound);
+        seat.follow(now, estimate);
+        look_for_jam(now, peer, &mut seat);
         seat.rungs.clear();
         let mut asked: Vec<Asked> = Vec::with_capacity(seat.wants.len());
         for (at, leg) in legs_by_importance(peer, &seat.wants) {
@@ -183,6 +186,11 @@ impl Worker {
             let rungs = ladder(&track.layer_rates(now, layer_max, is_detail));
             seat.rungs.extend(cut(&rungs, layer_max));
             asked.push((at, from..seat.rungs.len()));
+        }
+        if seat.is_jammed {
+            let least = asked.iter();
+            let least = least.filter_map(|(_, range)| seat.rungs.get(range.start));
+            seat.budget_bps = seat.budget_bps.min(least.map(|rung| rung.bps).sum());
         }
         let requests: Vec<Request<'_>> = asked
             .iter()
@@ -428,12 +436,17 @@ fn apply(
     choices: &[Option<usize>],
 ) -> Vec<usize> {
     let mut started = Vec::new();
-    for ((at, range), choice) in asked.into_iter().zip(choices) {
+    for (place, ((at, range), choice)) in asked.into_iter().zip(choices).enumerate() {
         let rungs = &seat.rungs[range];
-        let rung = choice.and_then(|choice| rungs.get(choice)).copied();
+        let rung = given(seat, place == 0, rungs, *choice);
         seat.given_bps += rung.map_or(0, |rung| rung.bps);
         let leg = &mut peer.legs[at];
         let is_paused = rung.is_none() && !rungs.is_empty();
+        let layer = rung.map(|rung| usize::from(rung.layer));
+        if !rungs.is_empty() && layer < leg.forwarder.current_layer() {
+            // The keyframe of the smaller picture replaces whatever was lost of the larger one.
+            peer.rtc.forget(leg.mid);
+        }
         if is_paused != leg.is_paused {
             seat.is_stale = true;
             leg.is_paused = is_paused;

@@ -54,7 +54,6 @@ fn what_is_shown_settles_within_3_s_of_a_step_to_more() {
 }
 
 #[test]
-#[ignore = "the estimate follows later than the bar allows"]
 fn a_viewer_on_a_link_of_300_kbit_keeps_sound_and_a_picture_and_recovers() {
     let mut venue = Venue::of(seed(292), 2, 3);
     let viewer = venue.people[0];
