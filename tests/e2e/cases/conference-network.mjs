@@ -17,7 +17,7 @@ const THROTTLED_MS = 20_000;
 const GAP_MS_MAX = 2000;
 /** The narrow network is no news any more. */
 const USED_TO_MS = 10_000;
-const RECOVERY_MS_MAX = 30_000;
+const RECOVERY_MS_MAX = 60_000;
 
 const leftOf = async (one) => (await one.heard('participants')).flatMap((event) => event.left ?? []);
 
