@@ -25,12 +25,6 @@ const policy = (/** @type {number} */ firstByteMs, /** @type {number} */ loadMs,
   },
 });
 
-/** A player that begins this far, in seconds, from where it should has not been listened to. */
-const PLACED_WITHIN_S = 1.5;
-
-/** Of `readyState`: the picture at the element's place is there. */
-const HAVE_CURRENT_DATA = 2;
-
 const CONFIG = {
   lowLatencyMode: true,
   enableWorker: false, // The worker unpacks MPEG-TS; fragments of MP4 need none.
@@ -313,20 +307,14 @@ export class HlsPlayer extends EventTarget {
     if (position === null) return this.#placed();
     this.#hls.startLoad(position);
     this.#hls.startLoad(position);
-    // With the next playlist, if that is there at once, it may choose anew, and begin live.
-    this.#target = position;
   }
 
   #place() {
     const video = this.#video;
-    // Before there is a picture, hls.js has not gone to where it wants to be.
-    if (!this.#started || !video || video.seeking || (this.#hls && this.#target !== null && video.readyState < HAVE_CURRENT_DATA)) return;
+    if (!this.#started || !video || video.seeking) return;
     if (this.#target === null) return this.#placed();
-    // Of hls.js the whole timeline may have moved a little meanwhile.
-    const target = (this.#hls && typeof this.start === 'number' ? this.#positionOf(this.start) : null) ?? this.#target;
+    video.currentTime = this.#target;
     this.#target = null;
-    if (this.#hls && Math.abs(video.currentTime - target) < PLACED_WITHIN_S) return this.#placed();
-    video.currentTime = target;
   }
 
   #openNative() {

@@ -14,6 +14,8 @@ const JUMP_AFTER_S = 5;
 const SETTLED_AFTER_MS = 3000;
 /** WebKit stops one managed player for another, which then waits for ever: there the new one takes the place of the old one at once. */
 const PLAYS_ONE = 'ManagedMediaSource' in globalThis;
+/** A new picture this far, in ms, from where it should begin is elsewhere. */
+const ASTRAY_MS = 3000;
 /** How often the clock on the page moves while the picture stands, in ms. */
 const TICK_MS = 500;
 
@@ -85,6 +87,8 @@ export class Playback extends EventTarget {
     this.#stalled = false;
     this.#shownAt = performance.now();
     if (player.state === 'paused' && !this.#screen.held) this.#screen.resume();
+    // hls.js begins live if its second playlist is there before its first fragment.
+    if (typeof player.start === 'number' && Math.abs((player.moment ?? player.start) - player.start) > ASTRAY_MS) player.seek(player.start);
     for (const event of ['state', 'time', 'tracks']) this.#tell(event);
     return true;
   }
