@@ -137,7 +137,7 @@ pub enum Input {
     Timeout,
 }
 
-/// The most messages that a client catches up on at once; a page of history has the rest.
+/// The most messages that a client catches up on at once; the hub asks for the rest next.
 pub const CATCH_UP_MAX: usize = 1000;
 
 /// What moderators do. The shell has checked that they may, and has written it to the audit trail.
@@ -188,7 +188,8 @@ pub enum Output {
         /// What they get.
         messages: Arc<[Arc<Message>]>,
     },
-    /// Something for one client alone, in order with the batches.
+    /// Something for one client alone, in order with the batches. What answers a client (errors, presence and history for who joined) comes
+    /// behind the batches of the turn.
     Tell {
         /// Who.
         client: ClientId,

@@ -254,3 +254,36 @@ fn a_moved_name_that_is_too_long_moves_nobody() {
     house.pass(100);
     assert!(house.of_key(1, "positions").is_empty());
 }
+
+#[test]
+fn memory_of_all_channels_is_bounded_and_the_most_silent_one_is_forgotten() {
+    let mut house = House::with(signaling::bus::Settings {
+        client_rate: 0,
+        ..Default::default()
+    });
+    house.root(1);
+    // 75 times 15 messages of 64 kB are 70 MB.
+    for channel in 0..75 {
+        let text = envelope(
+            "X",
+            &format!("c{channel}"),
+            "u",
+            &format!("\"{}\"", "x".repeat(65_000)),
+        );
+        for _ in 0..15 {
+            house.say(1, &text);
+        }
+        house.pass(1);
+        house.heard(1);
+    }
+    let since = Some(crate::house::START_US);
+    house.space(2, "c0", since);
+    house.space(3, "c74", since);
+    let missed = |house: &mut House, client: u32| {
+        let heard = house.values(client);
+        let messages = heard.iter().filter(|value| value.get("message").is_some());
+        (heard[0]["welcome"]["missed"].clone(), messages.count())
+    };
+    assert_eq!(missed(&mut house, 2), (true.into(), 0));
+    assert_eq!(missed(&mut house, 3), (false.into(), 15));
+}
