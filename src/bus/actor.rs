@@ -16,7 +16,7 @@ use super::handle::{BusError, Opening, Shared};
 use super::mail::Mail;
 use super::outbox::{Item, Pushed, Sender};
 use super::pace;
-use super::parcel::Parcel;
+use super::parcel::{Parcel, Types};
 use crate::clock;
 
 /// Mails of one turn.
@@ -37,7 +37,7 @@ struct Seat {
     /// Its space, unless it hears all of them.
     space: Option<Arc<str>>,
     /// The types that it wants; none: all.
-    types: Arc<[Arc<str>]>,
+    types: Types,
 }
 
 struct Actor {
@@ -234,26 +234,8 @@ impl Actor {
                     answer: Some(self.next_answer),
                 }
             }
-            Mail::Kept { ticket, is_stored } => {
-                self.keeping -= 1;
-                let counter = match is_stored {
-                    true => &counters.kept,
-                    false => &counters.not_kept,
-                };
-                BusCounters::count(counter, 1);
-                Input::Kept { ticket, is_stored }
-            }
-            Mail::Loaded { channel, messages } => Input::Loaded { channel, messages },
-            Mail::CaughtUp {
-                client,
-                messages,
-                is_cut,
-            } => Input::CaughtUp {
-                client,
-                messages,
-                is_cut,
-            },
-            Mail::Moderate(moderation) => Input::Moderate(moderation),
+            Mail::Kept { ticket, is_stored } => self.kept(ticket, is_stored),
+            Mail::Direct(input) => input,
             Mail::WhoSaid {
                 channel,
                 seq,
@@ -268,6 +250,17 @@ impl Actor {
                 Input::Closed { client }
             }
         })
+    }
+
+    fn kept(&mut self, ticket: u64, is_stored: bool) -> Input {
+        self.keeping -= 1;
+        let counters = &self.shared.counters;
+        let counter = match is_stored {
+            true => &counters.kept,
+            false => &counters.not_kept,
+        };
+        BusCounters::count(counter, 1);
+        Input::Kept { ticket, is_stored }
     }
 
     /// Where the picture is of the space that a message is said in.

@@ -50,6 +50,7 @@ impl BusCounters {
 
     /// Name, help, whether it only grows, and value of each.
     #[must_use]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     pub fn all(&self) -> [(&'static str, &'static str, bool, u64); 13] {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         [

@@ -2,9 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
-use signaling::bus::{CATCH_UP_MAX, ClientId, Message};
+use signaling::bus::{CATCH_UP_MAX, ClientId, Input, Message};
 use tokio::sync::mpsc;
 
 use super::mail::Mail;
@@ -50,7 +50,7 @@ impl Disk {
                 }
             }
             messages.sort_by_key(|message| message.seq);
-            let _ = mailbox.send(Mail::Loaded { channel, messages });
+            let _ = mailbox.send(Mail::Direct(Input::Loaded { channel, messages }));
         });
     }
 
@@ -66,11 +66,11 @@ impl Disk {
                     (Vec::new(), true)
                 }
             };
-            let _ = mailbox.send(Mail::CaughtUp {
+            let _ = mailbox.send(Mail::Direct(Input::CaughtUp {
                 client,
                 messages,
                 is_cut,
-            });
+            }));
         });
     }
 
@@ -90,10 +90,8 @@ impl Disk {
             }
         });
         // It takes its place in the history's queue now, before the next message does.
-        if let Poll::Pending = clearing
-            .as_mut()
-            .poll(&mut Context::from_waker(Waker::noop()))
-        {
+        let mut nobody = Context::from_waker(Waker::noop());
+        if clearing.as_mut().poll(&mut nobody).is_pending() {
             tokio::spawn(clearing);
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use signaling::bus::{
-    self, ClientId, FrameKind, MediaMoment, Moderation, Permissions, Position, Refusal,
+    self, ClientId, FrameKind, Input, MediaMoment, Moderation, Permissions, Position, Refusal,
     Subscription,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -278,7 +278,10 @@ impl Bus {
     /// Does what a moderator decided. It was checked and written down before.
     pub fn moderate(&self, moderation: Moderation) {
         // Without a task there is nobody to moderate.
-        let _ = self.0.mailbox.send(Mail::Moderate(moderation));
+        let _ = self
+            .0
+            .mailbox
+            .send(Mail::Direct(Input::Moderate(moderation)));
     }
 
     /// Who sent one of the newest messages of a channel; `None` when that is not known (any more).

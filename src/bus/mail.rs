@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use signaling::bus::{self, ClientId, FrameKind, Message, Moderation, Position};
+use signaling::bus::{self, ClientId, FrameKind, Input, Position};
 use tokio::sync::oneshot;
 
 use super::handle::{BusError, Opening};
@@ -39,19 +39,8 @@ pub(super) enum Mail {
     },
     /// The history has written something, or could not.
     Kept { ticket: u64, is_stored: bool },
-    /// The history has been read.
-    Loaded {
-        channel: Arc<str>,
-        messages: Vec<Arc<Message>>,
-    },
-    /// The same, for one client.
-    CaughtUp {
-        client: ClientId,
-        messages: Vec<Arc<Message>>,
-        is_cut: bool,
-    },
-    /// A moderator decided something.
-    Moderate(Moderation),
+    /// The history has been read, or a moderator decided something.
+    Direct(Input),
     /// A moderator wants to know who sent a message.
     WhoSaid {
         channel: Arc<str>,

@@ -12,8 +12,11 @@ pub(super) struct Parcel {
     messages: Arc<[Arc<Message>]>,
     whole: Item,
     /// What is left of it for those who want only some types.
-    parts: Vec<(Arc<[Arc<str>]>, Option<Item>)>,
+    parts: Vec<(Types, Option<Item>)>,
 }
+
+/// Types of messages that a client wants.
+pub(super) type Types = Arc<[Arc<str>]>;
 
 impl Parcel {
     pub(super) fn new(messages: Arc<[Arc<Message>]>, receivers: usize) -> Self {
@@ -30,7 +33,7 @@ impl Parcel {
     }
 
     /// What a client gets that wants only these types, or all of them if there are none. `None`: nothing.
-    pub(super) fn of(&mut self, types: &Arc<[Arc<str>]>) -> Option<Item> {
+    pub(super) fn of(&mut self, types: &Types) -> Option<Item> {
         if types.is_empty() {
             return Some(self.whole.clone());
         }

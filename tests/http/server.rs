@@ -85,6 +85,10 @@ impl Server {
     }
 
     /// With a listener that has options of its own.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a server has many parts, each is started once"
+    )]
     pub(crate) fn start_on(listener: TcpListener, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::default();
         config.spaces.push(SpaceConfig {
