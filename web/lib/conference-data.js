@@ -131,7 +131,8 @@ export class Data extends EventTarget {
     const text = JSON.stringify(envelope);
     const most = this.#pc?.sctp?.maxMessageSize ?? MESSAGE_MAX;
     if (text.length > most || new TextEncoder().encode(text).length > most) return false;
-    if (!this.isOpen) return this.#unsent.length < UNSENT_MAX && this.#unsent.push(envelope) > 0;
+    // One that is closing is not closed yet.
+    if (!this.isOpen || this.#messages?.readyState !== 'open') return this.#unsent.length < UNSENT_MAX && this.#unsent.push(envelope) > 0;
     const channel = /** @type {RTCDataChannel} */ (this.#messages);
     if (channel.bufferedAmount > BUFFERED_MAX) return false;
     channel.send(text);

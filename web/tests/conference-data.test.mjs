@@ -143,6 +143,19 @@ test('after the channel was closed it goes on where it was, without a message tw
   assert.deepEqual(events.map(([type, detail]) => (type === 'message' ? detail.value : type)), ['open', 'one', 'closed', 'missed', 'open', 'two']);
 });
 
+test('what is said while the channel is closing waits for the next one', async () => {
+  const { data, peer } = join();
+  const first = peer.last('messages');
+  first.hear(welcome(1));
+  first.readyState = 'closing';
+  assert.notEqual(data.say({ type: 'CHAT', value: 'meanwhile' }), '');
+  assert.equal(first.sent.length, 0);
+  first.die();
+  await sleep(600);
+  peer.last('messages').hear(welcome(2));
+  assert.equal(JSON.parse(peer.last('messages').sent[0]).value, 'meanwhile');
+});
+
 test('another peer connection goes on where the last one was', () => {
   const { data, peer } = join();
   peer.last('messages').hear(welcome(9_000_000));
