@@ -58,7 +58,7 @@ struct World {
     keeps: VecDeque<(u64, Arc<Message>)>,
     stored: Vec<Arc<Message>>,
     loads: VecDeque<Arc<str>>,
-    catch_ups: VecDeque<(ClientId, Arc<str>)>,
+    catch_ups: VecDeque<(ClientId, u64, Arc<str>)>,
     numbers: BTreeSet<u64>,
 }
 
@@ -97,9 +97,9 @@ impl World {
                 self.keeps.push_back((ticket, message));
             }
             Output::Load { channel } => self.loads.push_back(channel),
-            Output::CatchUp { client, channel, after, before } => {
+            Output::CatchUp { client, request, channel, after, before } => {
                 assert!(after < before && self.open.contains_key(&client));
-                self.catch_ups.push_back((client, channel));
+                self.catch_ups.push_back((client, request, channel));
             }
             Output::Close { client, reason, .. } => {
                 assert!(reason.len() <= 123 && self.open.contains_key(&client));
@@ -167,8 +167,8 @@ fn next_input(world: &mut World, client: ClientId, what: u8, input: &mut Bytes<'
         }
         7 => Input::Loaded { channel: world.loads.pop_front()?, messages: world.stored.clone() },
         8 => {
-            let (client, _) = world.catch_ups.pop_front()?;
-            Input::CaughtUp { client, messages: world.stored.clone(), is_cut: input.byte() & 1 > 0 }
+            let (client, request, _) = world.catch_ups.pop_front()?;
+            Input::CaughtUp { client, request, messages: world.stored.clone(), is_cut: input.byte() & 1 > 0 }
         }
         9 => Input::Moderate(moderation(input)),
         10 => Input::Timeout,

@@ -349,10 +349,11 @@ impl Actor {
             Output::Load { channel } => self.disk.load(channel),
             Output::CatchUp {
                 client,
+                request,
                 channel,
                 after,
                 before,
-            } => self.disk.catch_up(client, channel, after, before),
+            } => (self.disk).catch_up((client, request), channel, (after, before)),
             Output::Close {
                 client,
                 code,

@@ -55,7 +55,12 @@ impl Disk {
     }
 
     /// Reads what a client has missed.
-    pub(super) fn catch_up(&self, client: ClientId, channel: Arc<str>, after: u64, before: u64) {
+    pub(super) fn catch_up(
+        &self,
+        (client, request): (ClientId, u64),
+        channel: Arc<str>,
+        (after, before): (u64, u64),
+    ) {
         let (history, mailbox) = (self.history.clone(), self.mailbox.clone());
         tokio::spawn(async move {
             let read = history.between(&channel, after, before, CATCH_UP_MAX).await;
@@ -68,6 +73,7 @@ impl Disk {
             };
             let _ = mailbox.send(Mail::Direct(Input::CaughtUp {
                 client,
+                request,
                 messages,
                 is_cut,
             }));

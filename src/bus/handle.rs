@@ -79,6 +79,7 @@ impl Settings {
     pub fn new(config: &Config) -> Result<Self, getrandom::Error> {
         let messages = &config.messages;
         let private = config.spaces.iter().filter(|space| space.private);
+        let named = config.spaces.iter();
         Ok(Self {
             hub: bus::Settings {
                 position_hz: messages.position_hz,
@@ -87,6 +88,7 @@ impl Settings {
                 client_burst: messages.rate.saturating_mul(2),
                 words: messages.words.clone(),
                 private: private.map(|space| space.name.as_str().into()).collect(),
+                named: named.map(|space| space.name.as_str().into()).collect(),
                 seed: getrandom::u64()?,
                 ..bus::Settings::default()
             },

@@ -15,6 +15,9 @@ pub(super) const TELL_RATE_EVERY: Duration = Duration::from_millis(250);
 /// Positions of one client per second: three times what the fastest clock ticks. More change nothing.
 const MOVES: u32 = 180;
 
+/// Channels in slow mode where a client's last CHAT is remembered.
+pub(super) const SPOKE_MAX: usize = 64;
+
 /// One subscriber.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -36,8 +39,8 @@ pub(super) struct Client {
     pub(super) me: Option<Arc<str>>,
     /// When it last got all positions.
     pub(super) whole_at: Instant,
-    /// Its last CHAT in slow mode.
-    pub(super) spoke: Option<(Arc<str>, Instant)>,
+    /// Its last CHAT in each channel in slow mode, the oldest first.
+    pub(super) spoke: Vec<(Arc<str>, Instant)>,
 }
 
 impl Client {
@@ -64,7 +67,7 @@ impl Client {
             is_closing: false,
             me: None,
             whole_at: now,
-            spoke: None,
+            spoke: Vec::new(),
         }
     }
 }

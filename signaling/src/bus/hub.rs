@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::ticks::Clock;
 use super::users::Hold;
 
-/// Channels that are known at a time. What they hold is bounded for all of them together: [`RINGS_BYTES_MAX`], [`KEPT_BYTES_MAX`].
+/// Channels that are known at a time; those that the operator has named come on top. What they hold is bounded for all of them together: [`RINGS_BYTES_MAX`], [`KEPT_BYTES_MAX`].
 pub(super) const CHANNELS_MAX: usize = 1024;
 /// Idle channels that are forgotten at once when there are too many, so that looking for them is rare.
 const FORGET_AT_ONCE: usize = 128;
@@ -150,9 +150,10 @@ impl Hub {
             Input::Loaded { channel, messages } => self.loaded(&channel, &messages),
             Input::CaughtUp {
                 client,
+                request,
                 messages,
                 is_cut,
-            } => self.caught_up(client, &messages, is_cut),
+            } => self.caught_up(client, request, &messages, is_cut),
             Input::Moderate(moderation) => self.moderate(moderation),
             Input::Timeout => {}
         }
@@ -198,7 +199,7 @@ impl Hub {
             if self.channels.len() >= CHANNELS_MAX {
                 self.forget_idle();
             }
-            if self.channels.len() >= CHANNELS_MAX {
+            if self.channels.len() >= CHANNELS_MAX && !self.settings.named.contains(name) {
                 return None;
             }
             let is_private = self.settings.private.contains(name);
@@ -210,6 +211,9 @@ impl Hub {
 
     /// Forgets channels that nobody is in, the most silent ones first.
     fn forget_idle(&mut self) {
+        for channel in self.channels.values_mut() {
+            channel.rules.forget(self.unix_us / 1000);
+        }
         let mut idle: Vec<_> = (self.channels.values())
             .filter(|channel| channel.is_idle())
             .map(|channel| (channel.said_at, Arc::clone(&channel.name)))

@@ -126,6 +126,8 @@ pub enum Input {
     CaughtUp {
         /// The client that waits for it.
         client: ClientId,
+        /// As in [`Output::CatchUp`]: the client's number may be another's by now.
+        request: u64,
         /// Kept messages, all of them or the first [`CATCH_UP_MAX`].
         messages: Vec<Arc<Message>>,
         /// Whether there are more than came.
@@ -232,6 +234,8 @@ pub enum Output {
     CatchUp {
         /// For whom.
         client: ClientId,
+        /// What tells the answer from one for somebody who had the client's number before.
+        request: u64,
         /// The channel.
         channel: Arc<str>,
         /// Exclusive.

@@ -57,6 +57,7 @@ impl Hub {
         positions: PositionForm,
     ) {
         let tick_hz = self.clock.hz;
+        let request = self.clients.get(&id).map_or(0, |client| client.serial);
         let Some(channel) = self.channels.get_mut(space) else {
             return;
         };
@@ -104,6 +105,7 @@ impl Hub {
             channel.catching.insert(id, catching);
             self.out.push_back(Output::CatchUp {
                 client: id,
+                request,
                 channel: Arc::clone(space),
                 after,
                 before: floor + 1,
@@ -143,12 +145,17 @@ impl Hub {
         }
     }
 
-    /// The store has read what a client missed.
-    pub(super) fn caught_up(&mut self, id: ClientId, messages: &[Arc<Message>], is_cut: bool) {
-        let space = self
-            .clients
-            .get(&id)
-            .and_then(|client| client.space.clone());
+    /// The store has read what a client missed. What it has read for somebody who had this client's number before is for nobody.
+    pub(super) fn caught_up(
+        &mut self,
+        id: ClientId,
+        request: u64,
+        messages: &[Arc<Message>],
+        is_cut: bool,
+    ) {
+        let client = self.clients.get(&id);
+        let client = client.filter(|client| client.serial == request);
+        let space = client.and_then(|client| client.space.clone());
         let Some(space) = space else { return };
         let Some(mut catching) =
             (self.channels.get_mut(&space)).and_then(|channel| channel.catching.remove(&id))
@@ -176,6 +183,7 @@ impl Hub {
         if is_cut && catching.after > started {
             self.out.push_back(Output::CatchUp {
                 client: id,
+                request,
                 channel: space,
                 after: catching.after,
                 before: catching.before,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::channel::Channel;
 use super::envelope::{self, Envelope};
 use super::hub::Hub;
 use super::io::{ClientId, Output};
@@ -35,7 +36,7 @@ impl Hub {
         match &*message.kind {
             "CHANNEL_JOIN" => self.join(now, name, &user, serial, &envelope()),
             "CHANNEL_LEAVE" => self.leave(name, &user),
-            "USER_UPDATE" => self.update_everywhere(name, &user, &envelope()),
+            "USER_UPDATE" => self.update_everywhere(name, &user, serial, &envelope()),
             "CHANNEL_USER_UPDATE" => {
                 let envelope = envelope();
                 let Some(value) = object(envelope.value) else {
@@ -188,12 +189,27 @@ impl Hub {
         }
     }
 
-    fn update_everywhere(&mut self, name: &Arc<str>, user: &Arc<str>, envelope: &Envelope<'_>) {
+    /// Not where the user or who says it is banned: what it says in one channel would be read in the other.
+    fn update_everywhere(
+        &mut self,
+        name: &Arc<str>,
+        user: &Arc<str>,
+        serial: u64,
+        envelope: &Envelope<'_>,
+    ) {
         let Some(value) = object(envelope.value) else {
             return;
         };
         let is_private = self.settings.private.contains(name);
+        let unix_ms = self.unix_us / 1000;
+        let client = self.serials.get(&serial);
+        let client = client.and_then(|client| self.clients.get(client));
+        let address = client.map_or("", |client| &client.address);
+        let is_banned = |channel: &Channel| {
+            serial != 0 && (channel.rules).is_banned(Some(user), address, unix_ms)
+        };
         let channels: Vec<_> = (self.channels.values())
+            .filter(|channel| !is_banned(channel))
             .filter(|channel| {
                 if is_private {
                     channel.name == *name

@@ -40,23 +40,16 @@ impl Rules {
         }
     }
 
-    pub(super) fn is_banned(&mut self, user: Option<&str>, address: &str, unix_ms: u64) -> bool {
-        let mut check = |name: &str, is_user: bool| {
-            let bans = if is_user {
-                &mut self.users
-            } else {
-                &mut self.addresses
-            };
-            match bans.get(name) {
-                Some(until) if *until > unix_ms => true,
-                Some(_) => {
-                    bans.remove(name);
-                    false
-                }
-                None => false,
-            }
-        };
-        user.is_some_and(|user| check(user, true)) || check(address, false)
+    pub(super) fn is_banned(&self, user: Option<&str>, address: &str, unix_ms: u64) -> bool {
+        let counts = |until: Option<&u64>| until.is_some_and(|until| *until > unix_ms);
+        counts(user.and_then(|user| self.users.get(user))) || counts(self.addresses.get(address))
+    }
+
+    /// Forgets the bans that are over.
+    pub(super) fn forget(&mut self, unix_ms: u64) {
+        for bans in [&mut self.users, &mut self.addresses] {
+            bans.retain(|_, until| *until > unix_ms);
+        }
     }
 
     /// At most one CHAT per user in this time; zero ends slow mode.
@@ -141,6 +134,7 @@ mod tests {
         assert!(rules.is_banned(Some("u"), "a", 9));
         assert!(!rules.is_banned(Some("v"), "a", 9));
         assert!(!rules.is_banned(Some("u"), "a", 10));
+        rules.forget(10);
         assert!(rules.is_empty());
         for number in 0..2000_u64 {
             rules.ban(None, Some(number.to_string().into()), 100 + number);

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::client::{REFUSED_MAX, TELL_RATE_EVERY};
+use super::client::{REFUSED_MAX, SPOKE_MAX, TELL_RATE_EVERY};
 use super::envelope::{self, Envelope};
 use super::hub::Hub;
 use super::io::{ClientId, Output, Permissions};
@@ -247,13 +247,17 @@ impl Hub {
             return Ok(());
         }
         // A `userId` is easily changed, a connection is not.
-        let is_too_soon = client.spoke.as_ref().is_some_and(|(channel, spoke)| {
+        let is_too_soon = client.spoke.iter().any(|(channel, spoke)| {
             **channel == *name && now.saturating_duration_since(*spoke) < rules.pause()
         });
         if is_too_soon || user.is_some_and(|user| !rules.may_speak(user, now)) {
             return Err(Refusal::SlowMode);
         }
-        client.spoke = Some((name.into(), now));
+        client.spoke.retain(|(channel, _)| **channel != *name);
+        if client.spoke.len() >= SPOKE_MAX {
+            client.spoke.remove(0);
+        }
+        client.spoke.push((name.into(), now));
         Ok(())
     }
 }

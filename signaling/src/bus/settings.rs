@@ -20,6 +20,8 @@ pub struct Settings {
     pub words: Vec<String>,
     /// Spaces that `/` neither hears nor speaks to.
     pub private: BTreeSet<Arc<str>>,
+    /// Spaces that always have room: whoever fills the server with spaces of their own keeps nobody out of these.
+    pub named: BTreeSet<Arc<str>>,
     /// The largest number on disk: numbers go on after it.
     pub last_seq: u64,
     /// Makes the ids of the server's own messages differ from those of its last life.
@@ -36,6 +38,7 @@ impl Default for Settings {
             client_burst: 200,
             words: Vec::new(),
             private: BTreeSet::new(),
+            named: BTreeSet::new(),
             last_seq: 0,
             seed: 0,
         }

@@ -43,7 +43,7 @@ pub(crate) struct House {
     pub(crate) stored: Vec<Arc<Message>>,
     pub(crate) keeps: VecDeque<(u64, Arc<Message>)>,
     pub(crate) loads: VecDeque<Arc<str>>,
-    pub(crate) catch_ups: VecDeque<(u32, Arc<str>, u64, u64)>,
+    pub(crate) catch_ups: VecDeque<((u32, u64), Arc<str>, u64, u64)>,
     pub(crate) published: Vec<(u64, Result<u64, Refusal>)>,
     pub(crate) clears: usize,
     /// Of `Deliver`, since the test looked last.
@@ -241,11 +241,13 @@ impl House {
             }
             Output::CatchUp {
                 client,
+                request,
                 channel,
                 after,
                 before,
             } => {
-                self.catch_ups.push_back((client.0, channel, after, before));
+                let whose = (client.0, request);
+                self.catch_ups.push_back((whose, channel, after, before));
                 if self.is_store_prompt {
                     self.catch_up_next();
                 }
@@ -291,7 +293,7 @@ impl House {
     }
 
     pub(crate) fn catch_up_next(&mut self) {
-        let Some((client, channel, after, before)) = self.catch_ups.pop_front() else {
+        let Some(((client, request), channel, after, before)) = self.catch_ups.pop_front() else {
             return;
         };
         let mut messages = self.between(&channel, after, before);
@@ -299,6 +301,7 @@ impl House {
         messages.truncate(CATCH_UP_MAX);
         self.tell(Input::CaughtUp {
             client: ClientId(client),
+            request,
             messages,
             is_cut,
         });

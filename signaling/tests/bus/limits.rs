@@ -214,6 +214,7 @@ fn who_does_not_exist_or_comes_twice_does_not_hurt() {
     });
     house.tell(Input::CaughtUp {
         client: ClientId(9),
+        request: 1,
         messages: vec![],
         is_cut: true,
     });
@@ -286,4 +287,21 @@ fn memory_of_all_channels_is_bounded_and_the_most_silent_one_is_forgotten() {
     };
     assert_eq!(missed(&mut house, 2), (true.into(), 0));
     assert_eq!(missed(&mut house, 3), (false.into(), 15));
+}
+
+#[test]
+fn a_named_space_has_room_when_others_have_taken_all_there_is() {
+    let mut house = House::with(signaling::bus::Settings {
+        named: ["stage".into()].into(),
+        ..Default::default()
+    });
+    for number in 0..1024 {
+        house.space(number, &format!("squat-{number}"), None);
+    }
+    house.space(2000, "other", None);
+    assert_eq!(house.heard(2000), [Heard::Closed(1013)]);
+    house.space(2001, "stage", None);
+    house.root(2002);
+    house.say(2002, &envelope("X", "stage", "u", "1"));
+    assert_eq!(house.of_key(2001, "message").len(), 1);
 }

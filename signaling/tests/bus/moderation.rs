@@ -97,6 +97,68 @@ fn slow_mode_counts_per_user_and_per_connection() {
 }
 
 #[test]
+fn two_channels_in_slow_mode_by_turns_are_no_way_around_it() {
+    let mut house = House::new();
+    house.root(1);
+    for channel in ["r", "s"] {
+        house.moderate(Moderation::SlowMode {
+            channel: channel.into(),
+            pause_ms: 5000,
+        });
+    }
+    let in_s = |user: &str| envelope("CHAT", "s", user, "\"x\"");
+    house.say(1, &chat("a", "1"));
+    house.say(1, &in_s("b"));
+    assert!(house.errors(1).is_empty());
+    house.say(1, &chat("c", "2"));
+    house.say(1, &in_s("d"));
+    assert_eq!(house.errors(1), ["slow_mode", "slow_mode"]);
+}
+
+#[test]
+fn who_is_banned_changes_nobody_there_from_elsewhere() {
+    let mut house = House::new();
+    for client in 1..=3 {
+        house.root(client);
+    }
+    house.say(
+        1,
+        &envelope("CHANNEL_JOIN", "r", "u", r#"{"userName":"U"}"#),
+    );
+    house.say(
+        2,
+        &envelope("CHANNEL_JOIN", "r", "v", r#"{"userName":"V"}"#),
+    );
+    let until_ms = START_US / 1000 + 60_000;
+    for (user, address) in [(Some("u"), None), (None, Some("192.0.2.2"))] {
+        house.moderate(Moderation::Ban {
+            channel: "r".into(),
+            user: user.map(Into::into),
+            address: address.map(Into::into),
+            until_ms,
+        });
+    }
+    let rename = |user: &str, name: &str| {
+        let value = format!("{{\"userName\":\"{name}\"}}");
+        envelope("USER_UPDATE", "s", user, &value)
+    };
+    house.say(1, &rename("u", "bad"));
+    house.say(2, &rename("v", "worse"));
+    house.space(4, "r", None);
+    let names = |house: &mut House, client: u32| {
+        let users = house.of_key(client, "presence")[0]["users"].clone();
+        [
+            users["u"]["userName"].clone(),
+            users["v"]["userName"].clone(),
+        ]
+    };
+    assert_eq!(names(&mut house, 4), [json!("U"), json!("V")]);
+    house.say(3, &rename("v", "W"));
+    house.space(5, "r", None);
+    assert_eq!(names(&mut house, 5), [json!("U"), json!("W")]);
+}
+
+#[test]
 fn who_is_banned_is_not_relayed_until_then() {
     let mut house = House::new();
     for client in 1..=3 {

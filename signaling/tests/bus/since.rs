@@ -90,6 +90,29 @@ fn a_long_absence_is_caught_up_piece_by_piece() {
 }
 
 #[test]
+fn an_answer_for_who_had_the_number_before_is_not_taken_for_ones_own() {
+    let mut house = House::new();
+    house.root(9);
+    for value in 1..=4 {
+        house.say(9, &envelope("CHAT", "r", "u", &value.to_string()));
+        house.pass(1);
+    }
+    let second = house.stored[1].seq;
+    house.pass(1000);
+    house.restart(Settings::default());
+    house.is_store_prompt = false;
+    house.space(1, "r", Some(second));
+    house.close(1);
+    house.space(1, "r", Some(5));
+    house.catch_up_next();
+    house.drain();
+    assert!(values(&mut house, 1).is_empty());
+    house.catch_up_next();
+    house.drain();
+    assert_eq!(values(&mut house, 1), [1, 2, 3, 4]);
+}
+
+#[test]
 fn what_was_deleted_or_cleared_meanwhile_does_not_come_back() {
     let mut house = House::new();
     house.is_store_prompt = false;
@@ -101,7 +124,7 @@ fn what_was_deleted_or_cleared_meanwhile_does_not_come_back() {
     }
     house.space(2, "r", Some(5));
     let seq = house.stored[1].seq;
-    let (client, channel, after, before) = house.catch_ups.pop_front().unwrap();
+    let ((client, request), channel, after, before) = house.catch_ups.pop_front().unwrap();
     let messages = house.between(&channel, after, before);
     house.moderate(Moderation::Delete {
         channel: "r".into(),
@@ -110,6 +133,7 @@ fn what_was_deleted_or_cleared_meanwhile_does_not_come_back() {
     });
     house.tell(signaling::bus::Input::CaughtUp {
         client: signaling::bus::ClientId(client),
+        request,
         messages,
         is_cut: false,
     });
