@@ -153,15 +153,16 @@ async fn video(State(state): State<AppState>, request: Request) -> Result<Respon
 /// 403 in the words that clients know; 429 when somebody tries too many.
 fn check_secret(state: &AppState, request: &Request) -> Result<(), Refusal> {
     let secret = parameter(request.uri(), "secret");
-    if state.app.tokens.is_operator(secret.as_deref()) {
-        return Ok(());
-    }
+    // Counted before it is looked at: else whoever guesses on would be told by another answer than 429 that a guess is right.
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| {
         peer.ip()
     });
     limits::count_request(state, peer, request.headers())?;
-    Err(Refusal::NoAccess)
+    match state.app.tokens.is_operator(secret.as_deref()) {
+        true => Ok(()),
+        false => Err(Refusal::NoAccess),
+    }
 }
 
 /// The first value of a parameter; an empty one counts as none.

@@ -62,7 +62,7 @@ async fn space(
     let Query(query) = query.map_err(|error| bad_query(&error.body_text()))?;
     let peer = peer.map(|Extension(ConnectInfo(peer))| peer);
     let token = query.token.as_deref();
-    let permissions = permissions(&state, space.as_str(), &headers, token)?;
+    let permissions = permissions(&state, peer, space.as_str(), &headers, token)?;
     let subscription = Subscription::Space {
         space: space.into(),
         types: types(query.types.as_deref())?,
@@ -113,15 +113,21 @@ fn since(since: Option<&str>) -> Result<Option<u64>, Problem> {
 /// What a client may in a space.
 ///
 /// # Errors
-/// 401 for a private space without a token for it.
+/// 401 for a private space without a token for it, 429 when somebody presents too much that is no token.
 fn permissions(
     state: &AppState,
+    peer: Option<SocketAddr>,
     space: &str,
     headers: &HeaderMap,
     token: Option<&str>,
 ) -> Result<Permissions, Problem> {
     let presented = [token, bearer(headers)?];
     let tokens = &state.app.tokens;
+    // Tokens cannot be guessed; what is none may be a guess at the operator's secret, and is counted before it is looked at.
+    let is_token = |text: &str| tokens.verify(space, text).is_ok();
+    if !presented.into_iter().flatten().all(is_token) {
+        limits::count_request(state, ip(peer), headers)?;
+    }
     if presented.iter().any(|secret| tokens.is_operator(*secret)) {
         return Ok(Permissions {
             is_operator: true,

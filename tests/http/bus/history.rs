@@ -112,6 +112,9 @@ async fn guessing_the_secret_has_a_limit() {
         let answer = server.get("/messages?secret=guess").await;
         if answer.status == 429 {
             assert!(!answer.header("retry-after").is_empty());
+            // A right guess looks like a wrong one now.
+            let right = server.get(&with_secret("/messages")).await;
+            assert_eq!(right.status, 429);
             return;
         }
     }

@@ -188,3 +188,27 @@ async fn a_position_comes_with_the_next_tick_and_at_once_to_who_comes_late() {
     let whole = late.hear_frame("positions").await;
     assert_eq!(whole["positions"]["ada"], moved["positions"]["ada"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_the_secret_at_a_space_has_a_limit_and_tokens_do_not_count() {
+    let server = Server::start().await;
+    let scope = Scope::Space("stage".parse().unwrap());
+    let now = proscenium::clock::unix_seconds().unsigned_abs();
+    let lifetime = Duration::from_secs(60);
+    let claims = Claims::new(scope, ParticipantRole::Viewer, lifetime, now);
+    let token = server.tokens.mint(&claims);
+    let mut status = None;
+    for _ in 0..2000 {
+        let come = Peer::try_come(&server, "/ws/stage?token=guess", None);
+        status = come.await.err();
+        if status.is_some() {
+            break;
+        }
+    }
+    assert_eq!(status, Some(429));
+    let right = format!("/ws/stage?token={OPERATOR_SECRET}");
+    let right = Peer::try_come(&server, &right, None).await;
+    assert_eq!(right.err(), Some(429));
+    let holder = format!("/ws/stage?token={token}");
+    assert!(Peer::try_come(&server, &holder, None).await.is_ok());
+}
