@@ -18,8 +18,6 @@ import { MessageTiming } from './message-timing.js';
 
 /** A connection that lasted this long, in ms, was a good one: the next failure is the first again. */
 const GOOD_AFTER_MS = 10_000;
-/** The venue is asked once more for what it said in the last so many microseconds: a message that is being stored is overtaken by others. */
-const OVERLAP_US = 5_000_000;
 /** Numbers of messages that are remembered, so that none is told twice. */
 const KNOWN_MAX = 5000;
 /** What is said while there is no connection waits, at most so many messages, and not longer than this, in ms. */
@@ -191,7 +189,7 @@ export class Bus {
     const url = new URL(`/ws/${encodeURIComponent(this.space)}`, this.origin || globalThis.location?.href);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     if (this.types.length > 0) url.searchParams.set('types', this.types.join(','));
-    if (this.#first !== null) url.searchParams.set('since', String(Math.max(0, this.#newest - OVERLAP_US)));
+    if (this.#first !== null) url.searchParams.set('since', String(this.#newest));
     if (this.token) url.searchParams.set('token', this.token);
     return url.href;
   }

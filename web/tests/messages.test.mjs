@@ -319,15 +319,15 @@ test('a bus comes back by itself, asks for what it missed, and tells nothing twi
   assert.equal(bus.since, 1_000_000);
   const frame = (seq, value, userId = 'other') => ({ message: { type: 'CHAT', value, userId }, seq });
   sockets[0].hear(frame(1_000_000_010, 'one'));
-  sockets[0].hear(frame(1_000_000_030, 'three', 'me'));
   sockets[0].hear(frame(1_000_000_020, 'two'));
+  sockets[0].hear(frame(1_000_000_030, 'three', 'me'));
   sockets[0].close(1006);
   await turn();
   const second = await next(sockets, 2, bus);
-  assert.equal(second.url.searchParams.get('since'), String(1_000_000_030 - 5_000_000));
+  assert.equal(second.url.searchParams.get('since'), '1000000030');
   second.open(1_000_000_040, true);
-  for (const [seq, value] of [[1_000_000_010, 'one'], [1_000_000_025, 'slow'], [1_000_000_030, 'three'], [1_000_000_040, 'four']]) second.hear(frame(seq, value));
-  assert.deepEqual(heard, [['one', false], ['three', true], ['two', false], ['slow', false], ['four', false]]);
+  for (const [seq, value] of [[1_000_000_010, 'one'], [1_000_000_030, 'three'], [1_000_000_040, 'four'], [1_000_000_040, 'four']]) second.hear(frame(seq, value));
+  assert.deepEqual(heard, [['one', false], ['two', false], ['three', true], ['four', false]]);
   assert.deepEqual([states, missed], [['open', 'connecting', 'open'], [true]]);
 });
 
