@@ -47,7 +47,8 @@ pub(super) struct Channel {
     pub(super) ring: Ring,
     pub(super) kept: Kept,
     pub(super) users: Users,
-    pub(super) has_had_users: bool,
+    /// When the last of its users went.
+    pub(super) emptied_at: Option<Instant>,
     pub(super) motion: Motion,
     /// Presence without positions was last told then.
     pub(super) presence_told: Option<Instant>,
@@ -108,7 +109,7 @@ impl Channel {
             ring: Ring::new(floor),
             kept: Kept::default(),
             users: Users::default(),
-            has_had_users: false,
+            emptied_at: None,
             motion: Motion::default(),
             presence_told: None,
             rules: Rules::default(),

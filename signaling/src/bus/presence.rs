@@ -263,7 +263,6 @@ impl Hub {
         } else if user.holders.is_empty() {
             self.clock.sweep_at.get_or_insert(now + SILENCE_MAX);
         }
-        channel.has_had_users = true;
         let is_public = !channel.is_private;
         let grown = channel.users.bytes() - bytes;
         if is_public {
@@ -379,6 +378,7 @@ impl Hub {
         let channel = self.channels.get_mut(name)?;
         let bytes = channel.users.bytes();
         let user = channel.users.remove(id)?;
+        channel.emptied_at = channel.users.is_empty().then_some(self.now).flatten();
         channel.motion.moved.remove(id);
         let has_listeners = !channel.binary.is_empty();
         if user.place.is_some() {

@@ -85,11 +85,12 @@ impl Rules {
     }
 }
 
-/// Whether a text has one of the words, as a word or phrase of its own, in whatever case.
+/// Whether a text has one of the words, as a word or phrase of its own, in whatever case and width, and whatever is in it that is not seen.
 pub(super) fn has_word(text: &str, words: &[String]) -> bool {
     if words.is_empty() {
         return false;
     }
+    let text: String = text.chars().filter_map(seen).collect();
     let text = text.to_lowercase();
     words.iter().any(|word| {
         !word.is_empty()
@@ -106,6 +107,15 @@ pub(super) fn has_word(text: &str, words: &[String]) -> bool {
                     .any(char::is_alphanumeric)
             })
     })
+}
+
+/// A character as the eye takes it: none for what has no width, and ASCII for its full-width forms.
+fn seen(character: char) -> Option<char> {
+    match character {
+        '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}' => None,
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(character) - 0xfee0),
+        other => Some(other),
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +135,9 @@ mod tests {
         check("dumbo and dumb", true);
         check("", false);
         check("ätschdumb", false);
+        check("du\u{200b}m\u{ad}b", true);
+        check("ＤＵmb", true);
+        check("go\u{200d} away", true);
     }
 
     #[test]

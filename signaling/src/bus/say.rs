@@ -20,6 +20,17 @@ use super::scan;
 pub const IMAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of anything else.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// What only an operator may send: what resets, and what the server itself says on `/`. Whoever could send that would exchange everybody's
+/// chat and people, and take back what others said.
+const RESERVED: [&str; 7] = [
+    "CHANNELS_UPDATED",
+    "CHAT_SYNC",
+    "DELETE",
+    "ERROR",
+    "LIKE_SYNC",
+    "RESET",
+    "UPDATE",
+];
 /// Policy violation, RFC 6455 section 7.4.1.
 const POLICY_VIOLATION: u16 = 1008;
 
@@ -231,9 +242,9 @@ impl Hub {
         if !is_chat {
             return Ok(());
         }
-        if let Some(value) = envelope.value.and_then(scan::text)
-            && has_word(&value, &self.settings.words)
-        {
+        // The name stands beside the text.
+        let mut texts = [envelope.value, envelope.user_name].into_iter().flatten();
+        if texts.any(|text| scan::text(text).is_some_and(|t| has_word(&t, &self.settings.words))) {
             return Err(Refusal::Word);
         }
         let Some(client) = self.clients.get_mut(&id) else {
@@ -278,8 +289,8 @@ fn check_permissions(envelope: &Envelope<'_>, permissions: Permissions) -> Resul
     if permissions.is_read_only {
         return Err(Refusal::ReadOnly);
     }
-    let is_reserved = matches!(envelope.kind.as_deref(), Some("RESET" | "UPDATE"));
-    if is_reserved && !permissions.is_operator {
+    let is_reserved = |kind: &str| RESERVED.contains(&kind);
+    if envelope.kind.as_deref().is_some_and(is_reserved) && !permissions.is_operator {
         return Err(Refusal::Forbidden);
     }
     Ok(())

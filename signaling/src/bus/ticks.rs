@@ -20,6 +20,8 @@ const CHANGED_EVERY: Duration = Duration::from_millis(50);
 const CHANGED_BYTES_PER_SECOND: usize = 100_000_000;
 /// Even then it comes so often.
 const CHANGED_AT_LEAST_EVERY: Duration = Duration::from_millis(500);
+/// A channel that everybody has left is told of so long: then all clients know, and names that somebody makes up cost nobody more.
+const EMPTY_MAX: Duration = Duration::from_secs(60);
 /// Presence without positions comes at most so often.
 const PRESENCE_EVERY: Duration = Duration::from_millis(250);
 /// Who misses frames gets all positions at most so often.
@@ -177,7 +179,13 @@ impl Hub {
         let mut value = Vec::with_capacity(self.clock.changed_bytes + 1024);
         value.push(b'{');
         let channels = self.channels.values();
-        for channel in channels.filter(|channel| !channel.is_private && channel.has_had_users) {
+        let now = self.now;
+        let is_new = |at: Instant| now.is_none_or(|now| now < at + EMPTY_MAX);
+        let is_listed = |channel: &&Channel| {
+            let has_users = !channel.users.is_empty();
+            !channel.is_private && (has_users || channel.emptied_at.is_some_and(is_new))
+        };
+        for channel in channels.filter(is_listed) {
             if value.len() > 1 {
                 value.push(b',');
             }

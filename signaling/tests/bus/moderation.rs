@@ -214,6 +214,9 @@ fn words_are_filtered_in_chat_only() {
     house.root(1);
     house.say(1, &chat("u", "how \\u0044UMB!"));
     assert_eq!(house.errors(1), ["word"]);
+    let named = r#"{"type":"CHAT","channel":"r","userName":"dumb","value":"x"}"#;
+    house.say(1, named);
+    assert_eq!(house.errors(1), ["word"]);
     house.say(1, &chat("u", "dumbo"));
     house.say(1, &envelope("X", "r", "u", "\"dumb\""));
     assert!(house.errors(1).is_empty());

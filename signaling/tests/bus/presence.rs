@@ -112,6 +112,28 @@ fn updates_are_merged_here_and_everywhere() {
 }
 
 #[test]
+fn a_channel_that_everybody_has_left_is_told_of_for_a_minute_and_not_for_ever() {
+    let mut house = House::new();
+    house.root(1);
+    house.root(2);
+    house.say(2, &envelope("CHANNEL_JOIN", "made-up", "u", "{}"));
+    house.say(2, &envelope("CHANNEL_LEAVE", "made-up", "u", "\"\""));
+    house.pass(1000);
+    let mut updated = |wait_ms: u64| {
+        house.pass(wait_ms);
+        house.heard(1);
+        house.say(2, &envelope("CHANNEL_JOIN", "r", "v", "{}"));
+        house.say(2, &envelope("CHANNEL_LEAVE", "r", "v", "\"\""));
+        house.pass(1000);
+        let told = house.of_type(1, "CHANNELS_UPDATED");
+        told.last().unwrap()["value"].to_string()
+    };
+    let both = r#"{"made-up":{"users":{}},"r":{"users":{}}}"#;
+    assert_eq!(updated(1000), both);
+    assert_eq!(updated(60_000), r#"{"r":{"users":{}}}"#);
+}
+
+#[test]
 fn a_closing_connection_takes_whom_it_only_moved() {
     let mut house = House::new();
     house.root(1);

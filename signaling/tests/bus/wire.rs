@@ -236,6 +236,29 @@ fn presence_is_told_at_most_once_in_50_ms() {
 }
 
 #[test]
+fn nobody_speaks_as_the_server() {
+    let mut house = House::new();
+    house.root(1);
+    house.root(2);
+    house.space(3, "r", None);
+    house.heard(3);
+    for kind in [
+        "CHANNELS_UPDATED",
+        "CHAT_SYNC",
+        "LIKE_SYNC",
+        "DELETE",
+        "ERROR",
+    ] {
+        house.say(1, &envelope(kind, "r", "u", "[]"));
+        assert_eq!(house.errors(1), ["forbidden"], "{kind}");
+        house.say(3, &envelope(kind, "r", "u", "[]"));
+        assert_eq!(house.of_key(3, "error").len(), 1, "{kind}");
+        house.pass(100);
+        assert!(house.heard(2).is_empty(), "{kind}");
+    }
+}
+
+#[test]
 fn only_operators_reset_and_reload() {
     for kind in ["RESET", "UPDATE"] {
         let mut house = House::new();
