@@ -319,6 +319,11 @@ impl Actor {
                 messages,
             } => self.deliver(&to, except, messages),
             Output::Tell { client, message } => {
+                // What `since` brings is told alone.
+                let seat = self.seats.get(client.0 as usize).and_then(Option::as_ref);
+                if !seat.is_none_or(|seat| message.is_wanted(&seat.types)) {
+                    return;
+                }
                 BusCounters::count(&self.shared.counters.delivered, 1);
                 self.push(client, |sender| sender.push(Item::One(message)));
             }

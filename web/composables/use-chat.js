@@ -84,6 +84,7 @@ export function useChat({ space, viewer, open }) {
     refresh();
   });
   timed.on('deleted', (deleted) => log.remove(deleted) && refresh());
+  timed.on('cleared', (cleared) => log.clear(cleared) && refresh());
   bus.on('presence', (people) => {
     here.value = hereText(people.size);
   });

@@ -93,6 +93,11 @@ export class ChatLog {
     return true;
   }
 
+  /** The operator took away everything up to this number. @param {{seq: number}} cleared @returns {boolean} whether something of it was shown */
+  clear({ seq }) {
+    return this.#lines.filter((line) => line.seq <= seq).map((line) => this.remove(line)).length > 0;
+  }
+
   #like(/** @type {any} */ id, /** @type {string} */ user) {
     if (typeof id !== 'string' || id === '' || user === '') return false;
     const likes = this.#likes.get(id) ?? new Set();

@@ -15,8 +15,6 @@ const MESSAGE_MAX = 64 * 1024;
 const BUFFERED_MAX = 1024 * 1024;
 /** What is said while there is no connection waits, at most so many messages. */
 const UNSENT_MAX = 50;
-/** The venue is asked once more for what it said in the last so many microseconds: a message that is being stored is overtaken by others. */
-const OVERLAP_US = 5_000_000;
 /** Numbers of messages that are remembered, so that none is told twice. */
 const KNOWN_MAX = 5000;
 /** Positions are told this often, in ms. */
@@ -34,7 +32,7 @@ const REPEAT_AFTER_MS = [250, 1000, 3000];
 
 /**
  * Events: `message` with `detail` a `Heard`; `text` `{text, seq}`; `positions` a map of everybody's `Position` by userId; `presence` a map of everybody's
- * fields; `deleted` `{seq, id}`; `missed`; `refused` `{code, detail, id}`; `open` and `closed`.
+ * fields; `deleted` `{seq, id}`; `cleared` `{seq}`; `missed`; `refused` `{code, detail, id}`; `open` and `closed`.
  */
 export class Data extends EventTarget {
   /** Whether what is said goes out at once. */ isOpen = false;
@@ -149,7 +147,7 @@ export class Data extends EventTarget {
       positions.onmessage = ({ data }) => this.#whereabouts.takeFrame(data) && this.#tellPositions();
       this.#positions = positions;
     }
-    const since = this.#newest === null ? '' : `since=${Math.max(0, this.#newest - OVERLAP_US)}&`;
+    const since = this.#newest === null ? '' : `since=${this.#newest}&`;
     const messages = pc.createDataChannel('messages', { protocol: `${since}positions=binary` });
     messages.onmessage = ({ data }) => this.#messages === messages && this.#hear(data);
     messages.onclose = () => this.#messages === messages && this.#closed();
@@ -186,6 +184,7 @@ export class Data extends EventTarget {
       case 'positions': return void (this.#whereabouts.take(frame.users, frame.gone) && this.#tellPositions());
       case 'presence': return this.#tell('presence', frame.users);
       case 'deleted': return this.#tell('deleted', { seq: frame.seq, id: frame.id });
+      case 'cleared': return this.#tell('cleared', { seq: frame.seq });
       case 'error': return this.#tell('refused', frame.error);
     }
   }

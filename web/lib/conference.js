@@ -61,7 +61,7 @@ export { ConferenceError };
  * - `track` `{id, participant, source, kind, track, state}` for each picture or sound that comes or goes (`track` null); `tracks` `{changes}` once for all of them
  * - `feed` `{source, feed, reason}`: what I publish changed: `own`, `ended`, `muted` or `revoked`; `muted` `{source, audio, video, by}`; `unpublished` `{source, by}`
  * - `sound` `{blocked}`: the browser wants a click before it plays: call `unlockSound` from it
- * - `message` what somebody said over the message bus, `{type, value, userId, userName, own, seq, media, envelope}`; `text` `{text, seq}`; `deleted` `{seq, id}`; `missed`
+ * - `message` what somebody said over the message bus, `{type, value, userId, userName, own, seq, media, envelope}`; `text` `{text, seq}`; `deleted` `{seq, id}`; `cleared` `{seq}`; `missed`
  * - `positions` a map of where everybody is, by userId; `presence` a map of who is there and has joined the bus
  * - `bus` `{open}`: whether what is said goes out at once; it waits otherwise
  * - `error` `{code, message, request, id}`: the server refused a request; `say` when it is about a message
@@ -126,7 +126,7 @@ export class Conference extends EventTarget {
       this.emit('error', { code: 'negotiation', message: String(error), request: 'offer', id });
     });
     this.#feeds.addEventListener('feed', (event) => this.emit('feed', /** @type {CustomEvent} */ (event).detail));
-    for (const type of ['message', 'text', 'positions', 'presence', 'deleted', 'missed']) {
+    for (const type of ['message', 'text', 'positions', 'presence', 'deleted', 'cleared', 'missed']) {
       this.#data.addEventListener(type, (event) => this.emit(type, /** @type {CustomEvent} */ (event).detail));
     }
     for (const open of [true, false]) this.#data.addEventListener(open ? 'open' : 'closed', () => this.emit('bus', { open }));

@@ -35,6 +35,7 @@ const ID_LENGTH = 16;
  *   | {kind: 'positions', users: Map<string, Position>, gone: string[]}
  *   | {kind: 'presence', users: Map<string, Record<string, any>>}
  *   | {kind: 'deleted', seq: number, id: string}
+ *   | {kind: 'cleared', seq: number}
  *   | {kind: 'error', error: Complaint}} Frame
  */
 
@@ -64,6 +65,7 @@ export function parseFrame(text) {
   if (isObject(frame.positions) || Array.isArray(frame.gone)) return { kind: 'positions', users: positionsOf(frame.positions), gone: textsOf(frame.gone) };
   if (isObject(frame.presence)) return { kind: 'presence', users: peopleOf(frame.presence.users) };
   if (isObject(frame.deleted)) return { kind: 'deleted', seq: numberOf(frame.deleted.seq), id: textOr(frame.deleted.id) };
+  if (isObject(frame.cleared)) return { kind: 'cleared', seq: numberOf(frame.cleared.seq) };
   if (isObject(frame.error)) {
     const { code, detail, id } = frame.error;
     return { kind: 'error', error: { code: textOr(code, 'unknown'), detail: textOr(detail), id: textOr(id) } };

@@ -85,6 +85,14 @@ export class MessageTiming {
   }
 
   /**
+   * Forgets everything up to this number: the operator has cleared what was kept.
+   * @param {number} seq
+   */
+  clear(seq) {
+    for (const { message } of [...this.#entries]) if (message.seq <= seq) this.remove(message.seq);
+  }
+
+  /**
    * The picture is at this moment.
    * @param {number | null | undefined} now ms since 1970; null: live, without any delay; undefined or NaN: not known at the moment
    * @returns {{due: Message[], back: boolean}} `back`: the picture went back: whatever was shown is void, and `due` has all that was said until there

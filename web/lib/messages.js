@@ -80,6 +80,7 @@ class Listeners {
  * - `text` `{text, seq}`: what somebody said that is no JSON;
  * - `presence` a map of everybody by userId, with their fields; `positions` `{users, gone}`: who moved, who left;
  * - `deleted` `{seq, id}`: a moderator took a message away;
+ * - `cleared` `{seq}`: the operator took away all messages up to this number;
  * - `error` `{code, detail, id}`: the venue did not take the message `id`;
  * - `missed`: while there was no connection, messages were lost that nobody keeps;
  * - `state` `'connecting' | 'open' | 'closed'`, with the reason as `bus.reason` where it will not connect again.
@@ -260,6 +261,8 @@ export class Bus {
         return tell('presence', frame.users);
       case 'deleted':
         return tell('deleted', { seq: frame.seq, id: frame.id });
+      case 'cleared':
+        return tell('cleared', { seq: frame.seq });
       case 'error':
         return tell('error', frame.error);
     }
@@ -285,7 +288,7 @@ export class Bus {
  * The messages of a bus in time with a picture. Events for `on`:
  * - `message` a `Heard`, at its moment; one's own, and what came without a picture, at once;
  * - `back` a list of `Heard`: the picture went back; whatever was shown is void, and this is what was said until there;
- * - `deleted` as of the bus.
+ * - `deleted` and `cleared` as of the bus.
  */
 export class Timed {
   #listeners = new Listeners();
@@ -310,6 +313,10 @@ export class Timed {
       bus.on('deleted', (deleted) => {
         this.#timing.remove(deleted.seq);
         this.#listeners.tell('deleted', deleted);
+      }),
+      bus.on('cleared', (cleared) => {
+        this.#timing.clear(cleared.seq);
+        this.#listeners.tell('cleared', cleared);
       }),
     ];
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);

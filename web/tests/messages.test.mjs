@@ -33,6 +33,7 @@ test('frames are read leniently, and nonsense is nothing', () => {
   assert.deepEqual([...parseFrame('{"positions":{"a":[1,2,3,0,0,0],"b":[1],"c":"x","d":[1,2,3,0,0,null]},"gone":["z",4]}').users], [['a', [1, 2, 3, 0, 0, 0]]]);
   assert.deepEqual(parseFrame('{"gone":["z",4]}').gone, ['z']);
   assert.deepEqual([...parseFrame('{"presence":{"users":{"a":{"userName":"Ada"},"b":7}}}').users.keys()], ['a']);
+  assert.deepEqual(parseFrame('{"cleared":{"seq":5}}'), { kind: 'cleared', seq: 5 });
   assert.deepEqual(parseFrame('{"deleted":{"seq":5,"id":"x"}}'), { kind: 'deleted', seq: 5, id: 'x' });
   for (const nothing of ['', 'x', '7', 'null', '[]', '{}', '{"message":7,"seq":1}', '{"later":{}}', new ArrayBuffer(4), null]) assert.equal(parseFrame(nothing), null, String(nothing));
   assert.equal(parseFrame('{"message":{},"seq":-1,"media":{"time_ms":"soon"}}').message.media, null);
@@ -138,6 +139,14 @@ test('a deleted message does not come any more', () => {
   assert.deepEqual(values(timing.advance(at(5))), ['at 3']);
   assert.equal(timing.add(message(2)), false);
   assert.deepEqual(values(timing.advance(at(0))), []);
+});
+
+test('what was cleared does not come any more', () => {
+  const timing = new MessageTiming();
+  timing.advance(at(0));
+  for (const s of [1, 2, 3]) timing.add(message(s));
+  timing.clear(message(2).seq);
+  assert.deepEqual(values(timing.advance(at(5))), ['at 3']);
 });
 
 test('memory is bounded: what is far from the picture goes, and somebody is told', () => {

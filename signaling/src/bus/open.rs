@@ -69,7 +69,9 @@ impl Hub {
         let missed = since.filter(|since| *since < floor);
         let mut value = Vec::from(b"{\"space\":");
         push_quoted(&mut value, space);
-        let (newest, has_missed) = (channel.last(), missed.is_some());
+        let newest = channel.last();
+        // A larger number than any is from before the clock was set back or the data directory was changed: what it missed is unknown.
+        let has_missed = missed.is_some() || since.is_some_and(|since| since > newest);
         value.extend_from_slice(
             format!(",\"seq\":{newest},\"missed\":{has_missed},\"tick_hz\":{tick_hz}}}").as_bytes(),
         );

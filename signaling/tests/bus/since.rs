@@ -113,6 +113,24 @@ fn an_answer_for_who_had_the_number_before_is_not_taken_for_ones_own() {
 }
 
 #[test]
+fn a_number_of_another_time_is_told_to_have_missed_something() {
+    let mut house = House::new();
+    house.space(1, "r", None);
+    house.root(9);
+    house.say(9, &envelope("X", "r", "u", "1"));
+    let since = last_seq(&mut house, 1);
+    for (since, has_missed) in [(since, false), (since + 1, true), (u64::MAX, true)] {
+        house.space(2, "r", Some(since));
+        let welcome = house.of_key(2, "welcome");
+        assert_eq!(welcome[0]["missed"], has_missed, "{since}");
+        house.close(2);
+    }
+    house.space(2, "r", Some(u64::MAX));
+    house.say(9, &envelope("X", "r", "u", "2"));
+    assert_eq!(values(&mut house, 2), [2]);
+}
+
+#[test]
 fn what_was_deleted_or_cleared_meanwhile_does_not_come_back() {
     let mut house = House::new();
     house.is_store_prompt = false;

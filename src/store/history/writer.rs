@@ -115,7 +115,14 @@ impl Writer {
             Err(error) => {
                 if !self.is_failing {
                     self.is_failing = true;
-                    tracing::error!(%error, "messages cannot be kept, and are refused; make room on the disk of the data directory");
+                    let next = match error.sqlite_error_code() {
+                        Some(ErrorCode::DiskFull) => "make room on the disk of the data directory",
+                        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                            "another program holds messages.db; close it"
+                        }
+                        _ => "look after the disk of the data directory",
+                    };
+                    tracing::error!(%error, next, "messages cannot be kept, and are refused");
                 }
                 vec![false; group.len()]
             }

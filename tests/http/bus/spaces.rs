@@ -76,6 +76,10 @@ async fn a_client_may_choose_its_types() {
         kept.iter().all(|frame| frame.get("message").is_none()),
         "{kept:?}"
     );
+    // Who comes again, too.
+    let mut again = Peer::come(&server, "/ws/stage?types=LIKE&since=1").await;
+    let first = again.hear_frame("message").await;
+    assert_eq!(first["message"]["type"], "LIKE", "{first}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
