@@ -33,6 +33,9 @@ pub(crate) struct Seen {
     pub(crate) heard: Vec<Heard>,
 }
 
+/// Client and request, channel, and the numbers that what is asked for lies between.
+pub(crate) type CatchUp = ((u32, u64), Arc<str>, u64, u64);
+
 pub(crate) struct House {
     pub(crate) hub: Hub,
     pub(crate) now: Instant,
@@ -43,7 +46,7 @@ pub(crate) struct House {
     pub(crate) stored: Vec<Arc<Message>>,
     pub(crate) keeps: VecDeque<(u64, Arc<Message>)>,
     pub(crate) loads: VecDeque<Arc<str>>,
-    pub(crate) catch_ups: VecDeque<((u32, u64), Arc<str>, u64, u64)>,
+    pub(crate) catch_ups: VecDeque<CatchUp>,
     pub(crate) published: Vec<(u64, Result<u64, Refusal>)>,
     pub(crate) clears: usize,
     /// Of `Deliver`, since the test looked last.
