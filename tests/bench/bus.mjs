@@ -14,7 +14,7 @@ import { scope } from './scope.mjs';
 
 const run = promisify(execFile);
 const smoke = process.argv.includes('--smoke');
-const [ROUNDS, CLIENTS, SECONDS, RATE_FROM, GROWTH, IDLE_CLIENTS, PEOPLE, POSITIONS_S] = smoke ? [1, 200, 1, 150, 3, 200, 50, 1] : [3, 500, 3, 60, 1.5, 2000, 200, 10];
+const [ROUNDS, CLIENTS, SECONDS, RATE_FROM, GROWTH, RATE_TO, IDLE_CLIENTS, PEOPLE, POSITIONS_S] = smoke ? [1, 200, 1, 150, 5, 5000, 200, 50, 1] : [3, 500, 3, 60, 1.5, 1e6, 2000, 200, 10];
 const POSITIONS_HZ = 20;
 
 const servers = { 'Node and Redis': startPeer, Proscenium: startOwn };
@@ -68,7 +68,7 @@ const thousands = (values) => list(values.map((value) => value / 1000));
 
 async function maximum() {
   console.log(`\n${CLIENTS} clients, messages of 120 bytes to everybody, the sender included; steps of ${SECONDS} s, ${ROUNDS} rounds in turns`);
-  const results = await interleaved(ROUNDS, { scene: 'maximum', viewers: CLIENTS, seconds: SECONDS, 'rate-from': RATE_FROM, growth: GROWTH });
+  const results = await interleaved(ROUNDS, { scene: 'maximum', viewers: CLIENTS, seconds: SECONDS, 'rate-from': RATE_FROM, growth: GROWTH, 'rate-to': RATE_TO });
   for (const [name, own] of Object.entries(results)) {
     const most = own.map((one) => one.maximum);
     const half = own.map((one) => one.half);
@@ -78,8 +78,8 @@ async function maximum() {
       + `${list(half.map((one) => one.us_per_delivery), 2)} us of CPU each, ${list(half.map((one) => one.missing))} missing; the load took ${list(half.map((one) => one.own_cores), 2)} cores`);
     const strange = own.find((one) => one.others);
     if (strange) console.log(`  ${''.padEnd(14)} also ${strange.others} other messages, such as ${strange.first_other}`);
-    const steps = own[0].steps.map((step) => `${step.rate}/s ${(step.share * 100).toFixed(0)} % ${step.us_per_delivery.toFixed(2)} us`);
-    console.log(`  ${''.padEnd(14)} steps of round 1: ${steps.join(', ')}`);
+    const steps = own[0].steps.map((step) => `${step.rate}/s ${(step.share * 100).toFixed(0)} % ${step.us_per_delivery.toFixed(2)} us p99 ${step.latency_ms.p99} ms`);
+    console.log(`  ${''.padEnd(14)} steps of round 1 (messages, in time, CPU, latency): ${steps.join(', ')}`);
   }
   const [peer, proscenium] = Object.values(results);
   const ratios = proscenium.map((one, round) => one.maximum.delivered_per_cpu_s / peer[round].maximum.delivered_per_cpu_s);

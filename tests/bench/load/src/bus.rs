@@ -48,6 +48,9 @@ pub(crate) struct Flags {
     /// They grow by this factor until the server falls behind; bus only.
     #[arg(long, default_value_t = 1.5)]
     growth: f64,
+    /// And are never more than this; bus only.
+    #[arg(long, default_value_t = 1e6)]
+    rate_to: f64,
 }
 
 /// Everything that `tests/bench` and the end-to-end tests ask about.

@@ -69,7 +69,7 @@ pub(super) fn run(options: &Options) -> Result<Value> {
     let (mut best, mut too_much) = (None::<Step>, None::<f64>);
     let mut steps = Vec::new();
     let mut halvings = 0;
-    while steps.len() < STEPS_MAX && halvings < HALVINGS {
+    while steps.len() < STEPS_MAX && halvings < HALVINGS && rate <= options.bus.rate_to {
         let measured = step(&mut crowd, &mut delivered, options, rate, seconds)?;
         steps.push(measured.json(clients));
         if measured.share(clients) >= KEEPS_UP && measured.closed == 0 {
