@@ -49,7 +49,7 @@ impl Refusal {
     pub fn detail(self) -> &'static str {
         match self {
             Self::TooLarge => {
-                "the message is too large; 1 MB is possible for IMAGE, 64 kB for anything else"
+                "the message is too large; 1 MB is possible for IMAGE that is not kept, 64 kB for anything else"
             }
             Self::Rate => "too many messages in too short a time; send fewer, or collect them",
             Self::SlowMode => "this space is in slow mode; wait before the next message",

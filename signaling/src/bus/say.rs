@@ -16,7 +16,7 @@ use super::refusal::Refusal;
 use super::rules::has_word;
 use super::scan;
 
-/// Bytes of a picture: eight times a still of HD.
+/// Bytes of a picture that is not kept: eight times a still of HD.
 pub const IMAGE_BYTES_MAX: usize = 1 << 20;
 /// Bytes of anything else.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 10;
@@ -116,7 +116,7 @@ impl Hub {
             .map_or(0, |client| client.serial);
         let result = match envelope::read(&bytes) {
             None => Err(Refusal::NotJson),
-            Some(envelope) => check_size(envelope.kind.as_deref(), bytes.len()).and_then(|()| {
+            Some(envelope) => check_size(&envelope, bytes.len()).and_then(|()| {
                 let message = message(&envelope, FrameKind::Text, bytes.clone(), media);
                 self.submit(Draft {
                     message: Arc::new(message),
@@ -170,7 +170,7 @@ impl Hub {
         let checked = if space.is_some() && !is_object {
             Err(Refusal::NotJson)
         } else {
-            check_size(envelope.kind.as_deref(), bytes.len())
+            check_size(&envelope, bytes.len())
                 .and_then(|()| check_permissions(&envelope, permissions))
                 .and_then(|()| self.check_channel(&envelope, space.as_deref()))
         };
@@ -273,8 +273,11 @@ impl Hub {
     }
 }
 
-fn check_size(kind: Option<&str>, bytes: usize) -> Result<(), Refusal> {
-    let bytes_max = if kind == Some("IMAGE") {
+/// Pictures that are kept are no larger than other messages: with large ones a single client would push everybody's history out within ten
+/// seconds.
+fn check_size(envelope: &Envelope<'_>, bytes: usize) -> Result<(), Refusal> {
+    let is_picture = envelope.kind.as_deref() == Some("IMAGE");
+    let bytes_max = if is_picture && !envelope.is_stored {
         IMAGE_BYTES_MAX
     } else {
         MESSAGE_BYTES_MAX

@@ -26,6 +26,12 @@ fn sizes_are_limited_by_type() {
     check("CHAT", MESSAGE_BYTES_MAX + 1, &["too_large"]);
     check("IMAGE", IMAGE_BYTES_MAX, &[]);
     check("IMAGE", IMAGE_BYTES_MAX + 1, &["too_large"]);
+    check("IMAGE\",\"store\":true,\"x\":\"", MESSAGE_BYTES_MAX, &[]);
+    check(
+        "IMAGE\",\"store\":true,\"x\":\"",
+        MESSAGE_BYTES_MAX + 1,
+        &["too_large"],
+    );
     let mut house = House::new();
     house.root(1);
     house.say(1, &"x".repeat(MESSAGE_BYTES_MAX + 1));
