@@ -146,21 +146,10 @@ impl Hub {
         serial: u64,
         envelope: &Envelope<'_>,
     ) {
-        if !self.attend(now, name, user, serial, true) {
-            return;
+        if self.attend(now, name, user, serial, true) {
+            self.introduce(name, user, serial, envelope);
         }
-        if let Some(value) = object(envelope.value) {
-            self.merge(name, user, serial, value);
-        }
-        let Some(channel) = self.channels.get_mut(name) else {
-            return;
-        };
-        let is_named =
-            (channel.users.get(user)).is_some_and(|user| user.field("\"userName\"").is_some());
-        if let Some(user_name) = envelope.user_name.filter(|_| !is_named) {
-            let value = format!("{{\"userName\":{user_name}}}");
-            self.merge(name, user, serial, &value);
-        }
+        // Also whoever finds no room among those who are present wants to know what was said.
         let client = self.serials.get(&serial).copied();
         let is_on_root = |client: &ClientId| {
             let client = self.clients.get(client);
@@ -176,6 +165,28 @@ impl Hub {
         {
             let channel = Arc::clone(name);
             self.out.push_back(Output::Load { channel });
+        }
+    }
+
+    /// Takes over what somebody says of itself who joins.
+    fn introduce(
+        &mut self,
+        name: &Arc<str>,
+        user: &Arc<str>,
+        serial: u64,
+        envelope: &Envelope<'_>,
+    ) {
+        if let Some(value) = object(envelope.value) {
+            self.merge(name, user, serial, value);
+        }
+        let Some(channel) = self.channels.get_mut(name) else {
+            return;
+        };
+        let is_named =
+            (channel.users.get(user)).is_some_and(|user| user.field("\"userName\"").is_some());
+        if let Some(user_name) = envelope.user_name.filter(|_| !is_named) {
+            let value = format!("{{\"userName\":{user_name}}}");
+            self.merge(name, user, serial, &value);
         }
     }
 

@@ -134,6 +134,30 @@ fn a_channel_that_everybody_has_left_is_told_of_for_a_minute_and_not_for_ever() 
 }
 
 #[test]
+fn who_finds_no_room_to_join_hears_what_was_said_all_the_same() {
+    let mut house = House::new();
+    house.root(1);
+    house.say(1, &envelope("CHAT", "r", "u", "\"before\""));
+    for number in 0..64 {
+        house.say(
+            1,
+            &envelope("CHANNEL_JOIN", "s", &format!("u{number}"), "{}"),
+        );
+    }
+    house.pass(1000);
+    house.heard(1);
+    house.say(1, &envelope("CHANNEL_JOIN", "r", "one-more", "{}"));
+    let values = house.values(1);
+    let of = |kind: &str| values.iter().find(|value| value["type"] == kind);
+    assert_eq!(of("ERROR").unwrap()["value"]["code"], "full");
+    assert_eq!(
+        of("CHAT_SYNC").unwrap()["value"][0]["value"],
+        json!("before")
+    );
+    assert!(of("CHANNELS_UPDATED").is_some());
+}
+
+#[test]
 fn a_closing_connection_takes_whom_it_only_moved() {
     let mut house = House::new();
     house.root(1);
