@@ -94,7 +94,6 @@ pub fn run(config: Config) -> Result<(), RunError> {
 fn make_room(config: &Config) {
     let wanted = config.limits.connections_max
         + conference::CONNECTIONS_PER_PARTICIPANT * config.limits.participants_max
-        + config.messages.clients_max
         + FILES_RESERVE
         + config.media_threads * media::net::TCP_CONNECTIONS_MAX;
     match open_files::raise(wanted as u64) {

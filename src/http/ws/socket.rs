@@ -74,6 +74,18 @@ impl Socket {
         }
     }
 
+    /// Reads until the client has closed, and looks at nothing of it: what is too long, or no frame, goes on coming for a while.
+    pub(super) fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; READ_BUFFER];
+        loop {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                Ok(()) | Err(_) => return Poll::Ready(()),
+            }
+        }
+    }
+
     /// The next message, pings and closes included. Pending without a wake-up, too, when more than `unread_max` bytes of a message were
     /// read: look at [`unread`](Self::unread).
     pub(super) fn poll_read(

@@ -105,11 +105,9 @@ pub(super) async fn talk(socket: Socket, client: Client, outbox: Outbox) {
             .await
             .ok()?;
         // A socket that is closed with something unread is reset, and the client may not see the close.
-        while is_asked
-            && poll_fn(|context| socket.poll_read(context, usize::MAX))
-                .await
-                .is_ok()
-        {}
+        if is_asked {
+            poll_fn(|context| socket.poll_discard(context)).await;
+        }
         Some(())
     };
     let _ = timeout(CLOSE_MAX, goodbye).await;
