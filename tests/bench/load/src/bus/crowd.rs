@@ -151,7 +151,10 @@ impl Crowd {
                 socket.flush();
             }
             if event.is_readable() || event.is_error() || event.is_read_closed() {
-                socket.read(&mut self.buffer, &mut |heard| hear(index, heard));
+                let is_closing = event.is_error() || event.is_read_closed();
+                socket.read(&mut self.buffer, is_closing, &mut |heard| {
+                    hear(index, heard)
+                });
             }
         }
         Ok(())

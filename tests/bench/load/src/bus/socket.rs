@@ -108,8 +108,14 @@ impl Socket {
         }
     }
 
-    /// Reads all that is there. `buffer` is scratch space that all sockets share.
-    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, hear: &mut impl FnMut(Heard)) {
+    /// Reads what is there; to the very end when the other side has closed, because no other event would tell of that. `buffer` is
+    /// scratch space that all sockets share.
+    pub(super) fn read(
+        &mut self,
+        buffer: &mut Vec<u8>,
+        is_closing: bool,
+        hear: &mut impl FnMut(Heard),
+    ) {
         loop {
             let kept = self.rest.len();
             if buffer.len() < kept + READ {
@@ -140,7 +146,7 @@ impl Socket {
             self.rest.clear();
             self.rest.extend_from_slice(&buffer[used..kept + count]);
             // A stream's short read has emptied it, says epoll(7): one more would only say so.
-            if count < space {
+            if count < space && !is_closing {
                 return;
             }
         }
