@@ -104,7 +104,7 @@ impl World {
             Output::Close { client, reason, .. } => {
                 assert!(reason.len() <= 123 && self.open.contains_key(&client));
             }
-            Output::Published { .. } => {}
+            Output::Published { .. } | Output::Unheeded { .. } => {}
             Output::Clear => self.stored.clear(),
         }
     }

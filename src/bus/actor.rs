@@ -350,6 +350,10 @@ impl Actor {
                     let _ = reply.send(result.map_err(BusError::Refused));
                 }
             }
+            Output::Unheeded { channel } => tracing::warn!(
+                space = %channel,
+                "a ban or slow mode is not in force: there are too many in other spaces; lift some, and restart"
+            ),
             Output::Clear => self.disk.clear(),
             Output::Load { channel } => self.disk.load(channel),
             Output::CatchUp {

@@ -9,7 +9,6 @@ use super::io::ClientId;
 use super::kept::Kept;
 use super::message::Message;
 use super::ring::Ring;
-use super::rules::Rules;
 use super::users::Users;
 
 /// Numbers left free before a kept message: so many others may pass it while it is on its way to the disk, and still have smaller numbers.
@@ -52,7 +51,6 @@ pub(super) struct Channel {
     pub(super) motion: Motion,
     /// Presence without positions was last told then.
     pub(super) presence_told: Option<Instant>,
-    pub(super) rules: Rules,
     pub(super) said_at: Instant,
     /// The largest number that was delivered.
     last: u64,
@@ -112,7 +110,6 @@ impl Channel {
             emptied_at: None,
             motion: Motion::default(),
             presence_told: None,
-            rules: Rules::default(),
             said_at: now,
             last: floor,
             pending: VecDeque::new(),
@@ -180,7 +177,6 @@ impl Channel {
             && self.users.is_empty()
             && self.pending.is_empty()
             && self.held == 0
-            && self.rules.is_empty()
             && !self.kept.is_awaited()
     }
 }

@@ -12,6 +12,7 @@ use super::lanes::Lanes;
 use super::made::{self, Maker};
 use super::message::{Message, Policy};
 use super::refusal::Refusal;
+use super::rules::Rules;
 use super::senders::{Sender, Senders};
 use super::settings::Settings;
 use super::ticks::Clock;
@@ -44,6 +45,8 @@ pub struct Hub {
     pub(super) serials: BTreeMap<u64, ClientId>,
     pub(super) last_serial: u64,
     pub(super) channels: BTreeMap<Arc<str>, Channel>,
+    /// Of channels that moderators have decided something for, which may not be known otherwise.
+    pub(super) rules: BTreeMap<Arc<str>, Rules>,
     /// Who hears everything.
     pub(super) everything: Group,
     pub(super) lanes: Lanes,
@@ -89,6 +92,7 @@ impl Hub {
             serials: BTreeMap::new(),
             last_serial: 0,
             channels: BTreeMap::new(),
+            rules: BTreeMap::new(),
             everything: Group::default(),
             lanes: Lanes::default(),
             holds: BTreeMap::new(),
@@ -211,9 +215,6 @@ impl Hub {
 
     /// Forgets channels that nobody is in, the most silent ones first.
     fn forget_idle(&mut self) {
-        for channel in self.channels.values_mut() {
-            channel.rules.forget(self.unix_us / 1000);
-        }
         let mut idle: Vec<_> = (self.channels.values())
             .filter(|channel| channel.is_idle())
             .map(|channel| (channel.said_at, Arc::clone(&channel.name)))

@@ -223,6 +223,11 @@ pub enum Output {
         /// The message's number.
         result: Result<u64, Refusal>,
     },
+    /// There was no room for what a moderator decided for this channel: bans and slow mode of too many others count.
+    Unheeded {
+        /// The channel.
+        channel: Arc<str>,
+    },
     /// Delete every kept message: an operator said RESET.
     Clear,
     /// Read a channel's newest CHAT and LIKE, then say [`Input::Loaded`].

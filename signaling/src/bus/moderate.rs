@@ -4,11 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hub::Hub;
-use super::io::Moderation;
+use super::io::{Moderation, Output};
 use super::made;
 use super::message::{Message, Policy};
 use super::open::frame;
+use super::rules::Rules;
 use super::wrapped::push_quoted;
+
+/// Channels that have bans or slow mode at a time, some 300 bytes each while nobody speaks: more than the shell keeps,
+/// which is 10,000 bans and 1,000 channels in slow mode.
+pub(super) const RULED_MAX: usize = 12_000;
 
 impl Hub {
     /// Does what somebody decided who may.
@@ -16,9 +21,9 @@ impl Hub {
         match moderation {
             Moderation::Delete { channel, seq, id } => self.delete(&channel, seq, id.as_deref()),
             Moderation::SlowMode { channel, pause_ms } => {
-                if let Some(channel) = self.channel(&channel) {
-                    channel.rules.slow_down(Duration::from_millis(pause_ms));
-                }
+                self.rule(&channel, |rules| {
+                    rules.slow_down(Duration::from_millis(pause_ms));
+                });
             }
             Moderation::Ban {
                 channel,
@@ -26,9 +31,7 @@ impl Hub {
                 address,
                 until_ms,
             } => {
-                if let Some(channel) = self.channel(&channel) {
-                    channel.rules.ban(user, address, until_ms);
-                }
+                self.rule(&channel, |rules| rules.ban(user, address, until_ms));
             }
             Moderation::Reset => {
                 let raw = self.made_envelope("RESET", "", b"\"\"");
@@ -37,6 +40,27 @@ impl Hub {
                 self.reset();
             }
             Moderation::Clear => self.clear(),
+        }
+    }
+
+    /// Decides something for a channel, whether it is known or not: there is room although there is none for more channels.
+    fn rule(&mut self, name: &Arc<str>, decide: impl FnOnce(&mut Rules)) {
+        if !self.rules.contains_key(name) && self.rules.len() >= RULED_MAX {
+            let unix_ms = self.unix_us / 1000;
+            self.rules.retain(|_, rules| {
+                rules.forget(unix_ms);
+                !rules.is_empty()
+            });
+            if self.rules.len() >= RULED_MAX {
+                let channel = Arc::clone(name);
+                self.out.push_back(Output::Unheeded { channel });
+                return;
+            }
+        }
+        let rules = self.rules.entry(Arc::clone(name)).or_default();
+        decide(rules);
+        if rules.is_empty() {
+            self.rules.remove(name);
         }
     }
 

@@ -92,10 +92,9 @@ impl Hub {
         if !may_move {
             return;
         }
-        let Some(channel) = self.channels.get_mut(&space) else {
-            return;
-        };
-        if !channel.rules.is_banned(Some(user), &address, unix_ms) {
+        let rules = self.rules.get(&space);
+        let is_banned = rules.is_some_and(|rules| rules.is_banned(Some(user), &address, unix_ms));
+        if self.channels.contains_key(&space) && !is_banned {
             self.place(now, &space, user, serial, position);
         }
     }
@@ -217,7 +216,8 @@ impl Hub {
         let client = client.and_then(|client| self.clients.get(client));
         let address = client.map_or("", |client| &client.address);
         let is_banned = |channel: &Channel| {
-            serial != 0 && (channel.rules).is_banned(Some(user), address, unix_ms)
+            let rules = self.rules.get(&channel.name);
+            serial != 0 && rules.is_some_and(|rules| rules.is_banned(Some(user), address, unix_ms))
         };
         let channels: Vec<_> = (self.channels.values())
             .filter(|channel| !is_banned(channel))

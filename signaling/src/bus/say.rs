@@ -230,10 +230,7 @@ impl Hub {
             self.unix_us / 1000,
             envelope.kind.as_deref() == Some("CHAT"),
         );
-        let mut rules = self
-            .channels
-            .get_mut(name)
-            .map(|channel| &mut channel.rules);
+        let mut rules = self.rules.get_mut(name);
         if let Some(rules) = &mut rules
             && rules.is_banned(user, address, unix_ms)
         {

@@ -49,6 +49,8 @@ pub(crate) struct House {
     pub(crate) catch_ups: VecDeque<CatchUp>,
     pub(crate) published: Vec<(u64, Result<u64, Refusal>)>,
     pub(crate) clears: usize,
+    /// Channels for which moderators decided in vain.
+    pub(crate) unheeded: Vec<Arc<str>>,
     /// Of `Deliver`, since the test looked last.
     pub(crate) batches: Vec<(usize, usize)>,
 }
@@ -72,6 +74,7 @@ impl House {
             catch_ups: VecDeque::new(),
             published: Vec::new(),
             clears: 0,
+            unheeded: Vec::new(),
             batches: Vec::new(),
         }
     }
@@ -256,6 +259,7 @@ impl House {
                 }
             }
             Output::Published { answer, result } => self.published.push((answer, result)),
+            Output::Unheeded { channel } => self.unheeded.push(channel),
             Output::Clear => {
                 self.stored.clear();
                 self.clears += 1;

@@ -1,8 +1,8 @@
 //! Limits, and what is hostile.
 
-use signaling::bus::{ClientId, FrameKind, IMAGE_BYTES_MAX, Input, MESSAGE_BYTES_MAX};
+use signaling::bus::{ClientId, FrameKind, IMAGE_BYTES_MAX, Input, MESSAGE_BYTES_MAX, Moderation};
 
-use crate::house::{Heard, House, envelope, said};
+use crate::house::{Heard, House, START_US, envelope, said};
 
 fn sized(kind: &str, bytes: usize) -> String {
     let empty = envelope(kind, "r", "u", "\"\"").len();
@@ -310,4 +310,54 @@ fn a_named_space_has_room_when_others_have_taken_all_there_is() {
     house.root(2002);
     house.say(2002, &envelope("X", "stage", "u", "1"));
     assert_eq!(house.of_key(2001, "message").len(), 1);
+}
+
+#[test]
+fn bans_and_slow_mode_are_in_force_when_there_is_no_room_for_more_channels() {
+    let mut house = House::new();
+    for number in 0..1024 {
+        house.space(number, &format!("squat-{number}"), None);
+    }
+    house.moderate(ban("stage", Some("eve"), START_US / 1000 + 5000));
+    house.moderate(Moderation::SlowMode {
+        channel: "hall".into(),
+        pause_ms: 1000,
+    });
+    house.root(2000);
+    house.say(2000, &envelope("X", "stage", "eve", "1"));
+    assert_eq!(house.errors(2000), ["banned"]);
+    for _ in 0..2 {
+        house.say(2000, &envelope("CHAT", "hall", "ada", "\"hello\""));
+    }
+    assert!(house.errors(2000).contains(&"slow_mode".to_owned()));
+    assert!(house.unheeded.is_empty());
+}
+
+#[test]
+fn more_bans_than_can_be_are_named_and_those_that_are_over_make_room() {
+    let mut house = House::new();
+    let until = START_US / 1000 + 5000;
+    for number in 0..12_000 {
+        house.moderate(ban(&format!("space-{number}"), Some("eve"), until));
+    }
+    assert!(house.unheeded.is_empty());
+    house.moderate(ban("stage", Some("eve"), until + 5000));
+    assert_eq!(house.unheeded, ["stage".into()]);
+    house.moderate(ban("space-7", Some("mallory"), until));
+    assert_eq!(house.unheeded.len(), 1);
+    house.pass(6000);
+    house.moderate(ban("stage", Some("eve"), until + 5000));
+    assert_eq!(house.unheeded.len(), 1);
+    house.root(1);
+    house.say(1, &envelope("X", "stage", "eve", "1"));
+    assert_eq!(house.errors(1), ["banned"]);
+}
+
+fn ban(space: &str, user: Option<&str>, until_ms: u64) -> Moderation {
+    Moderation::Ban {
+        channel: space.into(),
+        user: user.map(Into::into),
+        address: None,
+        until_ms,
+    }
 }
