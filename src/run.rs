@@ -111,7 +111,7 @@ fn make_room(config: &Config) {
 async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     let _lock = ServerLock::take(&config.data_dir)?;
     let store = Store::open(&config.data_dir)?;
-    let history = History::open(&config.data_dir, (&config.messages).into())?;
+    let history = open_history(&config)?;
     let keys = auth::Keys::new(&config.spaces, Some(store.keys()))?;
     let secret = token_command::operator_secret(&config, &store)?;
     let chosen = config.secret.as_ref().map(config::Secret::reveal);
@@ -178,6 +178,12 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     drop((store, history));
     tracing::info!("stopped");
     Ok(())
+}
+
+fn open_history(config: &Config) -> Result<History, StoreError> {
+    let named = config.spaces.iter().map(|space| space.name.as_str().into());
+    let limits = (&config.messages).into();
+    History::open_with(&config.data_dir, limits, named.collect())
 }
 
 fn media_config(config: &Config) -> MediaConfig {

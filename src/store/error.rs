@@ -61,6 +61,12 @@ pub enum StoreError {
         /// The limit.
         most: usize,
     },
+    /// As many spaces are in slow mode as can be.
+    #[error("{most} spaces are in slow mode, the most there can be; end it in some")]
+    TooManySlow {
+        /// The limit.
+        most: usize,
+    },
     /// A database of some other program.
     #[error("{path} is a database of another program; choose another --data-dir", path = path.display())]
     Foreign {

@@ -1,5 +1,6 @@
 //! The handle with which everybody asks the history.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -26,7 +27,7 @@ pub const HISTORY_QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Reads that may wait; who asks beyond waits for room.
 const READS_MAX: usize = 256;
 
-/// How much is kept; the oldest goes first.
+/// How much is kept. What is too old goes; when there is too much, the oldest of the channel that takes the most bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryLimits {
     /// Messages.
@@ -177,9 +178,22 @@ impl History {
     /// # Errors
     /// Every reason not to start on this directory; see [`StoreError`].
     pub fn open(data_dir: &Path, limits: HistoryLimits) -> Result<Self, StoreError> {
+        Self::open_with(data_dir, limits, BTreeSet::new())
+    }
+
+    /// As [`History::open`]. Whatever others fill the history with, the `named` channels have a share of it.
+    ///
+    /// # Errors
+    /// As [`History::open`].
+    pub fn open_with(
+        data_dir: &Path,
+        limits: HistoryLimits,
+        named: BTreeSet<Arc<str>>,
+    ) -> Result<Self, StoreError> {
         let (writing, reading, path) = connection::open_history(data_dir)?;
-        let totals = Totals::load(&writing)
+        let mut totals = Totals::load(&writing)
             .map_err(|error| StoreError::from_sqlite(&path, error).of_history())?;
+        totals.named = Arc::new(named);
         let shared = Arc::new(Shared::default());
         let (writes, jobs) = sync_channel(HISTORY_QUEUE_MAX);
         let (reads, mut wanted) = mpsc::channel::<Read>(READS_MAX);

@@ -7,6 +7,7 @@
 mod handle;
 mod moderation;
 mod rows;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod writer;

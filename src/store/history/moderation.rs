@@ -13,6 +13,9 @@ const SPACE_BANS_MAX: usize = 1000;
 /// The most bans of all spaces; each takes some 200 bytes in memory.
 const BANS_MAX: usize = 10_000;
 
+/// The most spaces in slow mode: in each, thousands of people are remembered for as long as they must wait.
+const SLOW_MAX: usize = 1000;
+
 /// The most lines of the audit trail, some 20 MB; the oldest go first.
 const AUDIT_MAX: u64 = 100_000;
 
@@ -244,20 +247,29 @@ impl History {
     /// Sets a space's slow mode, and notes who did it; 0 ends it.
     ///
     /// # Errors
-    /// [`StoreError::Busy`], or what the disk says.
+    /// [`StoreError::TooManySlow`], [`StoreError::Busy`], or what the disk says.
     pub async fn set_slow_mode(&self, mode: SlowMode, audit: Audit) -> Result<(), StoreError> {
-        self.change(move |transaction, _| {
+        let is_set = self.change(move |transaction, _| {
             if mode.pause_ms == 0 {
                 let delete = "DELETE FROM space_setting WHERE space = ?1";
                 transaction.execute(delete, [&mode.space])?;
             } else {
+                let count = "SELECT count(*) FROM space_setting WHERE space <> ?1";
+                let others = transaction.query_row(count, [&mode.space], |row| unsigned(row, 0))?;
+                if others >= SLOW_MAX as u64 {
+                    return Ok(false);
+                }
                 let replace =
                     "INSERT OR REPLACE INTO space_setting (space, slow_mode_ms) VALUES (?1, ?2)";
                 transaction.execute(replace, params![mode.space, signed(mode.pause_ms)])?;
             }
-            audit.write(transaction)
-        })
-        .await
+            audit.write(transaction)?;
+            Ok(true)
+        });
+        match is_set.await? {
+            true => Ok(()),
+            false => Err(StoreError::TooManySlow { most: SLOW_MAX }),
+        }
     }
 
     /// All spaces in slow mode.

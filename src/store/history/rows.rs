@@ -7,6 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, Statement, ToSql, params
 use serde::Deserialize;
 use signaling::bus::{FrameKind, MediaMoment, Message, Policy};
 
+use super::shares::{self, Names, Shares};
+
 /// The most messages of a page.
 const PAGE_MAX: usize = 1000;
 
@@ -65,11 +67,15 @@ impl Default for PageQuery {
 }
 
 /// How much there is: kept beside the messages, because counting millions takes seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Totals {
     pub(super) messages: u64,
     pub(super) bytes: u64,
     pub(super) newest: u64,
+    /// By channel, once that has mattered.
+    pub(super) shares: Option<Shares>,
+    /// Channels that have a share of their own in any case.
+    pub(super) named: Names,
 }
 
 impl Totals {
@@ -79,8 +85,26 @@ impl Totals {
                 messages: unsigned(row, 0)?,
                 bytes: unsigned(row, 1)?,
                 newest: unsigned(row, 2)?,
+                shares: None,
+                named: Names::default(),
             })
         })
+    }
+
+    pub(super) fn add(&mut self, channel: &Arc<str>, bytes: u64) {
+        self.messages += 1;
+        self.bytes += bytes;
+        if let Some(shares) = &mut self.shares {
+            shares.add(channel, bytes);
+        }
+    }
+
+    pub(super) fn subtract(&mut self, channel: &str, bytes: u64) {
+        self.messages = self.messages.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if let Some(shares) = &mut self.shares {
+            shares.subtract(channel, bytes);
+        }
     }
 
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
@@ -256,8 +280,7 @@ pub(super) fn delete(
         return Ok(None);
     };
     connection.execute("DELETE FROM message WHERE seq = ?1", [signed(seq)])?;
-    totals.messages = totals.messages.saturating_sub(1);
-    totals.bytes = totals.bytes.saturating_sub(bytes);
+    totals.subtract(channel, bytes);
     Ok(Some(message))
 }
 
@@ -266,6 +289,7 @@ pub(super) fn clear(connection: &Connection, totals: &mut Totals) -> rusqlite::R
     connection.execute("DELETE FROM message", [])?;
     totals.messages = 0;
     totals.bytes = 0;
+    totals.shares = None;
     Ok(())
 }
 
@@ -278,36 +302,47 @@ pub(super) struct Bounds {
     pub(super) oldest: u64,
 }
 
-/// Removes the oldest messages below `before`, at most `count`, until the rest is within bounds. Returns how many went.
-pub(super) fn remove_oldest(
+impl Bounds {
+    pub(super) fn are_exceeded(&self, messages: u64, bytes: u64) -> bool {
+        messages > self.messages || bytes > self.bytes
+    }
+}
+
+/// Removes messages below `before`, at most `count`, until the rest is within bounds: those that are too old, then the
+/// oldest of the channels that take the most. Returns how many went.
+pub(super) fn remove(
     connection: &Connection,
     totals: &mut Totals,
     bounds: Bounds,
     before: u64,
     count: usize,
 ) -> rusqlite::Result<u64> {
-    let mut left = *totals;
+    let too_old = remove_old(connection, totals, bounds.oldest.min(before), count)?;
+    let most = count.saturating_sub(too_old);
+    let too_many = shares::remove_largest(connection, totals, bounds, before, most)?;
+    Ok((too_old + too_many) as u64)
+}
+
+/// Removes the oldest messages below `before`, at most `count`.
+fn remove_old(
+    connection: &Connection,
+    totals: &mut Totals,
+    before: u64,
+    count: usize,
+) -> rusqlite::Result<usize> {
     let mut last = None;
     {
-        let select = "SELECT seq, bytes FROM message WHERE seq < ?1 ORDER BY seq LIMIT ?2";
+        let select = "SELECT seq, channel, bytes FROM message WHERE seq < ?1 ORDER BY seq LIMIT ?2";
         let mut statement = connection.prepare(select)?;
         let mut rows = statement.query([signed(before), signed(count as u64)])?;
         while let Some(row) = rows.next()? {
-            let seq = unsigned(row, 0)?;
-            let is_over = left.messages > bounds.messages || left.bytes > bounds.bytes;
-            if !is_over && seq >= bounds.oldest {
-                break;
-            }
-            last = Some(seq);
-            left.messages = left.messages.saturating_sub(1);
-            left.bytes = left.bytes.saturating_sub(unsigned(row, 1)?);
+            last = Some(unsigned(row, 0)?);
+            totals.subtract(row.get_ref(1)?.as_str()?, unsigned(row, 2)?);
         }
     }
     let Some(last) = last else { return Ok(0) };
     let delete = "DELETE FROM message WHERE seq <= ?1";
-    let removed = connection.execute(delete, [signed(last)])?;
-    *totals = left;
-    Ok(removed as u64)
+    connection.execute(delete, [signed(last)])
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Arc<Message>> {

@@ -279,6 +279,115 @@ async fn the_oldest_go_when_there_are_too_many_or_too_much() {
     }
 }
 
+/// The numbers that are left of a channel, and that the totals are those of what is left.
+async fn left(history: &History, channel: &str) -> Vec<u64> {
+    let sums = history.read(|connection| {
+        let select = "SELECT count(*), coalesce(sum(bytes), 0) FROM message";
+        connection.query_row(select, [], |row| {
+            Ok((rows::unsigned(row, 0)?, rows::unsigned(row, 1)?))
+        })
+    });
+    let figures = history.figures();
+    assert_eq!(
+        sums.await.unwrap(),
+        (figures.messages, figures.bytes),
+        "{figures:?}"
+    );
+    let all = history.between(channel, 0, u64::MAX, 1000).await.unwrap();
+    numbers(&all.messages)
+}
+
+#[tokio::test]
+async fn a_flood_costs_its_own_channel_first() {
+    let large = format!(r#","text":"{}""#, "x".repeat(10_000));
+    let limits = HistoryLimits {
+        bytes: 1_000_000,
+        ..HistoryLimits::default()
+    };
+    let (directory, mut history) = open(limits);
+    keep(
+        &history,
+        (1..=100).map(|seq| message(seq, "stage", "CHAT", "")),
+    );
+    keep(
+        &history,
+        (101..=110).map(|seq| message(seq, "hall", "CHAT", &large)),
+    );
+    for round in 1..=6_u64 {
+        let from = round * 1000;
+        keep(
+            &history,
+            (from..from + 100).map(|seq| message(seq, "flood", "CUE", &large)),
+        );
+        if round == 3 {
+            // What is counted in memory is counted again.
+            drop(history);
+            history = History::open(directory.path(), limits).unwrap();
+        }
+    }
+    keep(&history, [message(7000, "stage", "CHAT", "")]);
+    let stage: Vec<u64> = (1..=100).chain([7000]).collect();
+    assert_eq!(left(&history, "stage").await, stage);
+    assert_eq!(left(&history, "hall").await, Vec::from_iter(101..=110));
+    let flood = left(&history, "flood").await;
+    assert!(flood.len() > 50 && flood[0] > 6000, "{flood:?}");
+    assert!(history.figures().bytes <= 1_000_000);
+}
+
+#[tokio::test]
+async fn a_flood_of_made_up_channels_leaves_others_a_share() {
+    let some = format!(r#","text":"{}""#, "x".repeat(1000));
+    let directory = tempdir().unwrap();
+    let limits = HistoryLimits {
+        bytes: 1_000_000,
+        ..HistoryLimits::default()
+    };
+    let named = ["small".into()].into();
+    let history = History::open_with(directory.path(), limits, named).unwrap();
+    let before =
+        (1..=16).map(|seq| message(seq, ["stage", "small"][seq as usize / 16], "CHAT", ""));
+    keep(&history, before);
+    for round in 1..=8_u64 {
+        let from = round * 1000;
+        let channel = |seq: u64| format!("flood-{}", seq % 900);
+        let flood = (from..from + 600).map(|seq| message(seq, &channel(seq), "CUE", &some));
+        keep(&history, flood);
+    }
+    for seq in 9000..9003 {
+        keep(&history, [message(seq, "stage", "CHAT", "")]);
+    }
+    let stage: Vec<u64> = (1..=15).chain(9000..9003).collect();
+    assert_eq!(left(&history, "stage").await, stage);
+    assert_eq!(left(&history, "small").await, [16]);
+    assert!(history.figures().bytes <= 1_000_000);
+    history.delete("stage", 1, audit("delete")).await.unwrap();
+    assert_eq!(left(&history, "stage").await, stage[1..]);
+    history.clear(audit("clear")).await.unwrap();
+    assert!(left(&history, "stage").await.is_empty());
+}
+
+#[tokio::test]
+async fn so_many_spaces_can_be_in_slow_mode_and_no_more() {
+    let (_directory, history) = open(HistoryLimits::default());
+    let fill = |connection: &Connection, _: &mut rows::Totals| {
+        connection.execute_batch(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+             INSERT INTO space_setting (space, slow_mode_ms) SELECT 's' || i, 5000 FROM n",
+        )
+    };
+    history.change(fill).await.unwrap();
+    let set = async |space: &str, pause_ms| {
+        let space = space.into();
+        let mode = SlowMode { space, pause_ms };
+        history.set_slow_mode(mode, audit("slow_mode")).await
+    };
+    let error = set("stage", 1000).await.unwrap_err();
+    assert!(matches!(error, StoreError::TooManySlow { most: 1000 }));
+    set("s7", 3000).await.unwrap();
+    set("s8", 0).await.unwrap();
+    set("stage", 1000).await.unwrap();
+}
+
 #[tokio::test]
 async fn what_is_too_old_goes_with_the_next_that_comes() {
     let (_directory, history) = open(HistoryLimits {

@@ -142,8 +142,9 @@ impl Writer {
         &mut self,
         change: impl FnOnce(&Connection, &mut Totals) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        let before = self.totals;
-        let mut totals = before;
+        let before = &self.totals;
+        // What it copies beside three numbers are some hundred channels, next to a write that waits for the disk.
+        let mut totals = before.clone();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -160,8 +161,8 @@ impl Writer {
         };
         let most = added.unwrap_or(0) + REMOVED_EXTRA_MAX;
         let before_these = before.newest.saturating_add(1);
-        let removed = rows::remove_oldest(&transaction, &mut totals, bounds, before_these, most)?;
-        if totals != before {
+        let removed = rows::remove(&transaction, &mut totals, bounds, before_these, most)?;
+        if totals != *before {
             totals.write(&transaction)?;
         }
         transaction.commit()?;
@@ -176,6 +177,7 @@ impl Writer {
             messages,
             bytes,
             newest,
+            ..
         } = self.totals;
         self.shared.messages.store(messages, Ordering::Relaxed);
         self.shared.bytes.store(bytes, Ordering::Relaxed);
@@ -215,8 +217,7 @@ fn write(
     for kept in group {
         match rows::insert(&mut inserting, &kept.message, kept.bytes) {
             Ok(()) => {
-                totals.messages += 1;
-                totals.bytes += kept.bytes as u64;
+                totals.add(&kept.message.channel, kept.bytes as u64);
                 totals.newest = totals.newest.max(kept.message.seq);
                 written.push(true);
             }
