@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::cors::preflight;
 use super::errors::{self, Problem, short};
+use super::limits::Peer;
 use super::{AppState, body, playback};
 use crate::clock;
 
@@ -87,6 +88,7 @@ struct Upload<'a> {
 /// The type of the body is not looked at: the old page says it is plain text.
 async fn upload(
     State(state): State<AppState>,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -99,7 +101,7 @@ async fn upload(
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;
     check(&upload)?;
-    playback::may_watch(&state, &upload.feed, &headers, None)?;
+    playback::may_watch(&state, peer, &upload.feed, &headers, None)?;
     let faces = state.faces.exchange(&upload, clock::now());
     let headers = [
         (

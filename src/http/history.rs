@@ -13,6 +13,7 @@ use url::form_urlencoded;
 
 use super::cors::preflight;
 use super::errors::{self, Problem, short};
+use super::limits::Peer;
 use super::moderator::moderator;
 use super::place::Space;
 use super::{AppState, playback};
@@ -47,10 +48,11 @@ pub(crate) fn routes() -> Router<AppState> {
 async fn page(
     State(state): State<AppState>,
     Space(space): Space,
+    peer: Peer,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    playback::may_watch(&state, space.as_str(), &headers, None)?;
+    playback::may_watch(&state, peer, space.as_str(), &headers, None)?;
     let query = wanted(&space, uri.query().unwrap_or_default())?;
     let page = state.app.history.page(query).await?;
     let headers = [
@@ -157,11 +159,13 @@ fn render(page: &Page) -> Vec<u8> {
 async fn forget(
     State(state): State<AppState>,
     Path((space, seq)): Path<(String, String)>,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<NoContent, Problem> {
     let space = space.parse::<SpaceName>()?;
     let who = moderator(
         &state,
+        peer,
         &space,
         &headers,
         "only a moderator deletes messages",
@@ -193,7 +197,9 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy | StoreError::Stopped | StoreError::Locked { .. } => Self::no_reply(),
-            StoreError::TooManyBans { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
+            StoreError::TooManyBans { .. } | StoreError::TooManySlow { .. } => {
+                Self::new(StatusCode::CONFLICT, error.to_string())
+            }
             _ => {
                 tracing::error!(%error, "the history cannot be used");
                 Self::new(

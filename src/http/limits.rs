@@ -1,10 +1,13 @@
-//! How often one client may ask: `POST`, `PUT`, `PATCH` and `DELETE` that change something are counted per address.
+//! How often one client may ask: `POST`, `PUT`, `PATCH` and `DELETE` that change something are counted per address, and
+//! so is what may be a guess at the operator's secret.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
@@ -85,21 +88,68 @@ impl RateLimit {
     }
 }
 
+/// Who presents something that may be a guess at the operator's secret.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer {
+    address: IpAddr,
+    is_counted: bool,
+}
+
+impl Peer {
+    /// Somebody whose request has been counted.
+    pub(crate) fn counted(address: IpAddr) -> Self {
+        Self {
+            address,
+            is_counted: true,
+        }
+    }
+
+    /// Counts a request that presents what may be a guess, unless [`rate_limit`] has; before anybody looks whether it is right, because
+    /// a right guess must not be answered otherwise than with 429 either.
+    ///
+    /// # Errors
+    /// As [`count_request`].
+    pub(crate) fn count_guess(self, state: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
+        match self.is_counted {
+            true => Ok(()),
+            false => count_request(state, self.address, headers),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self {
+            address: address(&parts.extensions),
+            is_counted: changes_something(&parts.method),
+        })
+    }
+}
+
+fn address(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| {
+        peer.ip()
+    })
+}
+
+fn changes_something(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::POST | Method::PUT | Method::PATCH | Method::DELETE
+    )
+}
+
 /// Middleware: 429 with `Retry-After` when an address asks too often.
 pub(crate) async fn rate_limit(
     State(state): State<AppState>,
     request: Request,
     next: Next,
 ) -> Response {
-    let changes_something = matches!(
-        *request.method(),
-        Method::POST | Method::PUT | Method::PATCH | Method::DELETE
-    );
-    if changes_something {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-        let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| {
-            peer.ip()
-        });
+    if changes_something(request.method()) {
+        let peer = address(request.extensions());
         if let Err(problem) = count_request(&state, peer, request.headers()) {
             return problem.into_response();
         }

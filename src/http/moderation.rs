@@ -17,6 +17,7 @@ use super::api::rfc3339;
 use super::bearer::{bearer, unauthorized};
 use super::cors::preflight;
 use super::errors::{self, Problem};
+use super::limits::Peer;
 use super::moderator::{OPERATOR, moderator};
 use super::place::Space;
 use super::{AppState, json, playback};
@@ -74,9 +75,10 @@ struct Chat {
 async fn chat(
     State(state): State<AppState>,
     Space(space): Space,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    playback::may_watch(&state, space.as_str(), &headers, None)?;
+    playback::may_watch(&state, peer, space.as_str(), &headers, None)?;
     let modes = state.app.history.slow_modes().await?;
     let mode = modes.iter().find(|mode| mode.space == space.as_str());
     Ok(json::answer(&Chat {
@@ -87,10 +89,17 @@ async fn chat(
 async fn set_chat(
     State(state): State<AppState>,
     Space(space): Space,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let who = moderator(&state, &space, &headers, "only a moderator slows the chat")?;
+    let who = moderator(
+        &state,
+        peer,
+        &space,
+        &headers,
+        "only a moderator slows the chat",
+    )?;
     let wanted: Chat = json::read(&headers, body).await?;
     if wanted.slow_mode_s > SLOW_MODE_MAX_S {
         let detail = format!(
@@ -151,10 +160,11 @@ impl From<Ban> for Report {
 async fn ban(
     State(state): State<AppState>,
     Space(space): Space,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let who = moderator(&state, &space, &headers, "only a moderator bans")?;
+    let who = moderator(&state, peer, &space, &headers, "only a moderator bans")?;
     let wanted: Wanted = json::read(&headers, body).await?;
     if !(1..=BAN_MAX_S).contains(&wanted.seconds) {
         let detail = format!(
@@ -246,10 +256,12 @@ struct Bans {
 async fn bans(
     State(state): State<AppState>,
     Space(space): Space,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     moderator(
         &state,
+        peer,
         &space,
         &headers,
         "only a moderator sees who is banned",
@@ -262,10 +274,17 @@ async fn bans(
 async fn lift(
     State(state): State<AppState>,
     Path((space, ban)): Path<(String, String)>,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<NoContent, Problem> {
     let space = space.parse::<SpaceName>()?;
-    let who = moderator(&state, &space, &headers, "only a moderator lifts bans")?;
+    let who = moderator(
+        &state,
+        peer,
+        &space,
+        &headers,
+        "only a moderator lifts bans",
+    )?;
     let history = &state.app.history;
     let id = ban.parse::<u64>().unwrap_or(0);
     let audit = note(&space, who, "lift_ban", format!("ban {id}"));
@@ -312,11 +331,13 @@ struct Line {
 async fn audit(
     State(state): State<AppState>,
     Space(space): Space,
+    peer: Peer,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     moderator(
         &state,
+        peer,
         &space,
         &headers,
         "only a moderator sees the audit trail",

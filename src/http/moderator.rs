@@ -7,6 +7,7 @@ use signaling::conference::ParticipantRole;
 use super::AppState;
 use super::bearer::{bearer, unauthorized};
 use super::errors::Problem;
+use super::limits::Peer;
 use crate::tokens::Claims;
 
 /// What the audit trail calls an operator.
@@ -16,19 +17,23 @@ pub(crate) const OPERATOR: &str = "operator";
 /// `only a moderator bans`.
 ///
 /// # Errors
-/// 401 for nobody, 403 for somebody else.
+/// 401 for nobody, 403 for somebody else, 429 when somebody presents too much that is no token of the space.
 pub(crate) fn moderator(
     state: &AppState,
+    peer: Peer,
     space: &SpaceName,
     headers: &HeaderMap,
     only: &str,
 ) -> Result<String, Problem> {
     let bearer = bearer(headers)?;
     let tokens = &state.app.tokens;
-    if tokens.is_operator(bearer) {
-        return Ok(OPERATOR.to_owned());
-    }
     let claims = bearer.and_then(|token| tokens.verify(space.as_str(), token).ok());
+    if bearer.is_some() && claims.is_none() {
+        peer.count_guess(state, headers)?;
+        if tokens.is_operator(bearer) {
+            return Ok(OPERATOR.to_owned());
+        }
+    }
     match claims {
         Some(claims) if claims.role == ParticipantRole::Moderator => Ok(name(claims)),
         Some(_) => {

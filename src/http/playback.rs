@@ -20,6 +20,7 @@ use super::api::rfc3339;
 use super::bearer::{bearer, unauthorized};
 use super::cors::preflight;
 use super::errors::{self, Problem};
+use super::limits::Peer;
 use super::place::{Space, Stream};
 use super::{AppState, json};
 use crate::clock;
@@ -68,20 +69,22 @@ impl FromRequestParts<AppState> for Watched {
             .unwrap_or(Path(Vec::new()));
         let token = params.iter().find(|(name, _)| name == "token");
         let token = token.map(|(_, value)| value.as_str());
-        may_watch(state, &key.space, &parts.headers, token)?;
+        let Ok(peer) = Peer::from_request_parts(parts, state).await;
+        may_watch(state, peer, &key.space, &parts.headers, token)?;
         Ok(Self(key))
     }
 }
 
 /// # Errors
-/// 401 for a private space without a token for it.
+/// 401 for a private space without a token for it, 429 when somebody presents too much that is none.
 pub(crate) fn may_watch(
     state: &AppState,
+    peer: Peer,
     space: &str,
     headers: &HeaderMap,
     in_path: Option<&str>,
 ) -> Result<(), Problem> {
-    right(state, space, headers, in_path).map(drop)
+    right(state, peer, space, headers, in_path).map(drop)
 }
 
 /// Why a client may watch.
@@ -96,6 +99,7 @@ enum Right {
 /// As [`may_watch`].
 fn right(
     state: &AppState,
+    peer: Peer,
     space: &str,
     headers: &HeaderMap,
     in_path: Option<&str>,
@@ -105,8 +109,12 @@ fn right(
     }
     let bearer = bearer(headers)?;
     let tokens = &state.app.tokens;
-    if tokens.is_operator(bearer) {
-        return Ok(Right::Operator);
+    // Whoever has a token for the space is never counted: players ask for several files per second.
+    if bearer.is_some_and(|bearer| tokens.verify(space, bearer).is_err()) {
+        peer.count_guess(state, headers)?;
+        if tokens.is_operator(bearer) {
+            return Ok(Right::Operator);
+        }
     }
     let presented: Vec<&str> = [in_path, bearer]
         .into_iter()
@@ -179,9 +187,10 @@ struct Playback {
 async fn playback(
     State(state): State<AppState>,
     Space(space): Space,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let claims = match right(&state, space.as_str(), &headers, None)? {
+    let claims = match right(&state, peer, space.as_str(), &headers, None)? {
         Right::Open => {
             return Ok(json::answer(&Playback {
                 url: format!("/hls/{}/main/index.m3u8", space.as_str()),

@@ -15,6 +15,7 @@ use signaling::{SpaceName, StreamName};
 use super::api::rfc3339;
 use super::cors::preflight;
 use super::errors::{self, Problem};
+use super::limits::Peer;
 use super::moderator::moderator;
 use super::place::Space;
 use super::playback;
@@ -107,9 +108,10 @@ impl From<Recording> for Report {
 async fn recordings(
     State(state): State<AppState>,
     Space(space): Space,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    playback::may_watch(&state, space.as_str(), &headers, None)?;
+    playback::may_watch(&state, peer, space.as_str(), &headers, None)?;
     let archive = state.app.broadcast.recorder().archive();
     let kept = archive
         .recordings(space.as_str())
@@ -139,12 +141,13 @@ struct Said {
 async fn record(
     State(state): State<AppState>,
     Path((space, stream)): Path<(String, String)>,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let space = space.parse::<SpaceName>()?;
     let stream = stream.parse::<StreamName>()?;
-    moderator(&state, &space, &headers, ONLY)?;
+    moderator(&state, peer, &space, &headers, ONLY)?;
     let wanted: Wanted = json::read(&headers, body).await?;
     let key = StreamKey {
         space: space.into(),
@@ -172,10 +175,11 @@ async fn record(
 async fn forget(
     State(state): State<AppState>,
     Path((space, life)): Path<(String, String)>,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<NoContent, Problem> {
     let space = space.parse::<SpaceName>()?;
-    moderator(&state, &space, &headers, ONLY)?;
+    moderator(&state, peer, &space, &headers, ONLY)?;
     let archive = state.app.broadcast.recorder().archive();
     let is_of_space = archive
         .recording(&life)

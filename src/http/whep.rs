@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::AppState;
 use super::cors::preflight;
 use super::errors::{self, Problem};
+use super::limits::Peer;
 use super::offer::{self, ACCEPT_POST, Sdp, Telling};
 use super::place::Stream;
 use super::playback;
@@ -72,13 +73,14 @@ fn check_seats(state: &AppState, key: &StreamKey) -> Result<(), Problem> {
 async fn view(
     State(state): State<AppState>,
     Stream(key): Stream,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     if state.app.shutdown.has_begun() {
         return Err(Problem::stopping());
     }
-    playback::may_watch(&state, &key.space, &headers, None)?;
+    playback::may_watch(&state, peer, &key.space, &headers, None)?;
     check_seats(&state, &key)?;
     let offer = Sdp::read_offer(&headers, body).await?;
     let summary = offer.summary();

@@ -20,6 +20,7 @@ use signaling::conference::ParticipantRole;
 use super::AppState;
 use super::bearer::{bearer, unauthorized};
 use super::errors::{self, FULL_RETRY_S, Problem, short};
+use super::limits::Peer;
 use super::place::Space;
 use super::{limits, playback};
 use crate::bus::{Opening, Refused, household};
@@ -135,7 +136,8 @@ fn permissions(
             is_read_only: false,
         });
     }
-    playback::may_watch(state, space, headers, token)?;
+    // What may be a guess has been counted above.
+    playback::may_watch(state, Peer::counted(ip(peer)), space, headers, token)?;
     let is_moderator = presented.into_iter().flatten().any(|token| {
         let claims = tokens.verify(space, token);
         claims.is_ok_and(|claims| claims.role == ParticipantRole::Moderator)

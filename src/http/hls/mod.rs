@@ -24,6 +24,7 @@ use self::playlists::FINISHED;
 use super::AppState;
 use super::cors::preflight;
 use super::errors::{self, Problem};
+use super::limits::Peer;
 use super::playback::{Watched, may_watch, seal};
 use crate::media::StreamKey;
 
@@ -74,6 +75,7 @@ async fn live(
     State(state): State<AppState>,
     Path(file): Path<String>,
     RawQuery(query): RawQuery,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let space = playlist_name(&file)?.parse::<SpaceName>()?;
@@ -82,7 +84,7 @@ async fn live(
         stream: StreamName::default().into(),
     };
     let base = format!("../hls/{}/{}/", key.space, key.stream);
-    named(&state, &key, &base, query.as_deref(), &headers).await
+    named(&state, &key, &base, (peer, query.as_deref()), &headers).await
 }
 
 /// `/live/{space}/{stream}.m3u8`, for the other cameras.
@@ -90,6 +92,7 @@ async fn live_stream(
     State(state): State<AppState>,
     Path((space, file)): Path<(String, String)>,
     RawQuery(query): RawQuery,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let key = StreamKey {
@@ -97,17 +100,17 @@ async fn live_stream(
         stream: playlist_name(&file)?.parse::<StreamName>()?.into(),
     };
     let base = format!("../../hls/{}/{}/", key.space, key.stream);
-    named(&state, &key, &base, query.as_deref(), &headers).await
+    named(&state, &key, &base, (peer, query.as_deref()), &headers).await
 }
 
 async fn named(
     state: &AppState,
     key: &StreamKey,
     base: &str,
-    query: Option<&str>,
+    (peer, query): (Peer, Option<&str>),
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    may_watch(state, &key.space, headers, None)?;
+    may_watch(state, peer, &key.space, headers, None)?;
     let response = playlists::multivariant(state, key, base, query, headers).await?;
     Ok(seal(state, &key.space, response))
 }

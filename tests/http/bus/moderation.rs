@@ -293,3 +293,27 @@ async fn a_reset_forgets_messages_everywhere_and_leaves_a_trace() {
     let next = visitor.say_and_hear(&chat("ada", "again")).await;
     assert!(next["seq"].as_u64().unwrap() > 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_the_secret_where_only_moderators_look_has_a_limit() {
+    let server = Server::start().await;
+    let ask = async |path: &str, bearer: &str| {
+        let ask = server.ask("GET", path);
+        let ask = ask.header("authorization", &format!("Bearer {bearer}"));
+        ask.send().await.status.as_u16()
+    };
+    let mut last = 0;
+    for number in 0..2000 {
+        let path = ["bans", "audit"][number % 2];
+        last = ask(&format!("/api/spaces/stage/{path}"), "guess").await;
+        if last != 401 {
+            break;
+        }
+    }
+    assert_eq!(last, 429);
+    let path = "/api/spaces/stage/bans";
+    // A right guess looks like a wrong one now; a token is none.
+    assert_eq!(ask(path, OPERATOR_SECRET).await, 429);
+    let token = server.token("stage", ParticipantRole::Moderator);
+    assert_eq!(ask(path, &token).await, 200);
+}

@@ -9,7 +9,7 @@ use signaling::conference::ParticipantRole;
 use super::Venue;
 use crate::client::Answer;
 use crate::offers;
-use crate::server::{SDP, Server};
+use crate::server::{OPERATOR_SECRET, SDP, Server};
 
 async fn private_venue() -> Venue {
     let server = Server::start_with(|config| {
@@ -182,4 +182,37 @@ async fn what_is_not_private_gives_nobody_a_token() {
         assert_eq!(answer.status, 200);
         assert_eq!(signed(&answer), None, "a key to the conference");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guessing_the_secret_has_a_limit_and_viewers_with_a_token_have_none() {
+    let venue = private_venue().await;
+    let path = "/api/spaces/demo/recordings";
+    let ask = async |path: &str, bearer: &str| {
+        let ask = venue.server.ask("GET", path);
+        let ask = ask.header("authorization", &format!("Bearer {bearer}"));
+        ask.send().await.status.as_u16()
+    };
+    let token = token(&venue, "demo");
+    for _ in 0..700 {
+        assert_eq!(ask(path, &token).await, 200);
+    }
+    let mut last = 0;
+    for _ in 0..2000 {
+        last = ask(path, "guess").await;
+        if last != 401 {
+            break;
+        }
+    }
+    assert_eq!(last, 429);
+    assert_eq!(ask("/hls/demo/main/index.m3u8", "guess").await, 429);
+    assert_eq!(ask(path, OPERATOR_SECRET).await, 429);
+    // Of the same address, with a token in the header, in the path and in a cookie.
+    assert_eq!(ask(path, &token).await, 200);
+    let in_path = format!("/hls/~/{token}/demo/main/index.m3u8");
+    assert_ne!(venue.server.get(&in_path).await.status, 429);
+    let cookie = format!("proscenium_view={token}");
+    let ask = venue.server.ask("GET", "/hls/demo/main/index.m3u8");
+    let answer = ask.header("cookie", &cookie).send().await;
+    assert_ne!(answer.status, 429);
 }
