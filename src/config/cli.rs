@@ -226,7 +226,7 @@ pub struct Settings {
     /// A file with one word per line that no chat message may contain
     #[arg(long, value_name = "FILE", value_parser = parse::path)]
     pub words: Option<PathBuf>,
-    /// Most megabytes of kept messages, the oldest go first; 0: as much as the disk holds [default: 1000]
+    /// Most megabytes of kept messages, the oldest of the fullest space go first; 0: as much as the disk holds [default: 1000]
     #[arg(long, value_name = "MB", value_parser = parse::messages_max_mb)]
     pub messages_max_mb: Option<u64>,
     /// Days after which a kept message is deleted; 0: never [default: 0]
