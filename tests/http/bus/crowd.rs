@@ -69,7 +69,8 @@ async fn a_client_that_reads_late_gets_the_newest_picture_of_each_and_every_word
     let server = Server::start().await;
     let mut late = Peer::come_narrowly(&server, "/").await;
     let mut ada = Peer::come(&server, "/").await;
-    let last = 199;
+    // Fewer than a client may say at once.
+    let last = 149;
     for number in 0..=last {
         let picture = json!([number, "x".repeat(60_000)]);
         ada.say(envelope("IMAGE", "stage", "ada", picture)).await;
@@ -91,9 +92,9 @@ async fn a_client_that_reads_late_gets_the_newest_picture_of_each_and_every_word
         .iter()
         .filter(|message| message["type"] == "CHAT")
         .collect();
-    assert_eq!(chats.len(), 10);
+    assert_eq!(chats.len(), 8);
     let pictures = kept.iter().filter(|message| message["type"] == "IMAGE");
-    assert!(pictures.count() < 150);
+    assert!(pictures.count() < 100);
     assert!(late.is_open());
     let counters = server.bus.counters();
     assert!(counters.replaced.load(std::sync::atomic::Ordering::Relaxed) > 50);
