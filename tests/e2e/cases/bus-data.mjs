@@ -113,17 +113,3 @@ test('who walks is seen walking in the other tab and over WebSocket', { timeout:
   await ada.page.close();
   await bob.page.waitForFunction(() => !conference.positions.has('ada'), undefined, { timeout: 20_000 });
 });
-
-test('after its channel was lost a tab misses nothing and hears nothing twice', { timeout: 120_000 }, async (t) => {
-  const { ada, bob, ws } = await gather(t, 'again');
-  await say(ada, { type: 'CHAT', value: 'before' });
-  await heardBy(bob, 'before');
-  await bob.page.evaluate(() => window.channels.messages.close());
-  for (let count = 0; count < 20; count += 1) ws.say(envelope(count % 2 ? 'CHAT' : 'CUE', `meanwhile ${count}`, { channel: 'again' }));
-  assert.match(await say(bob, { type: 'CUE', value: 'said meanwhile' }), /^[a-z]{16}$/);
-  await ws.until('what waited', ({ message }) => message?.message?.value === 'said meanwhile');
-  await say(ada, { type: 'CHAT', value: 'after' });
-  await heardBy(bob, 'after');
-  const values = await bob.page.evaluate(() => window.bus.messages.map(({ envelope: { value } }) => value));
-  assert.deepEqual(values.toSorted(), ['after', 'before', 'said meanwhile', ...Array.from({ length: 20 }, (_, count) => `meanwhile ${count}`)].toSorted());
-});
