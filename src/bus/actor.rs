@@ -200,7 +200,7 @@ impl Actor {
                 ..
             } => {
                 BusCounters::count(&counters.said, 1);
-                let seat = self.seats.get(client.0 as usize)?.as_ref()?;
+                let seat = self.seat(client)?;
                 let media = self.moment(seat.space.as_deref(), &bytes);
                 Input::Said {
                     client,
@@ -298,6 +298,10 @@ impl Actor {
         }
     }
 
+    fn seat(&self, client: ClientId) -> Option<&Seat> {
+        self.seats.get(client.0 as usize)?.as_ref()
+    }
+
     fn close(&mut self, client: ClientId) {
         if let Some(seat) = self.seats.get_mut(client.0 as usize) {
             *seat = None;
@@ -320,8 +324,8 @@ impl Actor {
             } => self.deliver(&to, except, messages),
             Output::Tell { client, message } => {
                 // What `since` brings is told alone.
-                let seat = self.seats.get(client.0 as usize).and_then(Option::as_ref);
-                if !seat.is_none_or(|seat| message.is_wanted(&seat.types)) {
+                let is_unwanted = |seat: &Seat| !message.is_wanted(&seat.types);
+                if self.seat(client).is_some_and(is_unwanted) {
                     return;
                 }
                 BusCounters::count(&self.shared.counters.delivered, 1);
@@ -385,8 +389,7 @@ impl Actor {
         let mut parcel = Parcel::new(messages, to.len());
         let mut delivered = 0;
         for client in to.iter().filter(|client| Some(**client) != except) {
-            let seat = self.seats.get(client.0 as usize).and_then(Option::as_ref);
-            let Some(item) = seat.and_then(|seat| parcel.of(&seat.types)) else {
+            let Some(item) = self.seat(*client).and_then(|seat| parcel.of(&seat.types)) else {
                 continue;
             };
             delivered += match &item {
@@ -434,8 +437,7 @@ impl Actor {
     fn look_after_stale(&mut self, now: Instant, unix_us: u64) {
         self.stale_from = now + STALE_EVERY;
         for client in std::mem::take(&mut self.stale) {
-            let seat = self.seats.get(client.0 as usize);
-            let Some(seat) = seat.and_then(Option::as_ref) else {
+            let Some(seat) = self.seat(client) else {
                 continue;
             };
             if seat.sender.wants_positions() {
