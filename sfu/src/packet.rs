@@ -32,6 +32,10 @@ pub struct MediaPacket {
     /// When it was captured, on our clock, as well as is known: from sender reports, else its arrival. Sound and
     /// picture of one publication share the mapping, so that viewers can play them in step.
     pub wallclock: Instant,
+    /// The same on the publisher's own clock, in microseconds since 1970, where it says so itself (the `abs-capture-time`
+    /// header extension). Browsers say it about once a second, and only when both sides have agreed on it. The clock is the
+    /// one of its sender reports.
+    pub captured_us: Option<u64>,
     /// RTP payload without header.
     pub payload: Arc<[u8]>,
     /// Whether the payload is RFC 2198 redundancy around the codec's own.

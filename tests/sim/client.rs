@@ -34,6 +34,8 @@ pub struct Terms {
     pub twcc: bool,
     pub rids: Vec<&'static str>,
     pub tcp: bool,
+    /// Whether `abs-capture-time` is offered.
+    pub capture_times: bool,
 }
 
 impl Default for Terms {
@@ -47,6 +49,7 @@ impl Default for Terms {
             twcc: true,
             rids: Vec::new(),
             tcp: false,
+            capture_times: false,
         }
     }
 }
@@ -71,6 +74,9 @@ impl Terms {
         extensions.set(11, Extension::RepairedRtpStreamId);
         if self.twcc {
             extensions.set(3, Extension::TransportSequenceNumber);
+        }
+        if self.capture_times {
+            extensions.set(7, Extension::AbsoluteCaptureTime);
         }
         config = config.set_extension_map(extensions);
         let codecs = config.codec_config();

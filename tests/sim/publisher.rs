@@ -1,11 +1,12 @@
 //! A camera, a microphone and their encoders.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use str0m::Rtc;
+use str0m::media::ExtensionValues;
 use str0m::media::{Mid, Rid};
-use str0m::rtp::{RtpWrite, SeqNo, rtcp::NackEntry};
+use str0m::rtp::{AbsCaptureTime, RtpWrite, SeqNo, rtcp::NackEntry};
 
 use crate::media::{Packetizer, Parameters, Picture, Video, opus};
 
@@ -29,6 +30,8 @@ pub struct Manner {
     pub answers_keyframe_requests: bool,
     pub has_audio: bool,
     pub red: bool,
+    /// Whether each packet says when it was captured.
+    pub capture_times: bool,
     /// Encoder latency of pictures: they leave this much later than the sound of the same moment.
     pub video_latency: Duration,
 }
@@ -45,6 +48,7 @@ impl Default for Manner {
             answers_keyframe_requests: true,
             has_audio: true,
             red: false,
+            capture_times: false,
             video_latency: Duration::ZERO,
         }
     }
@@ -56,6 +60,7 @@ struct Sent {
     timestamp: u32,
     wallclock: Instant,
     marker: bool,
+    captured_us: Option<u64>,
     payload: Vec<u8>,
 }
 
@@ -308,6 +313,7 @@ impl Publisher {
                 timestamp,
                 wallclock: captured,
                 marker: at == last,
+                captured_us: manner.capture_times.then_some(picture.captured_us),
                 payload,
             };
             layer.sequence += 1;
@@ -344,11 +350,17 @@ impl Publisher {
             timestamp: layer.timestamp_base,
             wallclock: self.base,
             marker: false,
+            captured_us: None,
             payload: vec![0x41; length],
         };
         layer.sequence += 1;
         send(rtc, layer.ssrc, self.manner.codec, &sent);
     }
+}
+
+/// Where publishers' clocks stand when a simulation starts: in 2020, far from ours.
+pub fn epoch() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800)
 }
 
 fn send(rtc: &mut Rtc, ssrc: u32, codec: Video, sent: &Sent) {
@@ -370,7 +382,15 @@ fn send(rtc: &mut Rtc, ssrc: u32, codec: Video, sent: &Sent) {
         sent.wallclock,
         sent.payload.clone(),
     );
+    let values = ExtensionValues {
+        abs_capture_time: sent.captured_us.map(|us| AbsCaptureTime {
+            capture_time: epoch() + Duration::from_micros(us),
+            clock_offset: Some(0),
+        }),
+        ..ExtensionValues::default()
+    };
+    let write = write.marker(sent.marker).nackable(nackable);
     if let Some(stream) = rtc.direct_api().stream_tx(&ssrc.into()) {
-        stream.write_rtp(write.marker(sent.marker).nackable(nackable));
+        stream.write_rtp(write.ext_vals(values));
     }
 }

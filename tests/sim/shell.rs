@@ -35,6 +35,7 @@ pub fn terms(manner: &Manner) -> Terms {
         has_video: !manner.layers.is_empty(),
         has_audio: manner.has_audio,
         red: manner.red,
+        capture_times: manner.capture_times,
         rids: ["l", "m", "h"]
             .into_iter()
             .take(manner.layers.len())

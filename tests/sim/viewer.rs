@@ -18,6 +18,8 @@ pub struct Viewer {
     pub reports: [Option<(SystemTime, u32)>; 2],
     /// Whether it asks for keyframes when its picture is broken, as browsers do.
     pub asks: bool,
+    /// Capture times that packets of pictures brought, by the publisher's clock, and whether they came with an offset.
+    pub captured: Vec<(SystemTime, bool)>,
     next_look: Option<Instant>,
     last_asked: Option<Instant>,
 }
@@ -29,6 +31,7 @@ impl Viewer {
             audio: AudioReceiver::new(),
             reports: [None; 2],
             asks: true,
+            captured: Vec::new(),
             next_look: None,
             last_asked: None,
         }
@@ -36,7 +39,12 @@ impl Viewer {
 
     pub fn on_packet(&mut self, now: Instant, packet: &RtpPacket, format: Format) {
         match format {
-            Format::Video(_) => self.video.push(now, packet, format),
+            Format::Video(_) => {
+                let captured = packet.header.ext_vals.abs_capture_time;
+                let captured = captured.map(|at| (at.capture_time, at.clock_offset.is_some()));
+                self.captured.extend(captured);
+                self.video.push(now, packet, format);
+            }
             Format::Opus | Format::Red => self.audio.push(now, packet, format),
         }
         self.next_look.get_or_insert(now + LOOK_INTERVAL);

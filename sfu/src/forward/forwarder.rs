@@ -33,6 +33,8 @@ pub(crate) struct Outgoing {
     pub(crate) red: bool,
     pub(crate) audio_level: Option<(i8, bool)>,
     pub(crate) orientation: Option<Orientation>,
+    /// When it was captured, by the publisher's clock.
+    pub(crate) captured_us: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -248,6 +250,7 @@ impl Forwarder {
             red: packet.red,
             audio_level: packet.audio_level,
             orientation: packet.orientation,
+            captured_us: packet.captured_us,
         };
         self.remember_first(&outgoing);
         Some(outgoing)

@@ -260,6 +260,7 @@ mod tests {
             red: false,
             audio_level: None,
             orientation: None,
+            captured_us: None,
             inspection: inspect(CodecKind::H264, payload),
         }
     }

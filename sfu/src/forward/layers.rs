@@ -101,7 +101,8 @@ impl LayerFilter {
         let is_overdue = self
             .waiting_since
             .is_some_and(|since| now.saturating_duration_since(since) >= SYNC_MAX);
-        spatial <= self.spatial_max || is_overdue
+        // A viewer without a limit may have every layer, and still lacks none.
+        (spatial != NOTHING && spatial <= self.spatial_max) || is_overdue
     }
 
     /// The lowest spatial and temporal layer that the viewer lacks; never 0.

@@ -206,6 +206,7 @@ impl Camera {
                 red: false,
                 audio_level: None,
                 orientation: None,
+                captured_us: None,
             });
             self.sequence += 1;
         }

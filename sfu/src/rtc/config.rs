@@ -10,7 +10,7 @@ use str0m::format::CodecConfig;
 use str0m::rtp::StreamTxQueueInfo;
 use str0m::{IceCreds, Rtc, RtcConfig};
 
-use super::dtls;
+use super::{dtls, extensions};
 
 /// Packets kept per sending stream for retransmission: 3 s of a 2.5 Mbit/s stream. Only the header is a copy.
 pub(super) const RESEND_PACKETS_MAX: usize = 1024;
@@ -123,5 +123,6 @@ pub(super) fn build(
         .set_stats_interval(stats_interval)
         .enable_bwe(estimate_bps.map(Bitrate::from));
     *config.codec_config() = codecs();
+    extensions::add(config.extension_map());
     config.build(now)
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use str0m::Rtc;
 use str0m::format::{Codec as RtcCodec, PayloadParams};
-use str0m::media::{ExtensionValues, Rids, SenderFeedback};
-use str0m::rtp::{RtpPacket, Ssrc, VideoOrientation, Vp8Descriptor, Vp8Patch};
+use str0m::media::{Rids, SenderFeedback};
+use str0m::rtp::{RtpPacket, Ssrc, Vp8Descriptor, Vp8Patch};
 
-use super::{Mid, PeerOutput, Rid};
+use super::{Mid, PeerOutput, Rid, extensions};
 use crate::api::{Codec, CodecKind};
 use crate::codec::{inspect, red_primary};
-use crate::packet::{MediaPacket, Orientation};
+use crate::packet::MediaPacket;
 
 /// SSRCs that one publisher may send: audio, and three layers that changed their SSRC a few times.
 pub(super) const INCOMING_MAX: usize = 32;
@@ -159,23 +159,6 @@ pub(super) fn payload_types(rtc: &Rtc, mid: Mid, codec: Codec) -> Option<Payload
         })
 }
 
-pub(super) fn extensions(
-    audio_level: Option<(i8, bool)>,
-    orientation: Option<Orientation>,
-) -> ExtensionValues {
-    ExtensionValues {
-        audio_level: audio_level.map(|(level, _)| level),
-        voice_activity: audio_level.map(|(_, voice)| voice),
-        video_orientation: orientation.map(|orientation| match orientation {
-            Orientation::Deg0 => VideoOrientation::Deg0,
-            Orientation::Deg90 => VideoOrientation::Deg90,
-            Orientation::Deg180 => VideoOrientation::Deg180,
-            Orientation::Deg270 => VideoOrientation::Deg270,
-        }),
-        ..ExtensionValues::default()
-    }
-}
-
 pub(super) fn vp8_patch(
     payload: &[u8],
     picture_id: u16,
@@ -258,7 +241,7 @@ impl Incoming {
             return None;
         }
         let (codec, red) = self.codec(rtc, *packet.header.payload_type)?;
-        let extensions = &packet.header.ext_vals;
+        let values = &packet.header.ext_vals;
         Some(PeerOutput::Packet {
             mid: self.mid,
             rid: self.rid,
@@ -270,17 +253,9 @@ impl Incoming {
                 arrival: packet.timestamp,
                 wallclock: packet.timestamp,
                 red,
-                audio_level: extensions
-                    .audio_level
-                    .map(|level| (level, extensions.voice_activity.unwrap_or(false))),
-                orientation: extensions
-                    .video_orientation
-                    .map(|orientation| match orientation {
-                        VideoOrientation::Deg0 => Orientation::Deg0,
-                        VideoOrientation::Deg90 => Orientation::Deg90,
-                        VideoOrientation::Deg180 => Orientation::Deg180,
-                        VideoOrientation::Deg270 => Orientation::Deg270,
-                    }),
+                audio_level: extensions::audio_level(values),
+                orientation: extensions::orientation(values),
+                captured_us: extensions::captured_us(values),
                 inspection: inspect(codec.kind, &packet.payload),
                 payload: packet.payload,
             },

@@ -3,6 +3,7 @@
 mod config;
 mod data;
 mod dtls;
+mod extensions;
 mod media;
 mod sdp;
 mod stun;
@@ -355,6 +356,7 @@ impl RtcPeer {
         nackable: bool,
         outgoing: Outgoing,
     ) {
+        let extensions = extensions::values(&outgoing);
         let (pt, payload) = types.choose(outgoing.red, outgoing.payload);
         let mut write = RtpWrite::new(
             pt.into(),
@@ -365,10 +367,7 @@ impl RtcPeer {
         )
         .marker(outgoing.marker)
         .nackable(nackable)
-        .ext_vals(media::extensions(
-            outgoing.audio_level,
-            outgoing.orientation,
-        ));
+        .ext_vals(extensions);
         if let Some((picture_id, tl0_pic_idx)) = outgoing.vp8
             && let Some(patch) = media::vp8_patch(&payload, picture_id, tl0_pic_idx)
         {

@@ -121,6 +121,7 @@ impl Worker {
             red: false,
             audio_level: None,
             orientation: None,
+            captured_us: None,
             inspection,
         };
         self.route(now, slot, packet.track, 0, media);

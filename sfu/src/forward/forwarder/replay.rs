@@ -152,6 +152,7 @@ impl Forwarder {
             red: false,
             audio_level: None,
             orientation: None,
+            captured_us: None,
         };
         self.remember_first(&outgoing);
         outgoing

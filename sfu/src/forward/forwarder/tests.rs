@@ -27,6 +27,7 @@ fn picture(start: Instant, number: u32, packets: u32) -> Vec<MediaPacket> {
                 red: false,
                 audio_level: None,
                 orientation: None,
+                captured_us: None,
             }
         })
         .collect()

@@ -1,7 +1,7 @@
 //! Every transition as a table: what passes of which picture.
 
 use super::*;
-use crate::forward::shapes::{Camera, Shape};
+use crate::forward::shapes::{Camera, SHAPES, Shape};
 
 /// The next pictures in turn, one packet each, as `spatial layers that passed` or `-`; `!` behind one whose last sent packet
 /// ended it ahead of the sender's marker.
@@ -283,4 +283,21 @@ fn old_pictures_are_forgotten() {
         assert!(filter.pictures.len() <= PICTURES_MAX);
     }
     assert_eq!(filter.judge(&second), Verdict::TooLate);
+}
+
+#[test]
+fn a_viewer_without_a_limit_never_needs_a_keyframe() {
+    for shape in SHAPES {
+        let mut filter = LayerFilter::default();
+        let mut camera = camera(shape);
+        for number in 0..200 {
+            for frame in camera.shoot(number == 0, 3, 2) {
+                for packet in &frame.packets {
+                    filter.judge(packet);
+                }
+                let now = frame.packets[0].arrival;
+                assert!(!filter.needs_keyframe(now), "{shape:?} at {number}");
+            }
+        }
+    }
 }
