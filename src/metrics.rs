@@ -81,6 +81,17 @@ impl Collector for MediaCollector {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             encode_number(&mut metric, MetricKind::Gauge, value as u64)?;
         }
+        let mut metric = encoder.encode_descriptor(
+            "publications_reordered",
+            "Publications that were found to send B-frames, which browsers do not play over WebRTC.",
+            None,
+            MetricType::Counter,
+        )?;
+        encode_number(
+            &mut metric,
+            MetricKind::Counter,
+            self.media.directory().reordered(),
+        )?;
         Ok(())
     }
 }

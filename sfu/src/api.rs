@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::conference::{Quality, RoomStream, Slot, Speaker, Want};
 use crate::data::{DataChannel, DataEvent};
 use crate::id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
+use crate::layer_wish::{LayerReport, LayerWish};
 use crate::relay::Relay;
 use crate::tap::{Tap, TapItem};
 
@@ -262,6 +263,22 @@ pub enum Command {
         /// The message.
         bytes: Arc<[u8]>,
     },
+    /// What a viewer wants of its stream's layers. Answered with [`Reply::Done`]; refused when the stream has nothing of it.
+    WishLayers {
+        /// To be answered.
+        request: RequestId,
+        /// Who.
+        peer: PeerId,
+        /// What.
+        wish: LayerWish,
+    },
+    /// Which layers a viewer could choose from now. Answered with [`Reply::Layers`].
+    DescribeLayers {
+        /// To be answered.
+        request: RequestId,
+        /// Whose stream.
+        peer: PeerId,
+    },
     /// Closes a participant's data channel; answered by [`DataEvent::Closed`] if it was open.
     CloseData {
         /// Whose.
@@ -425,6 +442,8 @@ pub enum Reply {
         /// `candidate:...` values.
         candidates: Vec<String>,
     },
+    /// The layers of a viewer's picture, in the publisher's order.
+    Layers(Vec<LayerReport>),
     /// Nothing to say.
     Done,
 }
@@ -497,6 +516,15 @@ pub enum Event {
         peer: PeerId,
         /// `false` when they come again.
         silent: bool,
+    },
+    /// Whether pictures come in another order than they are shown (B-frames), which browsers do not play over WebRTC.
+    Reordered {
+        /// Which stream.
+        stream: StreamId,
+        /// Who publishes it.
+        peer: PeerId,
+        /// `false` when they are in order again.
+        reordered: bool,
     },
     /// The publisher of this stream is gone. Its viewers stay and wait for the next one.
     Ended {

@@ -17,6 +17,7 @@ mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod id;
+mod layer_wish;
 mod packet;
 mod peer;
 mod quality;
@@ -38,6 +39,7 @@ pub use conference::{
 };
 pub use data::{DATA_QUEUE_MAX, DATA_RECEIVED_MAX, DATA_SENT_MAX, DataChannel, DataEvent};
 pub use id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
+pub use layer_wish::{LayerPick, LayerReport, LayerWish};
 pub use packet::{MediaPacket, Orientation};
 pub use relay::Relay;
 pub use rtc::Certificate;

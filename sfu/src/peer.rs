@@ -10,6 +10,7 @@ use crate::conference::{AUDIO_SLOTS_MAX, VIDEO_SLOTS_MAX, Want};
 use crate::data::Data;
 use crate::forward::{Forwarder, Outgoing, Selector};
 use crate::id::PeerId;
+use crate::layer_wish::LayerWish;
 use crate::rtc::{Mid, PayloadTypes, PeerOutput, RtcPeer};
 use crate::seat::Seat;
 
@@ -91,6 +92,8 @@ pub(crate) struct Leg {
     pub(crate) forwarder: Forwarder,
     /// A viewer's choice of layers.
     pub(crate) selector: Selector,
+    /// What a viewer wants of the layers.
+    pub(crate) wish: LayerWish,
     /// Why a participant's slot carries its stream.
     pub(crate) want: Option<Want>,
     /// The bandwidth does not carry it.
@@ -128,6 +131,7 @@ impl Leg {
             source: None,
             forwarder: Forwarder::new(if is_audio { 48_000 } else { 90_000 }),
             selector: Selector::default(),
+            wish: LayerWish::default(),
             want: None,
             is_paused: false,
             hold_until: None,

@@ -1,10 +1,12 @@
 //! A stream: who publishes it, what of, and who gets it.
 
 mod clock_map;
+mod order;
 
 use std::time::{Duration, Instant};
 
 use self::clock_map::ClockMap;
+use self::order::OrderWatch;
 use crate::allocate::LayerRate;
 use crate::api::{Codec, CodecKind, TrackInfo};
 use crate::forward::{GopCache, KeyframeRequests, LayerView, RateMeter};
@@ -83,6 +85,8 @@ pub(crate) struct Publication {
     pub(crate) tracks: Vec<Track>,
     pub(crate) last_packet: Instant,
     pub(crate) is_silent: bool,
+    /// Whether its pictures come in another order than they are shown.
+    pub(crate) is_reordered: bool,
     /// What is dropped at the entrance: sound, pictures.
     pub(crate) muted: (bool, bool),
     pub(crate) watched: Watched,
@@ -109,6 +113,7 @@ pub(crate) struct Layer {
     pub(crate) gop: GopCache,
     pub(crate) requests: KeyframeRequests,
     pub(crate) rate: RateMeter,
+    pub(crate) order: OrderWatch,
     /// Since when somebody waits for it although nothing comes.
     missed_since: Option<Instant>,
     /// Until then it is not counted upon.
@@ -130,6 +135,7 @@ impl Layer {
             gop: GopCache::new(kind),
             requests: KeyframeRequests::default(),
             rate: RateMeter::default(),
+            order: OrderWatch::default(),
             missed_since: None,
             given_up_until: None,
         }
@@ -274,6 +280,7 @@ impl Publication {
             tracks: Vec::new(),
             last_packet: now,
             is_silent: false,
+            is_reordered: false,
             muted: (false, false),
             watched: Watched::default(),
             clock: ClockMap::new(now),
@@ -293,6 +300,16 @@ impl Publication {
         self.tracks
             .iter_mut()
             .find(|track| !track.codec.kind.is_audio())
+    }
+
+    /// Looks whether the order of its pictures is another one than it was; says so if it is.
+    pub(crate) fn order_changed(&mut self, now: Instant) -> Option<bool> {
+        let layers = self.tracks.iter_mut().flat_map(|track| &mut track.layers);
+        let is_reordered =
+            layers.fold(false, |found, layer| layer.order.is_reordered(now) || found);
+        let changed = is_reordered != self.is_reordered;
+        self.is_reordered = is_reordered;
+        changed.then_some(is_reordered)
     }
 
     /// All tracks as others are told of them.
@@ -387,6 +404,7 @@ impl Stream {
         if is_audio {
             return false;
         }
+        layer.order.take(packet);
         let pushed = layer.gop.push(packet, layer.requests.answers());
         if pushed == Pushed::StartsGop {
             layer.requests.on_keyframe(now);

@@ -238,7 +238,10 @@ impl RoomMedia {
                 session: session(peer)?,
                 quality: translate::quality(quality),
             },
-            Event::Live { .. } | Event::Silent { .. } | Event::Ended { .. } => return None,
+            Event::Live { .. }
+            | Event::Silent { .. }
+            | Event::Reordered { .. }
+            | Event::Ended { .. } => return None,
         })
     }
 

@@ -14,7 +14,7 @@ use super::errors;
 use super::events;
 use super::place::Space;
 use crate::broadcast::Broadcast;
-use crate::media::{Directory, StreamKey, StreamSummary};
+use crate::media::{Directory, StreamKey, StreamSummary, Trouble};
 
 const METHODS: &str = "OPTIONS, GET, HEAD";
 
@@ -49,6 +49,17 @@ struct StreamReport {
     /// Why it cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     hls_refusal: Option<&'static str>,
+    /// What its performer should mend; empty when all is well.
+    trouble: Vec<TroubleReport>,
+}
+
+/// A fault in what is published.
+#[derive(Debug, Serialize)]
+struct TroubleReport {
+    /// For programs.
+    code: &'static str,
+    /// For people: what it does, and the setting that ends it.
+    text: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -102,6 +113,16 @@ impl StreamReport {
             tracks: summary.tracks.iter().map(track).collect(),
             hls: HlsReport::of(&key, broadcast).filter(|_| summary.live),
             hls_refusal: broadcast.published().refusal(&key),
+            trouble: summary.troubles.iter().map(TroubleReport::of).collect(),
+        }
+    }
+}
+
+impl TroubleReport {
+    fn of(trouble: &Trouble) -> Self {
+        Self {
+            code: trouble.code(),
+            text: trouble.text(),
         }
     }
 }

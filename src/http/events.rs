@@ -31,15 +31,13 @@ pub(crate) async fn events(State(state): State<AppState>, Space(space): Space) -
         space: space.into(),
         last: String::new(),
         pause: None,
+        is_over: false,
         _held: state.metrics.hold_event_stream(),
         state,
     };
     let events = stream::unfold(feed, |mut feed| async move {
-        let report = feed.next().await?;
-        Some((
-            Ok::<_, Infallible>(Event::default().event("space").data(report)),
-            feed,
-        ))
+        let event = feed.next().await?;
+        Some((Ok::<_, Infallible>(event), feed))
     });
     let keep_alive = KeepAlive::new().interval(SILENCE_MAX);
     // nginx would hold events back otherwise.
@@ -57,20 +55,28 @@ struct Feed {
     space: Arc<str>,
     last: String,
     pause: Option<Pin<Box<Sleep>>>,
+    is_over: bool,
     _held: Held,
 }
 
 impl Feed {
-    /// The next report that differs from the last one; `None` when the server stops.
-    async fn next(&mut self) -> Option<String> {
+    /// The next report that differs from the last one, or at last that the server stops: a browser takes a peer that said good-bye for connected
+    /// until ICE finds out, half a minute later.
+    async fn next(&mut self) -> Option<Event> {
+        if self.is_over {
+            return None;
+        }
         let shutdown = self.state.app.shutdown.clone();
         let report = tokio::select! {
-            () = shutdown.begun() => None,
+            () = shutdown.begun() => {
+                self.is_over = true;
+                return Some(Event::default().event("closing").data("{}"));
+            }
             report = self.changed() => report,
         }?;
         self.last.clone_from(&report);
         self.pause = Some(Box::pin(tokio::time::sleep(INTERVAL_MIN)));
-        Some(report)
+        Some(Event::default().event("space").data(report))
     }
 
     async fn changed(&mut self) -> Option<String> {

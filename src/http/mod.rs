@@ -32,6 +32,7 @@ mod elektron;
 mod envelope;
 mod errors;
 mod events;
+mod extensions;
 mod health;
 mod history;
 mod hls;
@@ -97,6 +98,7 @@ pub(crate) struct Shared {
     pub(crate) ice_servers: links::IceServers,
     pub(crate) rate: limits::RateLimit,
     pub(crate) sessions: sessions::Sessions,
+    pub(crate) event_streams: extensions::EventStreams,
     pub(crate) openvidu: openvidu::Made,
     pub(crate) metrics: metrics::Metrics,
     pub(crate) faces: area51::Faces,
@@ -124,6 +126,7 @@ pub fn router(app: App) -> Result<Router, AssetError> {
         ice_servers: links::IceServers::new(&app.config.ice_servers),
         rate: limits::RateLimit::default(),
         sessions: sessions::Sessions::default(),
+        event_streams: extensions::EventStreams::default(),
         openvidu: openvidu::Made::default(),
         metrics: metrics::Metrics::new(&app),
         faces: area51::Faces::default(),
@@ -133,6 +136,7 @@ pub fn router(app: App) -> Result<Router, AssetError> {
     let open = Router::new()
         .merge(whip::routes())
         .merge(whep::routes())
+        .merge(extensions::routes())
         .merge(token::routes())
         .merge(openvidu::routes())
         .merge(recordings::routes())

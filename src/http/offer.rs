@@ -89,6 +89,11 @@ impl Begun {
         }
     }
 
+    /// What the client will know it by.
+    pub(crate) fn resource(&self) -> Option<uuid::Uuid> {
+        self.accepted.as_ref().map(|accepted| accepted.resource)
+    }
+
     fn take(mut self) -> Option<Accepted> {
         self.accepted.take()
     }
@@ -156,6 +161,14 @@ pub(crate) struct Telling<'a> {
     pub(crate) facts: Facts,
 }
 
+/// The index of the first section with a picture.
+fn video_line(sdp: &str) -> Option<usize> {
+    let sections = sdp.lines().filter_map(|line| line.strip_prefix("m="));
+    sections
+        .enumerate()
+        .find_map(|(at, section)| section.starts_with("video ").then_some(at))
+}
+
 /// The answer that carries our SDP.
 pub(crate) fn tell(
     state: &AppState,
@@ -173,6 +186,7 @@ pub(crate) fn tell(
         facts.ice_lite = own.ice_lite;
         facts.ice_options = own.ice_options.map(str::to_owned);
     }
+    facts.video_line = video_line(&sdp);
     state
         .sessions
         .insert(resource, facts, state.app.media.directory());

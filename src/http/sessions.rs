@@ -22,6 +22,8 @@ pub(crate) struct Facts {
     pub(crate) ice_lite: bool,
     /// A counter-offer was sent and not answered yet.
     pub(crate) awaits_answer: bool,
+    /// A viewer's: the index of the first section with a picture, which names its layers.
+    pub(crate) video_line: Option<usize>,
 }
 
 /// The facts of all sessions. Bounded by the sessions that the directory knows, which are limited: whatever it does not know any

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::AppState;
 use super::cors::preflight;
 use super::errors::{self, Problem};
+use super::extensions::{announce, recommend_hls, wish_at_once};
 use super::limits::Peer;
 use super::offer::{self, ACCEPT_POST, Sdp, Telling};
 use super::place::Stream;
@@ -74,6 +75,7 @@ async fn view(
     State(state): State<AppState>,
     Stream(key): Stream,
     peer: Peer,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -85,7 +87,7 @@ async fn view(
     let offer = Sdp::read_offer(&headers, body).await?;
     let summary = offer.summary();
     if let Err(unusable) = summary.check_viewer() {
-        return counter_offer(&state, &key, &unusable.to_string()).await;
+        return counter_offer(&state, &key, &headers, &unusable.to_string()).await;
     }
     let facts = Facts {
         remote_ufrag: Some(summary.ufrag.to_owned()),
@@ -95,9 +97,14 @@ async fn view(
     let wanted = key.clone();
     let request = async move { media.view(&wanted, offer.into_text()).await };
     let begun = match offer::begin(&state.app.media, request).await? {
-        Err(Refused::NotAcceptable(why)) => return counter_offer(&state, &key, &why).await,
+        Err(Refused::NotAcceptable(why)) => {
+            return counter_offer(&state, &key, &headers, &why).await;
+        }
         result => result?,
     };
+    if let Some(resource) = begun.resource() {
+        wish_at_once(&state, &key, resource, query.as_deref()).await?;
+    }
     let telling = Telling {
         protocol: PROTOCOL,
         key: &key,
@@ -105,12 +112,19 @@ async fn view(
         content_type: HeaderValue::from_static(SDP),
         facts,
     };
-    let (_, response) = offer::tell(&state, begun, telling)?;
+    let (_, mut response) = offer::tell(&state, begun, telling)?;
+    announce(&headers, &mut response);
+    recommend_hls(&state, &key, &mut response);
     Ok(response)
 }
 
 /// 406 with an offer of ours, which is withdrawn when it stays unanswered.
-async fn counter_offer(state: &AppState, key: &StreamKey, why: &str) -> Result<Response, Problem> {
+async fn counter_offer(
+    state: &AppState,
+    key: &StreamKey,
+    asked: &HeaderMap,
+    why: &str,
+) -> Result<Response, Problem> {
     let media = state.app.media.clone();
     let wanted = key.clone();
     let request = async move { media.offer(&wanted).await };
@@ -128,7 +142,8 @@ async fn counter_offer(state: &AppState, key: &StreamKey, why: &str) -> Result<R
             ..Facts::default()
         },
     };
-    let (resource, response) = offer::tell(state, begun, telling)?;
+    let (resource, mut response) = offer::tell(state, begun, telling)?;
+    announce(asked, &mut response);
     tracing::info!(space = %key.space, stream = %key.stream, %resource, why, "a viewer gets a counter-offer");
     tokio::spawn(withdraw_later(state.clone(), resource));
     Ok(response)

@@ -6,12 +6,15 @@ mod streams;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sfu::{Event, PeerId, Role, StreamId, TrackInfo, WorkerId};
 use tokio::sync::broadcast;
 use uuid::Uuid;
+
+use super::trouble::Trouble;
 
 pub(super) use rooms::FeedShape;
 
@@ -65,6 +68,8 @@ pub struct StreamSummary {
     pub tracks: Vec<TrackInfo>,
     /// WHEP sessions now.
     pub viewers: usize,
+    /// What is wrong with what its publisher sends.
+    pub troubles: Vec<Trouble>,
 }
 
 /// One publisher's turn.
@@ -76,6 +81,7 @@ pub(super) struct Publication {
     since: Option<SystemTime>,
     tracks: Vec<TrackInfo>,
     is_silent: bool,
+    is_reordered: bool,
     /// A participant's stream that was given a name.
     is_feed: bool,
 }
@@ -108,6 +114,8 @@ struct Inner {
 pub struct Directory {
     inner: Mutex<Inner>,
     changes: broadcast::Sender<Arc<str>>,
+    /// How often a publisher began to send pictures out of order.
+    reordered: AtomicU64,
     limits: Limits,
 }
 
@@ -145,6 +153,7 @@ impl Directory {
         Self {
             inner: Mutex::default(),
             changes: broadcast::channel(CHANGES_MAX).0,
+            reordered: AtomicU64::new(0),
             limits,
         }
     }
@@ -180,8 +189,27 @@ impl Directory {
                     .map(|live| live.tracks.clone())
                     .unwrap_or_default(),
                 viewers: entry.viewers,
+                troubles: entry.live().map(Publication::troubles).unwrap_or_default(),
             })
             .collect()
+    }
+
+    /// What is wrong with what is published now.
+    pub fn troubles(&self, key: &StreamKey) -> Vec<Trouble> {
+        let inner = self.lock();
+        let live = inner.streams.get(key).and_then(StreamEntry::live);
+        live.map(Publication::troubles).unwrap_or_default()
+    }
+
+    /// What the publisher calls the layers of its picture, in its order; empty while there is none.
+    pub fn layer_names(&self, key: &StreamKey) -> Vec<String> {
+        let inner = self.lock();
+        let live = inner.streams.get(key).and_then(StreamEntry::live);
+        let mut tracks = live.into_iter().flat_map(|live| &live.tracks);
+        let picture = tracks.find(|track| !track.codec.kind.is_audio());
+        picture
+            .map(|track| track.layers.clone())
+            .unwrap_or_default()
     }
 
     /// Whether there is something to see or hear.
@@ -228,6 +256,11 @@ impl Directory {
         (live, inner.sessions.len())
     }
 
+    /// Publications that were found to send pictures out of order, since the start.
+    pub fn reordered(&self) -> u64 {
+        self.reordered.load(Ordering::Relaxed)
+    }
+
     fn changed(&self, space: &Arc<str>) {
         // Nobody listens: fine.
         let _ = self.changes.send(space.clone());
@@ -256,6 +289,14 @@ impl Directory {
             } => {
                 self.feed_is_silent(stream, silent);
                 self.with_publication(stream, peer, |publication| publication.is_silent = silent);
+                Vec::new()
+            }
+            Event::Reordered {
+                stream,
+                peer,
+                reordered,
+            } => {
+                self.on_reordered(stream, peer, reordered);
                 Vec::new()
             }
             // A participant's stream ends when its participant says so or goes; one that only changed its sections goes on.

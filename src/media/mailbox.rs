@@ -51,7 +51,10 @@ impl Subject {
             Event::Layers { stream, .. } => Self::Layers(*stream),
             Event::Speakers { .. } => Self::Speakers,
             Event::Closed { peer, .. } => Self::Closed(*peer),
-            Event::Live { .. } | Event::Silent { .. } | Event::Ended { .. } => return None,
+            Event::Live { .. }
+            | Event::Silent { .. }
+            | Event::Reordered { .. }
+            | Event::Ended { .. } => return None,
         })
     }
 }

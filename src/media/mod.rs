@@ -15,6 +15,7 @@ pub mod net;
 mod source;
 mod tap;
 mod thread;
+mod trouble;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,6 +26,7 @@ pub use handle::{Accepted, Feed, Handle, Refused, Restarted, TakeOver, Wish};
 pub use mailbox::Mailbox;
 pub use source::{Source, SourceClosed};
 pub use tap::{TAP_ITEMS_MAX, TapWaker, Taps};
+pub use trouble::Trouble;
 
 use sfu::{Certificate, Transport, WorkerConfig, WorkerId};
 

@@ -5,6 +5,7 @@
 mod bus;
 mod client;
 mod connected;
+mod extensions;
 mod hls;
 mod hostile;
 mod limits;

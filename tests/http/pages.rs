@@ -268,5 +268,6 @@ async fn event_streams_end_when_the_server_stops() {
         "{gauge}"
     );
     server.shutdown.begin();
+    events.until("event: closing\ndata: {}\n").await;
     events.until("0\r\n\r\n").await;
 }

@@ -24,6 +24,7 @@ mod receiver;
 mod shell;
 mod trace;
 mod viewer;
+mod wishes;
 mod world;
 
 mod hostile;

@@ -85,7 +85,7 @@ impl Worker {
                 }
             }
             Command::Forget { stream } => self.forget(now, stream),
-            other => self.on_tap_command(now, other),
+            other => self.on_layer_command(now, other),
         }
     }
 

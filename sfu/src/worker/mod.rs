@@ -12,6 +12,7 @@ mod stats;
 mod tap;
 mod tick;
 mod watch;
+mod wish;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};

@@ -81,6 +81,7 @@ impl Worker {
                 self.emit(event);
             }
         }
+        self.tell_order(now, slot);
         self.want_keyframes_for_waiting(now, slot);
         let has_layers = self.streams[slot]
             .as_ref()
@@ -97,6 +98,28 @@ impl Worker {
             }
         }
         self.tick_watched(now, slot);
+    }
+
+    /// Says so when a publisher begins or ends to send pictures in another order than they are shown.
+    fn tell_order(&mut self, now: Instant, slot: usize) {
+        let Some(stream) = self.streams[slot].as_mut() else {
+            return;
+        };
+        let id = stream.id;
+        let Some(publication) = stream.publication.as_mut() else {
+            return;
+        };
+        if matches!(publication.feed, Feed::Relay(_)) {
+            return;
+        }
+        let peer = publication.publisher;
+        if let Some(reordered) = publication.order_changed(now) {
+            self.emit(Event::Reordered {
+                stream: id,
+                peer,
+                reordered,
+            });
+        }
     }
 
     fn video_legs(&self, slot: usize) -> Vec<LegRef> {
@@ -271,7 +294,18 @@ impl Worker {
         if track.layers.len() < 2 {
             return;
         }
-        let views = track.views(now);
+        let mut views = track.views(now);
+        let names = track.layers.iter().map(|layer| layer.name.as_str());
+        let rates = views.iter().map(|view| view.bps);
+        let picked = leg.wish.pick.among(names.zip(rates));
+        // What is wanted and does not come is replaced by what does.
+        let mut pairs = views.iter().zip(&picked);
+        let comes = pairs.any(|(view, is_picked)| view.active && *is_picked);
+        if comes {
+            for (view, is_picked) in views.iter_mut().zip(picked) {
+                view.active &= is_picked;
+            }
+        }
         // A change that waits for its keyframe counts as made: it is not to be judged, and put off, again.
         let current = leg
             .forwarder
@@ -283,7 +317,8 @@ impl Worker {
                 track.layers[wanted].requests.want();
             }
         }
-        let best = views.iter().map(|view| view.bps).max().unwrap_or(0);
+        let wanted = views.iter().filter(|view| !comes || view.active);
+        let best = wanted.map(|view| view.bps).max().unwrap_or(0);
         let desired = best + best / 2;
         if peer.estimate_bps.is_some() && desired.abs_diff(peer.desired_bps) > desired / 10 {
             peer.desired_bps = desired;

@@ -334,7 +334,10 @@ impl Directory {
                 let room = inner.conferences.rooms.get(room);
                 room.map(|room| room.mailbox.clone())
             }
-            Event::Live { .. } | Event::Silent { .. } | Event::Ended { .. } => None,
+            Event::Live { .. }
+            | Event::Silent { .. }
+            | Event::Reordered { .. }
+            | Event::Ended { .. } => None,
         };
         if let Some(mailbox) = mailbox {
             mailbox.put(event.clone());
@@ -459,6 +462,7 @@ impl Inner {
                 .map(|(_, tracks)| tracks.clone())
                 .unwrap_or_default(),
             is_silent: feed.is_silent,
+            is_reordered: false,
             is_feed: true,
         });
         waiting

@@ -1,5 +1,6 @@
 //! Who publishes what: reserving, giving back, going live, ending.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use sfu::{PeerId, StreamId, TrackInfo};
@@ -9,6 +10,7 @@ use super::{
 };
 use crate::clock;
 use crate::media::handle::{Refused, TakeOver};
+use crate::media::trouble::Trouble;
 
 impl Directory {
     /// Takes the stream for a new publisher, if `right` allows.
@@ -51,6 +53,7 @@ impl Directory {
             since: None,
             tracks: Vec::new(),
             is_silent: false,
+            is_reordered: false,
             is_feed: false,
         });
         Ok(Reserved {
@@ -138,6 +141,22 @@ impl Directory {
         Some(Consequence::Origin(stream, Some(worker)))
     }
 
+    /// Pictures come out of order, or in order again: whoever follows the space is told.
+    pub(super) fn on_reordered(&self, stream: StreamId, peer: PeerId, reordered: bool) {
+        let known = self.with_publication(stream, peer, |publication| {
+            publication.is_reordered = reordered;
+        });
+        let Some((key, ())) = known else { return };
+        if reordered {
+            self.reordered.fetch_add(1, Ordering::Relaxed);
+            let trouble = Trouble::Reordered;
+            tracing::warn!(space = %key.space, stream = %key.stream, %peer, trouble = trouble.code(), "{}", trouble.text());
+        } else {
+            tracing::info!(space = %key.space, stream = %key.stream, %peer, "its pictures are in order again");
+        }
+        self.changed(&key.space);
+    }
+
     pub(super) fn on_ended(&self, stream: StreamId, peer: PeerId) -> Option<Consequence> {
         let mut inner = self.lock();
         let key = inner.keys.get(&stream)?.clone();
@@ -174,6 +193,11 @@ impl Directory {
 }
 
 impl Publication {
+    /// What is wrong with it.
+    pub(super) fn troubles(&self) -> Vec<Trouble> {
+        Vec::from_iter(self.is_reordered.then_some(Trouble::Reordered))
+    }
+
     fn may_be_taken(&self, right: &TakeOver) -> bool {
         // Only its own participant or a moderator takes the name from it.
         if self.is_feed {

@@ -1,6 +1,6 @@
 //! WHIP and WHEP sessions: one stream each, behind one HTTP resource.
 
-use sfu::{Command, Event, PeerId, Reply, Role, StreamId, WorkerId};
+use sfu::{Command, Event, LayerReport, LayerWish, PeerId, Reply, Role, StreamId, WorkerId};
 use uuid::Uuid;
 
 use super::{Accepted, Handle, Refused, Restarted, TakeOver};
@@ -150,6 +150,34 @@ impl Handle {
                     .renew_etag(resource)
                     .ok_or(Refused::UnknownResource)?,
             }),
+            _ => Err(Refused::UnknownResource),
+        }
+    }
+
+    /// What a viewer wants of its stream's layers, from now on.
+    ///
+    /// # Errors
+    /// `UnknownResource`, or `NotAcceptable` when the stream has nothing of it.
+    pub async fn wish_layers(&self, resource: Uuid, wish: LayerWish) -> Result<(), Refused> {
+        let (peer, worker) = self.session(resource)?;
+        self.ask(worker, |request| Command::WishLayers {
+            request,
+            peer,
+            wish,
+        })
+        .await
+        .map(drop)
+    }
+
+    /// The layers that a viewer can choose from now, in the publisher's order; none while nobody publishes.
+    ///
+    /// # Errors
+    /// `UnknownResource`, or `NotAcceptable` for a session without a picture.
+    pub async fn layers(&self, resource: Uuid) -> Result<Vec<LayerReport>, Refused> {
+        let (peer, worker) = self.session(resource)?;
+        let command = |request| Command::DescribeLayers { request, peer };
+        match self.ask(worker, command).await? {
+            Reply::Layers(layers) => Ok(layers),
             _ => Err(Refused::UnknownResource),
         }
     }

@@ -1,0 +1,30 @@
+//! What is wrong with what a publisher sends, in words that end it.
+
+/// A fault in a publication that its publisher can mend. Said in the log, in `/api/spaces` and on the performer's page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Pictures come in another order than they are shown (B-frames).
+    Reordered,
+}
+
+impl Trouble {
+    /// What programs call it.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Reordered => "b-frames",
+        }
+    }
+
+    /// What it does, and the setting that ends it.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Reordered => {
+                "The encoder makes B-frames. Browsers show only three or four pictures a second of them over WebRTC, so the pages watch by HLS, \
+                 some seconds later. Turn them off: bframes=0 (x264, GStreamer), -bf 0 (FFmpeg), Tune zerolatency (OBS), or the profile Baseline, \
+                 or Main without B-frames, in a camera."
+            }
+        }
+    }
+}
