@@ -304,9 +304,8 @@ impl Publication {
 
     /// Looks whether the order of its pictures is another one than it was; says so if it is.
     pub(crate) fn order_changed(&mut self, now: Instant) -> Option<bool> {
-        let layers = self.tracks.iter_mut().flat_map(|track| &mut track.layers);
-        let is_reordered =
-            layers.fold(false, |found, layer| layer.order.is_reordered(now) || found);
+        let mut layers = self.tracks.iter_mut().flat_map(|track| &mut track.layers);
+        let is_reordered = layers.any(|layer| layer.order.is_reordered(now));
         let changed = is_reordered != self.is_reordered;
         self.is_reordered = is_reordered;
         changed.then_some(is_reordered)

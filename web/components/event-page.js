@@ -52,7 +52,7 @@ export const EventPage = {
   },
   setup(props) {
     const { snapshot, status, notice, choose, retry, toggleSound, togglePause, resume, skip, use, play, leaveFilm } = useViewer(props);
-    const { timeline, tracks, seek, goLive, chooseLevel, chooseCaption } = usePlayback(props.viewer);
+    const { timeline, tracks, readQualities, seek, goLive, chooseLevel, chooseCaption } = usePlayback(props.viewer);
     const recordings = useRecordings(props.space, props.viewer?.token ?? '', { status, snapshot });
     const fullScreen = useFullScreen(props.stage, () => props.screen.element);
     const smallWindow = useSmallWindow(props.stage, props.screen);
@@ -84,6 +84,7 @@ export const EventPage = {
     const open = (/** @type {typeof panel.value} */ name) => {
       panel.value = panel.value === name ? '' : name;
       if (panel.value === 'recordings') recordings.load();
+      if (panel.value === 'settings') readQualities();
     };
     function playFilm(recording) {
       panel.value = '';

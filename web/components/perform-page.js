@@ -8,6 +8,7 @@ import { usePerformance } from '../composables/use-performance.js';
 import { useSettings } from '../composables/use-settings.js';
 import { useSpace } from '../composables/use-space.js';
 import { useWakeLock } from '../composables/use-wake-lock.js';
+import { labelOfStream } from '../lib/names.js';
 import { advice, vitals } from '../lib/performance.js';
 import { OwnPicture } from './own-picture.js';
 import { PerformSettings } from './perform-settings.js';
@@ -25,10 +26,12 @@ const Room = {
     const streams = computed(() => known.value?.streams ?? []);
     const viewers = computed(() => streams.value.find(({ name }) => name === settings.stream)?.viewers ?? 0);
     const figures = computed(() => vitals(performance.summary.value, viewers.value, performance.live_ms.value));
+    /** What the venue finds wrong, of every camera: who looks after the show looks here. */
+    const troubles = computed(() => streams.value.flatMap(({ name, trouble }) => trouble.map(({ code, text }) => ({ key: `${name} ${code}`, text: `${labelOfStream(name)}: ${text}` }))));
     const hint = computed(() => advice(performance.summary.value, performance.live_ms.value));
     const ready = computed(() => media.video.value !== null || media.audio.value !== null);
     const asksForKey = computed(() => performance.report.value.title.includes('key'));
-    return { settings, ...media, ...performance, streams, reachable, figures, hint, ready, asksForKey };
+    return { settings, ...media, ...performance, streams, reachable, figures, troubles, hint, ready, asksForKey };
   },
   template: `
     <header class="masthead">
@@ -56,6 +59,7 @@ const Room = {
         <dl class="vitals" :class="{ off: state !== 'live' }" aria-label="How the performance is doing">
           <div v-for="figure in figures" :key="figure.label" :class="{ bad: figure.bad }"><dt>{{ figure.label }}</dt><dd>{{ figure.value }}</dd></div>
         </dl>
+        <p v-for="trouble in troubles" :key="trouble.key" class="advice" role="status" data-trouble>{{ trouble.text }}</p>
         <p class="advice" role="status">{{ hint }}</p>
       </section>
       <PerformSettings :settings="settings" :devices="devices" :streams="streams" :on="on" :open="open" :asks-for-key="asksForKey" />

@@ -22,7 +22,8 @@ export function usePlayback(viewer) {
   };
   const readTracks = () => {
     const player = viewer?.playback?.player;
-    tracks.value = player ? { levels: player.levels, level: player.level, playing: player.playingLevel, captions: player.captions, caption: player.caption } : NO_TRACKS;
+    tracks.value = player ? { levels: player.levels, level: player.level, playing: player.playingLevel, captions: player.captions, caption: player.caption }
+      : { ...NO_TRACKS, levels: viewer?.qualities.levels ?? [], level: viewer?.qualities.level ?? -1 };
   };
   const adopt = () => {
     listening.abort();
@@ -36,20 +37,25 @@ export function usePlayback(viewer) {
     readTracks();
   };
   viewer?.addEventListener('playback', adopt);
+  viewer?.qualities.addEventListener('change', readTracks);
   adopt();
   onBeforeUnmount(() => {
     listening.abort();
     viewer?.removeEventListener('playback', adopt);
+    viewer?.qualities.removeEventListener('change', readTracks);
   });
 
   return {
     timeline,
     tracks,
+    /** What can be chosen may have changed since it was last looked at. */
+    readQualities: () => viewer?.readQualities(),
     seek: (/** @type {number} */ moment) => viewer?.playback?.seek(moment),
     goLive: () => viewer?.playback?.goLive(),
     chooseLevel(/** @type {number} */ id) {
       const player = viewer?.playback?.player;
       if (player) player.level = id;
+      else viewer?.chooseQuality(id);
     },
     chooseCaption(/** @type {number} */ id) {
       const player = viewer?.playback?.player;

@@ -59,6 +59,11 @@ export class Session extends EventTarget {
     return this.#ended;
   }
 
+  /** The session's own address at the venue; empty when it has none, or none any more. */
+  get resource() {
+    return this.#resource;
+  }
+
   /**
    * Offers what the peer connection holds and takes the answer. Gathering goes on meanwhile: nothing waits for it.
    * @param {AbortSignal} signal

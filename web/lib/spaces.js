@@ -28,6 +28,11 @@ export const STREAMS_MAX = 64;
  * @property {number} viewers
  * @property {Track[]} tracks
  * @property {Hls | null} hls null where the venue makes none of this stream
+ * @property {Trouble[]} trouble what its performer should mend
+ *
+ * @typedef {object} Trouble
+ * @property {string} code for programs: `b-frames` where browsers show only few of the pictures by WebRTC
+ * @property {string} text for people
  *
  * @typedef {object} Hls
  * @property {string} url of the multivariant playlist
@@ -61,6 +66,8 @@ export function parseSpace(body) {
         tracks: (Array.isArray(stream.tracks) ? stream.tracks : []).filter((track) => track?.kind === 'audio' || track?.kind === 'video')
           .map(({ kind, codec, layers }) => ({ kind, codec: String(codec ?? ''), layers: Number.isSafeInteger(layers) ? layers : 1 })),
         hls: hlsOf(stream.hls),
+        trouble: (Array.isArray(stream.trouble) ? stream.trouble : []).filter((one) => typeof one?.code === 'string')
+          .map(({ code, text }) => ({ code, text: String(text ?? '') })),
       };
     }).sort((left, right) => compareStreams(left.name, right.name)),
   };
@@ -85,7 +92,8 @@ export function viewersOf(space) {
 /**
  * Follows a space: server-sent events, or polling where they do not get through.
  *
- * Events: `space` with `detail` a `Space`, at once and at every change; `reachable` with `detail.reachable` whenever that changes.
+ * Events: `space` with `detail` a `Space`, at once and at every change; `reachable` with `detail.reachable` whenever that changes; `closing` when the server
+ * says that it stops.
  */
 export class SpaceWatcher extends EventTarget {
   /** @type {Space | null} */ space = null;
@@ -139,6 +147,7 @@ export class SpaceWatcher extends EventTarget {
       this.#take(() => JSON.parse(event.data));
     });
     source.addEventListener('open', () => this.#expect(source));
+    source.addEventListener('closing', () => this.dispatchEvent(new CustomEvent('closing')));
     // The browser's own reconnection is left out: it stops for good at the first answer that is no event stream.
     source.addEventListener('error', () => {
       source.close();

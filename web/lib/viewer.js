@@ -4,6 +4,7 @@
  * @module
  */
 import { admit } from './admission.js';
+import { Qualities } from './layers.js';
 import { DEFAULT_STREAM, endpoint, streamOfHash } from './names.js';
 import { SpaceWatcher, viewersOf } from './spaces.js';
 import { firstWay, freeSeats, isBarred, keepReason, keepWish, reasonToLeave, SILENT_MAX_MS, wish } from './ways.js';
@@ -56,6 +57,7 @@ const STATES = { loading: 'connecting', playing: 'live', paused: 'live', ended: 
  * Events: `change` whenever the snapshot may differ; `playback` when `playback` is another.
  */
 export class Viewer extends EventTarget {
+  /** What can be chosen of the picture that WebRTC brings. */ qualities = new Qualities();
   /** What plays by HLS; null otherwise. @type {import('./playback.js').Playback | null} */ playback = null;
   #space;
   #screen;
@@ -78,6 +80,8 @@ export class Viewer extends EventTarget {
   /** Grows with every start of HLS, so that one that was overtaken while its code was loading is dropped. */ #turn = 0;
   /** The venue said that no seat is free. */ #full = false;
   /** When HLS failed, ms. */ #hlsFailedAt = -Infinity;
+  /** Somebody wants WebRTC although the picture is jerky. */ #insists = false;
+  /** The venue said that it stops; over with its next word. */ #closing = false;
   #running = false;
   #wish = wish();
 
@@ -98,6 +102,7 @@ export class Viewer extends EventTarget {
     this.#watcher = new SpaceWatcher(space);
     screen.addEventListener('change', () => this.#changed());
     this.#watcher.addEventListener('space', () => this.#follow());
+    this.#watcher.addEventListener('closing', () => this.#leaveClosing());
     this.#watcher.addEventListener('reachable', () => {
       this.#instruct();
       if (this.#watcher.reachable) {
@@ -142,6 +147,8 @@ export class Viewer extends EventTarget {
   choose(stream) {
     this.#choice = stream;
     if (stream === this.#stream && !this.#recording) return;
+    this.qualities.forget();
+    this.#insists = false;
     this.#recording = null;
     const { playback } = this;
     if (playback && this.#hlsOf(stream)) {
@@ -163,6 +170,7 @@ export class Viewer extends EventTarget {
   use(way) {
     keepWish(way);
     this.#wish = way;
+    this.#insists = way === 'webrtc';
     this.#reason = null;
     if (way === 'hls') this.#toHls();
     else this.#toWebRtc();
@@ -209,6 +217,17 @@ export class Viewer extends EventTarget {
   skip(seconds) {
     if (this.playback && this.#switching !== 'webrtc') this.playback.skip(seconds);
     else if (seconds < 0 && !this.#switching) this.#toHls(-seconds);
+  }
+
+  /** Asks what there is to choose of the picture that WebRTC brings. */
+  readQualities() {
+    const hasLayers = this.#tracksOf(this.#stream).some(({ layers }) => layers > 1);
+    return this.qualities.read(hasLayers && this.#shown === this.#client ? this.#client : null);
+  }
+
+  /** Chooses one of `qualities`. @param {number} id -1 for what the network carries */
+  chooseQuality(id) {
+    return this.qualities.choose(this.#client, id);
   }
 
   /** Plays a film in place of the stage. @param {import('./recordings.js').Recording} recording */
@@ -273,15 +292,25 @@ export class Viewer extends EventTarget {
     return this.#watcher.space?.streams.find((stream) => stream.name === name)?.hls ?? null;
   }
 
+  #tracksOf(/** @type {string} */ name) {
+    return this.#watcher.space?.streams.find((stream) => stream.name === name)?.tracks ?? [];
+  }
+
+  /** Whether browsers show few of the chosen stream's pictures by WebRTC, and nobody wants it all the same. */
+  #isJerky() {
+    const trouble = this.#watcher.space?.streams.find(({ name }) => name === this.#stream)?.trouble ?? [];
+    return !this.#insists && trouble.some(({ code }) => code === 'b-frames');
+  }
+
   /** Whether the venue knows of a picture, or knows nothing yet. */
   #mayHavePicture() {
-    const known = this.#watcher.space?.streams.find(({ name }) => name === this.#stream)?.tracks ?? [];
+    const known = this.#tracksOf(this.#stream);
     return known.length === 0 || known.some(({ kind }) => kind === 'video');
   }
 
   #firstWay() {
     const hls = this.#watcher.space === null ? null : this.#hlsOf(this.#stream) !== null;
-    return firstWay({ webrtc: this.#canWebRtc, hls, wish: this.#wish, barred: isBarred() });
+    return firstWay({ webrtc: this.#canWebRtc, hls, wish: this.#wish, barred: isBarred(), jerky: this.#isJerky() });
   }
 
   /** Begins to show the chosen stream in whichever way fits. */
@@ -289,6 +318,7 @@ export class Viewer extends EventTarget {
     const way = this.#firstWay();
     if (way === 'webrtc') this.#watch(this.#stream);
     else if (way === 'hls' && this.#isLive(this.#stream)) this.#play(null);
+    if (this.#isJerky()) this.#reason = 'jerky';
     this.#changed();
   }
 
@@ -312,6 +342,7 @@ export class Viewer extends EventTarget {
   #follow() {
     const live = this.#isLive(this.#stream);
     const client = this.#client;
+    this.#closing = false;
     this.#instruct();
     this.#inform();
     if (live) {
@@ -349,13 +380,13 @@ export class Viewer extends EventTarget {
   #consider() {
     const client = this.#client;
     clearTimeout(this.#silentTimer);
-    if (!client || this.playback || this.#switching === 'hls' || performance.now() - this.#hlsFailedAt < HLS_PAUSE_MS) return false;
+    if (!client || this.#closing || this.playback || this.#switching === 'hls' || performance.now() - this.#hlsFailedAt < HLS_PAUSE_MS) return false;
     const works = client.state === 'live' && this.#shown === client;
     if (works || !this.#isLive(this.#stream)) this.#silentSince = 0;
     else this.#silentSince ||= performance.now();
     const silent_ms = this.#silentSince ? performance.now() - this.#silentSince : 0;
     const reason = reasonToLeave({
-      full: this.#full && !works, refusal: client.state === 'live' ? null : client.refusal, canSeePicture: client.canSeePicture, live: this.#isLive(this.#stream),
+      full: this.#full && !works, jerky: this.#isJerky(), refusal: client.state === 'live' ? null : client.refusal, canSeePicture: client.canSeePicture, live: this.#isLive(this.#stream),
       hls: this.#hlsOf(this.#stream) !== null, reachable: this.#watcher.reachable, silent_ms,
     });
     if (reason) {
@@ -368,6 +399,13 @@ export class Viewer extends EventTarget {
       this.#silentTimer = setTimeout(() => this.#consider(), SILENT_MAX_MS - silent_ms + 10);
     }
     return reason !== null;
+  }
+
+  /** A browser takes the connection for alive half a minute longer: the session ends here and now, and the next one waits for whoever answers. */
+  #leaveClosing() {
+    this.#closing = true;
+    this.#client?.session?.end('the venue is closing');
+    this.#changed();
   }
 
   #expectEnd() {
@@ -404,6 +442,7 @@ export class Viewer extends EventTarget {
     this.#told = this.#isLive(stream);
     this.#instruct();
     client.addEventListener('stream', (event) => this.#show({ client, .../** @type {CustomEvent} */ (event).detail }));
+    client.addEventListener('state', () => client === this.#client && client.state === 'live' && this.qualities.restore(client));
     client.addEventListener('state', (event) => this.#changeState(client, /** @type {CustomEvent} */ (event).detail.state));
     // Whoever changes the camera has a seat. The question is under way before the offer is, and takes no time of its own.
     this.#full = false;

@@ -7,7 +7,7 @@ import { withTimeout } from './http.js';
 import { read, write } from './keep.js';
 
 /** @typedef {'webrtc' | 'hls'} Way */
-/** @typedef {'seats' | 'blocked' | 'codec' | 'silent'} Reason why a page leaves WebRTC by itself */
+/** @typedef {'seats' | 'blocked' | 'codec' | 'silent' | 'jerky'} Reason why a page leaves WebRTC by itself */
 
 /** How long WebRTC may bring no picture of a stage that is live, in ms, before HLS is tried beside it: longer than any ordinary handshake. */
 export const SILENT_MAX_MS = 5000;
@@ -37,17 +37,18 @@ export const isBarred = () => read('sessionStorage', BARRED) !== '';
 
 /** @param {Reason} reason */
 export function keepReason(reason) {
-  if (reason !== 'seats') write('sessionStorage', BARRED, reason);
+  // A full house and a performer's settings are no property of this network.
+  if (reason !== 'seats' && reason !== 'jerky') write('sessionStorage', BARRED, reason);
 }
 
 /**
  * With which way a page begins.
- * @param {{webrtc: boolean, hls: boolean | null, wish: Way | null, barred: boolean}} known `webrtc`: this browser has it; `hls`: the venue offers
- *   it for this stream, null while it has not said yet
+ * @param {{webrtc: boolean, hls: boolean | null, wish: Way | null, barred: boolean, jerky?: boolean}} known `webrtc`: this browser has it; `hls`: the venue offers
+ *   it for this stream, null while it has not said yet; `jerky`: it shows few of the performer's pictures by WebRTC
  * @returns {Way | null} null: only the venue's next word can tell
  */
-export function firstWay({ webrtc, hls, wish: wanted, barred }) {
-  if (!webrtc) return 'hls';
+export function firstWay({ webrtc, hls, wish: wanted, barred, jerky = false }) {
+  if (!webrtc || (jerky && hls)) return 'hls';
   if (wanted !== 'hls' && !(barred && wanted === null)) return 'webrtc';
   if (hls === null) return null;
   return hls ? 'hls' : 'webrtc';
@@ -75,12 +76,13 @@ export async function freeSeats() {
 
 /**
  * Whether a page should leave WebRTC for HLS by itself.
- * @param {{full: boolean, refusal: {kind: string} | null, canSeePicture: boolean, live: boolean, hls: boolean, reachable: boolean, silent_ms: number}} seen
- *   `full`: the venue says that no seat is free; `silent_ms`: how long WebRTC has been wanted without showing anything
+ * @param {{full: boolean, jerky?: boolean, refusal: {kind: string} | null, canSeePicture: boolean, live: boolean, hls: boolean, reachable: boolean, silent_ms: number}} seen
+ *   `full`: the venue says that no seat is free; `jerky`: browsers show few of this performer's pictures by WebRTC; `silent_ms`: how long WebRTC has been wanted without showing anything
  * @returns {Reason | null}
  */
-export function reasonToLeave({ full, refusal, canSeePicture, live, hls, reachable, silent_ms }) {
+export function reasonToLeave({ full, jerky = false, refusal, canSeePicture, live, hls, reachable, silent_ms }) {
   if (!hls || !live) return null;
+  if (jerky) return 'jerky';
   if (full || refusal?.kind === 'busy') return 'seats';
   if (refusal?.kind === 'blocked') return 'blocked';
   if (refusal?.kind === 'not-acceptable' || !canSeePicture) return 'codec';
@@ -98,6 +100,7 @@ export function noticeOf(reason) {
     case 'seats': return 'Every seat without delay is taken. You watch some seconds behind.';
     case 'blocked':
     case 'silent': return 'The live connection does not get through here. You watch some seconds behind.';
+    case 'jerky': return 'This performer’s picture would be jerky without delay. You watch some seconds behind.';
     case 'codec': return 'This browser cannot show the live picture without delay. You watch some seconds behind.';
     default: return '';
   }

@@ -4,6 +4,7 @@
  */
 import { Client } from './client.js';
 import { Refusal } from './http.js';
+import { parseLayers } from './layers.js';
 import { carries, tuneOpus } from './sdp.js';
 import { Watchdog } from './stats.js';
 
@@ -58,6 +59,35 @@ export class WhepClient extends Client {
     }
     this.#receive(session, carries(session.pc.remoteDescription?.sdp ?? '', 'video'));
     return session;
+  }
+
+  /**
+   * The layers that the venue could send now.
+   * @returns {Promise<import('./layers.js').Layer[]>} empty where it does not say
+   */
+  async layers() {
+    return this.#askForLayers();
+  }
+
+  /**
+   * Has the venue send one layer, or again the one that the network carries.
+   * @param {string | null} name null for the latter
+   * @returns {Promise<boolean>} whether the venue does
+   */
+  async chooseLayer(name) {
+    const layers = await this.#askForLayers({ method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(name === null ? {} : { encodingId: name }) });
+    return layers.length > 0;
+  }
+
+  async #askForLayers(/** @type {RequestInit} */ request = {}) {
+    const resource = this.session?.resource;
+    if (!resource) return [];
+    try {
+      const response = await fetch(`${resource}/layer`, { cache: 'no-store', ...request });
+      return response.ok ? parseLayers(await response.json()) : [];
+    } catch {
+      return [];
+    }
   }
 
   /** @param {import('./stats.js').Summary} summary @param {import('./session.js').Session} session */

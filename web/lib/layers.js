@@ -1,0 +1,91 @@
+/**
+ * The layers of a stream that WebRTC brings, as a menu of qualities.
+ * @module
+ */
+
+/** What the layers are called, best first, by how many there are: their sizes are the performer's secret. */
+const NAMES = [[], ['High'], ['High', 'Low'], ['High', 'Medium', 'Low'], ['Highest', 'High', 'Medium', 'Low']];
+
+/**
+ * @typedef {object} Layer
+ * @property {string} name what the venue calls it
+ * @property {number} bitrate_bps 0 while it does not come
+ *
+ * @typedef {object} Quality
+ * @property {number} id the place in the list, best first
+ * @property {string} name what the venue calls it
+ * @property {string} label
+ * @property {number} bitrate_bps
+ */
+
+/**
+ * Reads the venue's description of the layers; the layers of all sections that it names, which is one.
+ * @param {unknown} body parsed JSON
+ * @returns {Layer[]} empty for what is no such description
+ */
+export function parseLayers(body) {
+  if (typeof body !== 'object' || body === null) return [];
+  const all = Object.values(body).flatMap((section) => (Array.isArray(section?.layers) ? section.layers : []));
+  /** @type {Map<string, Layer>} */ const found = new Map();
+  for (const { encodingId, bitrate } of all.filter((layer) => typeof layer?.encodingId === 'string')) {
+    const bitrate_bps = Number.isFinite(bitrate) && bitrate > 0 ? bitrate : 0;
+    found.set(encodingId, { name: encodingId, bitrate_bps: Math.max(bitrate_bps, found.get(encodingId)?.bitrate_bps ?? 0) });
+  }
+  return [...found.values()];
+}
+
+/**
+ * The entries of a menu, best first; none where there is nothing to choose. What does not come now cannot be chosen.
+ * @param {Layer[]} layers
+ * @returns {Quality[]}
+ */
+export function qualitiesOf(layers) {
+  const coming = layers.filter(({ bitrate_bps }) => bitrate_bps > 0).sort((left, right) => right.bitrate_bps - left.bitrate_bps);
+  if (coming.length < 2) return [];
+  const names = NAMES[coming.length];
+  return coming.map(({ name, bitrate_bps }, id) => ({ id, name, bitrate_bps, label: names?.[id] ?? name }));
+}
+
+/**
+ * What can be chosen, and what was: the choice is kept over reconnections.
+ *
+ * Events: `change`.
+ */
+export class Qualities extends EventTarget {
+  /** @type {Quality[]} */ levels = [];
+  /** The chosen id; -1 for what the network carries. */ level = -1;
+  /** @type {string | null} */ #name = null;
+
+  /** @param {import('./whep.js').WhepClient | null} client whom to ask; null where there is nothing to choose */
+  async read(client) {
+    const levels = client ? qualitiesOf(await client.layers()) : [];
+    this.#tell(levels, levels.find(({ name }) => name === this.#name)?.id ?? -1);
+  }
+
+  /** @param {import('./whep.js').WhepClient | null} client @param {number} id */
+  async choose(client, id) {
+    this.#name = this.levels.find((level) => level.id === id)?.name ?? null;
+    this.#tell(this.levels, id);
+    if (await client?.chooseLayer(this.#name)) return;
+    // What was not to be had is not chosen.
+    this.#name = null;
+    await this.read(client);
+  }
+
+  /** Chooses again in a new session. @param {import('./whep.js').WhepClient} client */
+  restore(client) {
+    if (this.#name !== null) client.chooseLayer(this.#name);
+  }
+
+  /** Another stream has other layers. */
+  forget() {
+    this.#name = null;
+    this.#tell([], -1);
+  }
+
+  #tell(/** @type {Quality[]} */ levels, /** @type {number} */ level) {
+    this.levels = levels;
+    this.level = level;
+    this.dispatchEvent(new CustomEvent('change'));
+  }
+}
