@@ -225,10 +225,8 @@ export class Viewer extends EventTarget {
     return this.qualities.read(hasLayers && this.#shown === this.#client ? this.#client : null);
   }
 
-  /** Chooses one of `qualities`. @param {number} id -1 for what the network carries */
-  chooseQuality(id) {
-    return this.qualities.choose(this.#client, id);
-  }
+  /** @param {number} id one of `qualities`; -1 for what the network carries */
+  chooseQuality = (id) => this.qualities.choose(this.#client, id);
 
   /** Plays a film in place of the stage. @param {import('./recordings.js').Recording} recording */
   playRecording(recording) {

@@ -98,6 +98,7 @@ mod tests {
             red: false,
             audio_level: None,
             orientation: None,
+            captured_us: None,
             inspection: Inspection::default(),
         }
     }
