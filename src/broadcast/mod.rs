@@ -17,6 +17,7 @@ mod line;
 mod packaging;
 mod picture;
 mod plan;
+mod presentation;
 mod production;
 mod published;
 mod rendered;
@@ -29,7 +30,7 @@ mod thumbnails;
 
 pub use counters::BroadcastCounters;
 pub use follow::{Broadcast, Settings};
-pub use production::sound_label;
+pub use presentation::{Sound, multivariant};
 pub use published::Published;
 pub use rendered::Rendered;
 pub use rendition::{Held, Rendition, WAITERS_MAX};

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hls::{CodecKind, Frame, Output, Packager, RenditionInfo, Timeline, Variant};
+use hls::{Frame, Output, Packager, RenditionInfo, Timeline};
 use sfu::MediaPacket;
 
 use super::counters::BroadcastCounters;
 use super::plan::{OPUS, Plan};
+use super::presentation::{Sound, multivariant};
 use super::rendition::Rendition;
 use super::sound::AppleSound;
 use super::stream::Show;
@@ -354,45 +355,26 @@ impl Production {
             .renditions()
             .iter()
             .any(|rendition| rendition.now().is_some());
-        let is_known = self.show.multivariant().is_some();
+        let is_known = self.show.multivariant(Sound::Aac).is_some();
         let mut active = self.packager.renditions().iter().filter(|info| info.active);
         let all_ready = active.all(|info| is_ready(&info.name));
         if has_any && (is_known || all_ready) {
-            let is_first = self.show.multivariant().is_none();
-            self.show.publish_multivariant(self.multivariant());
-            if is_first {
+            let [aac, opus] = [Sound::Aac, Sound::Opus].map(|sound| self.multivariant(sound));
+            self.show.publish_multivariant(aac, opus);
+            if !is_known {
                 (self.around.on_change)(&self.show.key().space);
             }
         }
     }
 
-    fn multivariant(&self) -> String {
+    fn multivariant(&self, sound: Sound) -> String {
         let has_media = |name: &str| {
             self.show
                 .rendition(name)
                 .is_some_and(|one| one.now().is_some())
         };
         let known = |info: &&RenditionInfo| info.active && has_media(&info.name);
-        let variants = self
-            .packager
-            .renditions()
-            .iter()
-            .filter(known)
-            .map(|info| Variant {
-                info,
-                label: sound_label(info),
-            });
-        let (video, audio): (Vec<_>, Vec<_>) =
-            variants.partition(|variant| variant.info.kind.is_video());
-        hls::multivariant(&video, &audio, "")
-    }
-}
-
-/// What a player's menu calls a sound.
-#[must_use]
-pub fn sound_label(info: &RenditionInfo) -> &'static str {
-    match info.kind {
-        CodecKind::Aac => "Sound (AAC)",
-        _ => "Sound",
+        let renditions = self.packager.renditions().iter();
+        multivariant(renditions.filter(known), sound, "")
     }
 }

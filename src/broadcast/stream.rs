@@ -7,6 +7,7 @@ use hls::{DateRange, Report};
 use tokio::sync::watch;
 
 use super::counters::BroadcastCounters;
+use super::presentation::Sound;
 use super::rendered::Rendered;
 use super::rendition::Rendition;
 use crate::clock;
@@ -15,6 +16,22 @@ use crate::media::StreamKey;
 /// Seconds after the last request during which a stream counts as watched: players ask every few seconds.
 const WATCHED_S: i64 = 15;
 
+/// The same playlist for each codec of sound.
+#[derive(Debug, Clone)]
+struct Multivariant {
+    aac: Arc<Rendered>,
+    opus: Arc<Rendered>,
+}
+
+impl Multivariant {
+    fn with(&self, sound: Sound) -> &Arc<Rendered> {
+        match sound {
+            Sound::Aac => &self.aac,
+            Sound::Opus => &self.opus,
+        }
+    }
+}
+
 /// One life of a stream: from its first publication until nobody came back. Shared by the packaging thread, which writes, and HTTP.
 #[derive(Debug)]
 pub struct Show {
@@ -22,7 +39,7 @@ pub struct Show {
     life: Arc<str>,
     origin_ms: u64,
     renditions: RwLock<Vec<Arc<Rendition>>>,
-    multivariant: watch::Sender<Option<Arc<Rendered>>>,
+    multivariant: watch::Sender<Option<Multivariant>>,
     /// Unix seconds of the last request for a playlist.
     asked: AtomicI64,
     is_ended: AtomicBool,
@@ -109,15 +126,15 @@ impl Show {
     }
 
     /// The multivariant playlist, when there is one.
-    pub fn multivariant(&self) -> Option<Arc<Rendered>> {
-        self.multivariant.borrow().clone()
+    pub fn multivariant(&self, sound: Sound) -> Option<Arc<Rendered>> {
+        Some(self.multivariant.borrow().as_ref()?.with(sound).clone())
     }
 
     /// Waits for the multivariant playlist of a stream that has just begun. Cancel safe; bound its time.
-    pub async fn wait_for_multivariant(&self) -> Option<Arc<Rendered>> {
+    pub async fn wait_for_multivariant(&self, sound: Sound) -> Option<Arc<Rendered>> {
         let mut receiver = self.multivariant.subscribe();
         let found = receiver.wait_for(Option::is_some).await.ok()?;
-        found.clone()
+        Some(found.as_ref()?.with(sound).clone())
     }
 
     /// Somebody watches: keyframes are asked for while this is said again and again.
@@ -159,14 +176,17 @@ impl Show {
         rendition.publish(&self.reports(rendition), counters);
     }
 
-    pub(super) fn publish_multivariant(&self, text: String) {
-        let is_same = self
-            .multivariant()
-            .is_some_and(|known| known.plain() == text.as_bytes());
-        if !is_same {
-            self.multivariant
-                .send_replace(Some(Arc::new(Rendered::new(text))));
-        }
+    pub(super) fn publish_multivariant(&self, aac: String, opus: String) {
+        let known = self.multivariant.borrow().clone();
+        let fresh = |sound: Sound, text: String| match known.as_ref().map(|known| known.with(sound))
+        {
+            Some(known) if known.plain() == text.as_bytes() => known.clone(),
+            _ => Arc::new(Rendered::new(text)),
+        };
+        self.multivariant.send_replace(Some(Multivariant {
+            aac: fresh(Sound::Aac, aac),
+            opus: fresh(Sound::Opus, opus),
+        }));
     }
 
     pub(super) fn set_newest(&self, unix_ms: u64) {

@@ -13,7 +13,7 @@ use super::cors::preflight;
 use super::errors;
 use super::events;
 use super::place::Space;
-use crate::broadcast::Broadcast;
+use crate::broadcast::{Broadcast, Sound};
 use crate::media::{Directory, StreamKey, StreamSummary, Trouble};
 
 const METHODS: &str = "OPTIONS, GET, HEAD";
@@ -130,7 +130,7 @@ impl TroubleReport {
 impl HlsReport {
     fn of(key: &StreamKey, broadcast: &Broadcast) -> Option<Self> {
         let show = broadcast.published().show(key)?;
-        show.multivariant()?;
+        show.multivariant(Sound::Aac)?;
         let archive = broadcast.recorder().archive();
         Some(Self {
             url: format!("/hls/{}/{}/index.m3u8", key.space, key.stream),

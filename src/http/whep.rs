@@ -23,6 +23,7 @@ use super::place::Stream;
 use super::playback;
 use super::resource;
 use super::sessions::Facts;
+use crate::broadcast::Sound;
 use crate::clock;
 use crate::media::{Refused, StreamKey};
 
@@ -61,7 +62,8 @@ async fn look(_: Stream) -> Response {
 fn check_seats(state: &AppState, key: &StreamKey) -> Result<(), Problem> {
     let seats = state.app.config.hls.webrtc_seats;
     let show = state.app.broadcast.published().show(key);
-    let has_hls = show.is_some_and(|show| show.multivariant().is_some() && !show.is_ended());
+    let has_hls =
+        show.is_some_and(|show| show.multivariant(Sound::Aac).is_some() && !show.is_ended());
     if !has_hls || state.app.media.directory().viewers() < seats {
         return Ok(());
     }

@@ -41,6 +41,18 @@ const CONFIG = {
   fragLoadPolicy: policy(10_000, 60_000, 6),
 };
 
+/**
+ * Where the same is with its sound as it was published. A playlist offers one codec: AAC to whoever does not say that it takes Opus.
+ * @param {string} address of a multivariant playlist
+ */
+export const withOpus = (address) => `${address}${address.includes('?') ? '&' : '?'}audio=opus`;
+
+/** Whether hls.js can be given Opus here. */
+function takesOpus() {
+  const source = /** @type {any} */ (globalThis).ManagedMediaSource ?? globalThis.MediaSource;
+  return source?.isTypeSupported?.('audio/mp4; codecs="opus"') ?? false;
+}
+
 /** @type {Promise<any> | undefined} */
 let library;
 
@@ -280,7 +292,7 @@ export class HlsPlayer extends EventTarget {
     hls.on(Events.ERROR, (_name, data) => {
       if (data.fatal) this.#repair(data, data.type === ErrorTypes.MEDIA_ERROR);
     });
-    hls.loadSource(this.address);
+    hls.loadSource(takesOpus() ? withOpus(this.address) : this.address);
     hls.attachMedia(/** @type {HTMLVideoElement} */ (this.#video));
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { withOpus } from '../lib/hls-player.js';
 import { mediaAddress } from '../lib/http.js';
 import { behindText, durationWords, DVR_DEFAULT_S, latencyOf, momentAt, positionAt, windowOf } from '../lib/moments.js';
 import { bytesText, parseRecordings, posterOf, RECORDINGS_MAX, thumbnailAt } from '../lib/recordings.js';
@@ -206,4 +207,9 @@ test('a stream says where its HLS is, and nonsense there is nothing', () => {
   assert.deepEqual(hlsOf({ url: '/x', latency_target_s: 'two', dvr_s: -1, recording: 'yes' }), { url: '/x', latency_target_s: null, dvr_s: null, recording: false });
   assert.equal(hlsOf({ url: '/x', dvr_s: 7200 }).dvr_s, 7200);
   for (const nothing of [null, undefined, true, 7, 'x', {}, { url: 'javascript:alert(1)' }, { url: 7 }]) assert.equal(hlsOf(nothing), null);
+});
+
+test('the sound as it was published is asked for beside whatever else is asked for', () => {
+  assert.equal(withOpus('/live/demo.m3u8'), '/live/demo.m3u8?audio=opus');
+  assert.equal(withOpus('/hls/demo/main/index.m3u8?dvr'), '/hls/demo/main/index.m3u8?dvr&audio=opus');
 });

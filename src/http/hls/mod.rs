@@ -26,6 +26,7 @@ use super::cors::preflight;
 use super::errors::{self, Problem};
 use super::limits::Peer;
 use super::playback::{Watched, may_watch, seal};
+use crate::broadcast::Sound;
 use crate::media::StreamKey;
 
 const METHODS: &str = "OPTIONS, GET, HEAD";
@@ -146,12 +147,14 @@ async fn older(
     State(state): State<AppState>,
     Watched(key): Watched,
     Path(NamedOlder { life, file }): Path<NamedOlder>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let life = name::life(&life).ok_or_else(no_such_file)?;
     let response = match File::parse(&file).ok_or_else(no_such_file)? {
         File::Multivariant => {
-            recorded::multivariant(&state, &key, life, String::new(), FINISHED, &headers).await
+            let to = (String::new(), Sound::of(query.as_deref()));
+            recorded::multivariant(&state, &key, life, to, FINISHED, &headers).await
         }
         File::Media(rendition) => {
             recorded::media(&state, &key, life, rendition, ("../", FINISHED), &headers).await

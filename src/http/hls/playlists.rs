@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::recorded;
-use crate::broadcast::{Held, Rendered, Show};
+use crate::broadcast::{Held, Rendered, Show, Sound};
 use crate::http::AppState;
 use crate::http::errors::{Problem, short};
 use crate::http::variants::Text;
@@ -105,15 +105,16 @@ pub(super) async fn multivariant(
     query: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let is_dvr = Ask::parse(query)?.is_dvr;
+    let (is_dvr, sound) = (Ask::parse(query)?.is_dvr, Sound::of(query));
     let Some(show) = state.app.broadcast.published().show(key) else {
         let life = recorded::latest(state, key)?;
-        return recorded::multivariant(state, key, &life, base.to_owned(), OVER, headers).await;
+        let to = (base.to_owned(), sound);
+        return recorded::multivariant(state, key, &life, to, OVER, headers).await;
     };
     show.touch();
-    let text = match show.multivariant() {
+    let text = match show.multivariant(sound) {
         Some(text) => text,
-        None => tokio::time::timeout(START_MAX, show.wait_for_multivariant())
+        None => tokio::time::timeout(START_MAX, show.wait_for_multivariant(sound))
             .await
             .ok()
             .flatten()

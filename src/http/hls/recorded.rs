@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use axum::http::HeaderMap;
 use axum::response::Response;
-use hls::{Timeline, Variant, View};
+use hls::{Timeline, View};
 
 use super::playlists::answer;
 use super::shelf::{Label, SHELF};
 use super::{no_such_file, not_live};
-use crate::broadcast::{Rendered, sound_label};
+use crate::broadcast::{self, Rendered, Sound};
 use crate::http::AppState;
 use crate::http::errors::Problem;
 use crate::media::StreamKey;
-use crate::recording::{Archive, Reel};
+use crate::recording::Archive;
 
 /// The newest life of a stream that has ended.
 pub(super) fn latest(state: &AppState, key: &StreamKey) -> Result<String, Problem> {
@@ -27,23 +27,16 @@ pub(super) async fn multivariant(
     state: &AppState,
     key: &StreamKey,
     life: &str,
-    base: String,
+    (base, sound): (String, Sound),
     cache_control: &'static str,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let label = format!("index.m3u8 at {base}");
+    let label = format!("index.m3u8 with {sound:?} at {base}");
     let text = look(state, key, life, label, move |archive, life| {
         let reels = archive.reels(life)?;
         let all = reels.iter().filter(|reel| !reel.segments.is_empty());
-        let variant = |reel: &'_ Reel| reel.info.clone();
-        let infos: Vec<_> = all.map(variant).collect();
-        let variants = infos.iter().map(|info| Variant {
-            info,
-            label: sound_label(info),
-        });
-        let (video, audio): (Vec<_>, Vec<_>) =
-            variants.partition(|variant| variant.info.kind.is_video());
-        Some(hls::multivariant(&video, &audio, &base))
+        let infos = all.map(|reel| &reel.info);
+        Some(broadcast::multivariant(infos, sound, &base))
     })
     .await?;
     Ok(answer(&text, cache_control, headers))
