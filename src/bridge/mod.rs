@@ -10,7 +10,6 @@
 //! the start. A camera costs one copy per packet, and an AAC camera a decoder and an encoder on a thread of their own.
 
 mod aac;
-mod backoff;
 pub(crate) mod clip;
 mod cues;
 mod demo;

@@ -34,6 +34,16 @@ pub(crate) fn routes() -> Router<AppState> {
 pub(crate) struct SpaceReport<'a> {
     space: &'a str,
     streams: Vec<StreamReport>,
+    /// Cameras that should play here and do not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cameras: Vec<CameraReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct CameraReport {
+    stream: String,
+    /// For people: what is wrong, and what to do.
+    trouble: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,7 +96,16 @@ impl<'a> SpaceReport<'a> {
             .map(|summary| StreamReport::new(space, summary, broadcast))
             .collect();
         streams.sort_by(|left, right| left.name.cmp(&right.name));
-        Self { space, streams }
+        let cameras = directory.camera_troubles(space).into_iter();
+        let cameras = cameras.map(|(stream, trouble)| CameraReport {
+            stream: stream.to_string(),
+            trouble: trouble.to_string(),
+        });
+        Self {
+            space,
+            streams,
+            cameras: cameras.collect(),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Who is live where, and which sessions exist. Far from the packet path: threads tell it by events.
 
+mod cameras;
 mod rooms;
 mod sessions;
 mod streams;
@@ -116,6 +117,7 @@ pub struct Directory {
     changes: broadcast::Sender<Arc<str>>,
     /// How often a publisher began to send pictures out of order.
     reordered: AtomicU64,
+    cameras: cameras::Cameras,
     limits: Limits,
 }
 
@@ -154,6 +156,7 @@ impl Directory {
             inner: Mutex::default(),
             changes: broadcast::channel(CHANGES_MAX).0,
             reordered: AtomicU64::new(0),
+            cameras: cameras::Cameras::default(),
             limits,
         }
     }

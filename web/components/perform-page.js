@@ -24,6 +24,7 @@ const Room = {
     useWakeLock(() => performance.on.value);
 
     const streams = computed(() => known.value?.streams ?? []);
+    const cameras = computed(() => known.value?.cameras ?? []);
     const viewers = computed(() => streams.value.find(({ name }) => name === settings.stream)?.viewers ?? 0);
     const figures = computed(() => vitals(performance.summary.value, viewers.value, performance.live_ms.value));
     /** What the venue finds wrong, of every camera: who looks after the show looks here. */
@@ -31,7 +32,7 @@ const Room = {
     const hint = computed(() => advice(performance.summary.value, performance.live_ms.value));
     const ready = computed(() => media.video.value !== null || media.audio.value !== null);
     const asksForKey = computed(() => performance.report.value.title.includes('key'));
-    return { settings, ...media, ...performance, streams, reachable, figures, troubles, hint, ready, asksForKey };
+    return { settings, ...media, ...performance, streams, cameras, reachable, figures, troubles, hint, ready, asksForKey };
   },
   template: `
     <header class="masthead">
@@ -61,6 +62,7 @@ const Room = {
         </dl>
         <p v-for="trouble in troubles" :key="trouble.key" class="advice" role="status" data-trouble>{{ trouble.text }}</p>
         <p class="advice" role="status">{{ hint }}</p>
+        <p v-for="camera in cameras" :key="camera.stream" class="advice" role="status">The IP camera “{{ camera.stream }}” does not play: {{ camera.trouble }}.</p>
       </section>
       <PerformSettings :settings="settings" :devices="devices" :streams="streams" :on="on" :open="open" :asks-for-key="asksForKey" />
     </main>`,

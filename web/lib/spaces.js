@@ -43,6 +43,7 @@ export const STREAMS_MAX = 64;
  * @typedef {object} Space
  * @property {string} space
  * @property {Stream[]} streams in the order of the cameras
+ * @property {{stream: string, trouble: string}[]} cameras IP cameras that should play here and do not, and why
  */
 
 /**
@@ -52,7 +53,7 @@ export const STREAMS_MAX = 64;
  * @throws {TypeError} when it describes no space
  */
 export function parseSpace(body) {
-  const { space, streams } = /** @type {any} */ (body ?? {});
+  const { space, streams, cameras } = /** @type {any} */ (body ?? {});
   if (typeof space !== 'string' || !Array.isArray(streams)) throw new TypeError('a space needs a name and a list of streams');
   return {
     space,
@@ -70,6 +71,8 @@ export function parseSpace(body) {
           .map(({ code, text }) => ({ code, text: String(text ?? '') })),
       };
     }).sort((left, right) => compareStreams(left.name, right.name)),
+    cameras: (Array.isArray(cameras) ? cameras : []).slice(0, STREAMS_MAX).filter((camera) => typeof camera?.stream === 'string' && typeof camera.trouble === 'string')
+      .map(({ stream, trouble }) => ({ stream, trouble })),
   };
 }
 

@@ -91,6 +91,9 @@ test('what is no space is refused, and a flood of streams is cut', () => {
   for (const body of [null, 7, {}, { space: 'a' }, { streams: [] }]) assert.throws(() => parseSpace(body), TypeError);
   const streams = Array.from({ length: STREAMS_MAX + 1 }, (_, place) => ({ name: `s${place}` }));
   assert.equal(parseSpace({ space: 'a', streams }).streams.length, STREAMS_MAX);
+  const cameras = [{ stream: 'main', trouble: 'the camera sends VP8' }, { stream: 'main' }, null, 7];
+  assert.deepEqual(parseSpace({ space: 'a', streams: [], cameras }).cameras, [{ stream: 'main', trouble: 'the camera sends VP8' }]);
+  assert.deepEqual(parseSpace({ space: 'a', streams: [], cameras: 'none' }).cameras, []);
 });
 
 const SNAPSHOT = { state: 'connecting', refusal: null, stream: 'main', streams: [], viewers: 0, reachable: true, known: true, wasLive: false, canSeePicture: true, hasPicture: false, soundOnly: false, muted: true, blocked: false, held: false, way: 'webrtc', switching: null, ways: { webrtc: true, hls: false }, reason: null, recording: null };

@@ -9,19 +9,17 @@ use retina::client::PacketItem;
 use retina::rtp::ReceivedPacket;
 use sfu::{Codec, CodecKind};
 
-use super::aac::Units;
-use super::camera::Stage;
+use super::aac::{Unit, Units};
 use super::h264::{Assembler, Frame, Packet};
-use super::session::{self, Connected, Sound};
+use super::session::{self, ConnectError, Connected, Sound};
 use super::sound::SoundKind;
-use super::transcode::{OpusPacket, Transcoder};
+use super::stage::Stage;
+use super::transcode::{Input, OpusPacket, Transcoder};
 use super::url::RedactedUrl;
 use super::worker::Worker;
 use crate::bridge::packets;
 use crate::clock;
 
-/// Without a packet for this long, a camera is lost.
-const IDLE_MAX: Duration = Duration::from_secs(10);
 /// Without a key frame for this long, a camera that sends is lost, too: nobody could see it.
 const KEY_FRAME_MAX: Duration = Duration::from_secs(60);
 /// G.711 packets up to this size, 40 ms, are passed through as they are; larger ones are cut into pieces of 20 ms.
@@ -38,8 +36,12 @@ pub(super) enum Ended {
     TakenOver,
     /// The server stops.
     Stopping,
-    /// The camera is gone, or useless; the text says how.
+    /// The camera is gone; the text says how.
     Lost(String),
+    /// Nothing came for so long.
+    Silent(Duration),
+    /// It does not play.
+    Unusable(ConnectError),
 }
 
 /// The sound track's way.
@@ -48,6 +50,8 @@ enum Path {
     G711,
     Opus,
     Aac(Units, Box<Worker>),
+    /// A packet is a unit.
+    Plain(Box<Worker>),
 }
 
 struct Player<'a> {
@@ -70,12 +74,14 @@ struct Player<'a> {
 /// Plays until the camera or the stream is lost.
 pub(super) async fn play(mut connected: Connected, url: &RedactedUrl, stage: &mut Stage) -> Ended {
     let mut heard_at = clock::now();
+    let mut silence_max = stage.start_max();
     let mut player = Player::begin(&mut connected, url, stage, heard_at);
     let ended = loop {
         let done = tokio::select! {
             item = connected.session.next() => match item {
                 Some(Ok(PacketItem::Rtp(packet))) => {
                     heard_at = clock::now();
+                    silence_max = player.stage.silence_max();
                     player.take(packet, heard_at).await
                 }
                 // Sender reports and whatever the library adds one day.
@@ -84,9 +90,7 @@ pub(super) async fn play(mut connected: Connected, url: &RedactedUrl, stage: &mu
                 None => Err(Ended::Lost("the camera ended the session".to_owned())),
             },
             opus = player.path.next() => player.take_transcoded(opus, clock::now()),
-            () = tokio::time::sleep_until((heard_at + IDLE_MAX).into()) => {
-                Err(Ended::Lost(format!("no packet for {} s", IDLE_MAX.as_secs())))
-            }
+            () = tokio::time::sleep_until((heard_at + silence_max).into()) => Err(Ended::Silent(silence_max)),
         };
         if let Err(ended) = done {
             break ended;
@@ -101,24 +105,34 @@ fn prepare(sound: Option<Sound>, url: &RedactedUrl) -> (Path, Option<Codec>, u32
     let Some(sound) = sound else {
         return (Path::None, None, 0);
     };
-    match &sound.kind {
-        SoundKind::G711(_) => (Path::G711, Some(sound.kind.codec(false)), sound.clock_rate),
-        SoundKind::Opus { .. } => (Path::Opus, Some(sound.kind.codec(false)), sound.clock_rate),
-        SoundKind::Aac { asc } => match Transcoder::new(asc, sound.clock_rate) {
-            Ok(transcoder) => {
-                let codec = sound.kind.codec(transcoder.is_stereo());
-                let worker = Box::new(Worker::spawn(transcoder, url));
-                (
-                    Path::Aac(Units::default(), worker),
-                    Some(codec),
-                    codec.kind.clock_rate(),
-                )
-            }
-            Err(error) => {
-                tracing::warn!(camera = %url, %error, "a camera's sound is left out");
-                (Path::None, None, 0)
-            }
+    let input = match &sound.kind {
+        SoundKind::G711(_) => {
+            return (Path::G711, Some(sound.kind.codec(false)), sound.clock_rate);
+        }
+        SoundKind::Opus { .. } => {
+            return (Path::Opus, Some(sound.kind.codec(false)), sound.clock_rate);
+        }
+        SoundKind::Aac { asc } => Input::Aac(asc),
+        SoundKind::G722 => Input::G722,
+        SoundKind::L16 { channels } => Input::L16 {
+            rate: sound.clock_rate,
+            channels: *channels,
         },
+    };
+    match Transcoder::new(input, sound.clock_rate) {
+        Ok(transcoder) => {
+            let codec = sound.kind.codec(transcoder.is_stereo());
+            let worker = Box::new(Worker::spawn(transcoder, url));
+            let path = match &sound.kind {
+                SoundKind::Aac { .. } => Path::Aac(Units::default(), worker),
+                _ => Path::Plain(worker),
+            };
+            (path, Some(codec), codec.kind.clock_rate())
+        }
+        Err(error) => {
+            tracing::warn!(camera = %url, %error, "a camera's sound is left out");
+            (Path::None, None, 0)
+        }
     }
 }
 
@@ -126,7 +140,7 @@ impl Path {
     /// The next packet of a transcoder; never, without one.
     async fn next(&mut self) -> Option<OpusPacket> {
         match self {
-            Self::Aac(_, worker) => worker.next().await,
+            Self::Aac(_, worker) | Self::Plain(worker) => worker.next().await,
             _ => std::future::pending().await,
         }
     }
@@ -230,6 +244,13 @@ impl<'a> Player<'a> {
                 }
                 Ok(())
             }
+            Path::Plain(worker) => {
+                worker.push(Unit {
+                    elapsed: Some(elapsed),
+                    data: payload,
+                });
+                Ok(())
+            }
             Path::Opus => self.send_sound(elapsed, &payload, now),
             Path::G711 => {
                 for (offset, piece) in g711_pieces(&payload) {
@@ -280,6 +301,7 @@ impl<'a> Player<'a> {
         let dropped = self.assembler.dropped();
         let (malformed_units, late_units) = match &self.path {
             Path::Aac(units, worker) => (units.malformed(), worker.overflows()),
+            Path::Plain(worker) => (0, worker.overflows()),
             _ => (0, 0),
         };
         tracing::debug!(

@@ -10,11 +10,19 @@ use retina::client::{
 };
 use retina::codec::ParametersRef;
 
+use super::retry::Fault;
 use super::sound::{self, Offered, SoundKind};
 use super::url::{RedactedUrl, Transport};
 
-/// For the TCP connection and the description.
+/// For the TCP connection and the description: so long at first, twice as long after each failure. A question that was put
+/// while the camera started may never be answered.
+const DESCRIBE_MIN: Duration = Duration::from_secs(3);
 const DESCRIBE_MAX: Duration = Duration::from_secs(10);
+/// For the TCP connection to a camera that was away. A packet into the dark is sent again by the system only after one, then
+/// two, then four seconds; a new connection asks at once.
+const REACH_MAX: Duration = Duration::from_secs(1);
+/// RTSP without a port in the address, RFC 2326 section 3.2.
+const RTSP_PORT: u16 = 554;
 /// For setting up the tracks and starting them.
 const PLAY_MAX: Duration = Duration::from_secs(10);
 /// RFC 2326 section 7.1.1.
@@ -23,15 +31,17 @@ const UNSUPPORTED_TRANSPORT: u16 = 461;
 /// Why a camera does not play, in words that tell what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConnectError {
-    #[error("no answer within {} s; is the camera switched on, and its address right?", .0.as_secs())]
-    Timeout(Duration),
+    #[error("no answer; is the camera switched on, and its address right?")]
+    Timeout,
     #[error("the camera refuses user and password (status {0}); check them in the address")]
     Refused(u16),
     #[error(
         "the camera knows no such path (status 404); its manual names the one of its H.264 stream"
     )]
     UnknownPath,
-    #[error("the camera offers no H.264, but {0}; choose H.264 in its settings")]
+    #[error(
+        "the camera sends {0}, which cannot be shown; set its video encoding to H.264, or take the address of its stream that is H.264"
+    )]
     NoVideo(String),
     #[error(
         "the camera refuses this transport (status 461); without transport= in the address, the other one is tried next"
@@ -39,6 +49,17 @@ pub(crate) enum ConnectError {
     Transport,
     #[error("{0}")]
     Failed(String),
+}
+
+impl ConnectError {
+    /// How it is to be treated.
+    pub(super) fn fault(&self) -> Fault {
+        match self {
+            Self::Timeout | Self::Failed(_) => Fault::Away,
+            Self::Refused(_) => Fault::Refused,
+            Self::UnknownPath | Self::NoVideo(_) | Self::Transport => Fault::Unfit,
+        }
+    }
 }
 
 /// A sound track that is played.
@@ -64,16 +85,20 @@ pub(crate) struct Connected {
     pub transport: Transport,
 }
 
-/// Connects and starts the tracks.
+/// Connects and starts the tracks; `failures` is how often that failed since the camera played last.
 pub(crate) async fn connect(
     url: &RedactedUrl,
     transport: Transport,
+    failures: u32,
 ) -> Result<Connected, ConnectError> {
+    if failures > 0 {
+        reach(url).await?;
+    }
     let options = SessionOptions::default()
         .creds(url.credentials())
         .user_agent("proscenium".to_owned());
     let describe = Session::describe(url.request_url(), options);
-    let described = timed(DESCRIBE_MAX, describe).await?;
+    let described = timed(describe_max(failures), describe).await?;
     let mut session = described.map_err(|error| explain(url, &error))?;
     let (video, video_clock_rate, parameter_sets) = choose_video(&session)?;
     let sound = choose_sound(url, &session);
@@ -106,7 +131,38 @@ pub(crate) async fn connect(
 async fn timed<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, ConnectError> {
     tokio::time::timeout(limit, work)
         .await
-        .map_err(|_| ConnectError::Timeout(limit))
+        .map_err(|_| ConnectError::Timeout)
+}
+
+/// Whether anybody is there.
+async fn reach(url: &RedactedUrl) -> Result<(), ConnectError> {
+    let address = url.request_url();
+    let host = address.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let port = address.port().unwrap_or(RTSP_PORT);
+    let connecting = tokio::net::TcpStream::connect((host, port));
+    match timed(REACH_MAX, connecting).await? {
+        Ok(_) => Ok(()),
+        Err(error) => Err(ConnectError::Failed(url.redact(&error.to_string()))),
+    }
+}
+
+fn describe_max(failures: u32) -> Duration {
+    DESCRIBE_MIN
+        .saturating_mul(1 << failures.min(8))
+        .min(DESCRIBE_MAX)
+}
+
+/// What people call a format that browsers do not take, or that HLS and recordings cannot carry.
+fn plain_name(encoding: &str) -> &str {
+    match encoding {
+        "jpeg" => "MJPEG",
+        "vp8" => "VP8",
+        "vp9" => "VP9",
+        "h265" => "H.265",
+        "mp4v-es" => "MPEG-4 Visual",
+        other => other,
+    }
 }
 
 /// The library's words without the address and without addresses of machines.
@@ -125,15 +181,17 @@ fn choose_video(session: &Session<Described>) -> Result<(usize, u32, Vec<Bytes>)
         stream.media() == "video" && stream.encoding_name() == "h264"
     };
     let Some(index) = streams.iter().position(is_h264) else {
-        let offered: Vec<&str> = streams
+        let pictures = streams
             .iter()
+            .filter(|stream| matches!(stream.media(), "video" | "image"));
+        let offered: Vec<&str> = pictures
             .take(8)
-            .map(|stream| stream.encoding_name())
+            .map(|stream| plain_name(stream.encoding_name()))
             .collect();
         let offered = if offered.is_empty() {
-            "nothing".to_owned()
+            "no picture".to_owned()
         } else {
-            offered.join(", ")
+            offered.join(" and ")
         };
         return Err(ConnectError::NoVideo(offered));
     };
@@ -179,7 +237,7 @@ fn choose_sound(url: &RedactedUrl, session: &Session<Described>) -> Option<Sound
         tracing::warn!(
             camera = %url, encoding,
             clock_rate,
-            "a camera's sound is left out; choose AAC, Opus or G.711 at 8 kHz in its settings"
+            "a camera's sound is left out; choose AAC, Opus, G.722, L16 or G.711 at 8 kHz in its settings"
         );
     }
     chosen

@@ -12,6 +12,10 @@ pub(crate) enum SoundKind {
     Opus { stereo: bool },
     /// Transcoded; holds the `AudioSpecificConfig`.
     Aac { asc: Vec<u8> },
+    /// Transcoded: 64 kbit/s, 16 kHz. Its timestamps have 8 kHz by an old mistake, RFC 3551 section 4.5.2.
+    G722,
+    /// Transcoded: samples of 16 bits, most significant byte first, RFC 3551 section 4.5.11.
+    L16 { channels: usize },
 }
 
 /// What a media section says of a sound track.
@@ -37,6 +41,13 @@ impl SoundKind {
             ("pcma", 8_000) if offered.channels.unwrap_or(1) == 1 => {
                 Some(Self::G711(CodecKind::Pcma))
             }
+            ("g722", 8_000) if offered.channels.unwrap_or(1) == 1 => Some(Self::G722),
+            ("l16", 8_000..=96_000) => match offered.channels.unwrap_or(1) {
+                channels @ 1..=8 => Some(Self::L16 {
+                    channels: channels.into(),
+                }),
+                _ => None,
+            },
             // RFC 7587 section 6.1. Silence of the sender about it tells nothing; a stereo decoder plays mono as well.
             ("opus", 48_000) => Some(Self::Opus {
                 stereo: parameter("sprop-stereo") != Some("0"),
@@ -59,7 +70,7 @@ impl SoundKind {
         let (kind, stereo) = match self {
             Self::G711(kind) => (*kind, false),
             Self::Opus { stereo } => (CodecKind::Opus, *stereo),
-            Self::Aac { .. } => (CodecKind::Opus, stereo),
+            Self::Aac { .. } | Self::G722 | Self::L16 { .. } => (CodecKind::Opus, stereo),
         };
         Codec {
             kind,
@@ -180,6 +191,28 @@ mod tests {
             None,
         );
         check("mpeg4-generic", 48_000, Some(2), "sizelength=13", None);
+    }
+
+    #[test]
+    fn what_telephones_and_editors_speak_is_transcoded() {
+        check("g722", 8_000, None, "", Some(SoundKind::G722));
+        check("g722", 16_000, None, "", None);
+        check(
+            "l16",
+            44_100,
+            Some(2),
+            "",
+            Some(SoundKind::L16 { channels: 2 }),
+        );
+        check(
+            "l16",
+            16_000,
+            None,
+            "",
+            Some(SoundKind::L16 { channels: 1 }),
+        );
+        check("l16", 16_000, Some(0), "", None);
+        check("l16", 1_000, Some(1), "", None);
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! AAC to Opus, all by libraries: `syom` decodes (LC, HE, LD), `rubato` brings every rate to 48 kHz, `opus-rs` encodes.
+//! A camera's sound to Opus, all by libraries: `syom` decodes AAC (LC, HE, LD), `audio-codec` G.722, `rubato` brings every rate
+//! to 48 kHz, `opus-rs` encodes. Linear samples need no decoder.
 //!
 //! Stereo takes about one percent of a core: [`super::worker`] does it on a thread.
 
 use std::sync::Arc;
 
+use audio_codec::g722::G722Decoder;
 use opus_rs::{Application, OpusEncoder};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
@@ -13,6 +15,8 @@ use super::aac::Unit;
 
 /// Hz.
 const RATE: u32 = 48_000;
+/// Hz, of G.722.
+const G722_RATE: u32 = 16_000;
 /// Samples in a packet of 20 ms.
 const FRAME: usize = 960;
 /// Samples at 48 kHz by which timestamps may differ from what the samples' number says before a gap is assumed: 50 ms.
@@ -37,6 +41,28 @@ pub(crate) enum TranscodeError {
     Resample(#[from] rubato::ResampleError),
 }
 
+/// What a camera's sound is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Input<'a> {
+    /// Access units; the `AudioSpecificConfig`.
+    Aac(&'a [u8]),
+    /// 64 kbit/s.
+    G722,
+    /// Samples of 16 bits, most significant byte first, of the first channel, the second, ...
+    L16 {
+        /// Hz.
+        rate: u32,
+        channels: usize,
+    },
+}
+
+/// The same at work.
+enum Source {
+    Aac { asc: Vec<u8>, decoder: Box<Decoder> },
+    G722(Box<G722Decoder>),
+    L16 { rate: u32, channels: usize },
+}
+
 /// 20 ms of Opus.
 #[derive(Debug, Clone)]
 pub(crate) struct OpusPacket {
@@ -49,11 +75,10 @@ pub(crate) struct OpusPacket {
 
 /// The sound of one session: decodes, resamples and encodes, without a thread.
 pub(crate) struct Transcoder {
-    asc: Vec<u8>,
+    source: Source,
     /// Of the units' timestamps, in Hz.
     clock_rate: u32,
     channels: usize,
-    decoder: Decoder,
     resampler: Option<Resampling>,
     encoder: OpusEncoder,
     /// Interleaved samples at 48 kHz, and when the first one is due.
@@ -74,17 +99,17 @@ struct Resampling {
 }
 
 impl Transcoder {
-    /// Takes an `AudioSpecificConfig` and the clock rate of the timestamps in Hz.
-    pub(crate) fn new(asc: &[u8], clock_rate: u32) -> Result<Self, TranscodeError> {
-        let channels = if is_mono(asc) { 1 } else { 2 };
+    /// Takes the clock rate of the timestamps in Hz.
+    pub(crate) fn new(input: Input<'_>, clock_rate: u32) -> Result<Self, TranscodeError> {
+        let (source, is_mono) = Source::new(input)?;
+        let channels = if is_mono { 1 } else { 2 };
         let mut encoder = OpusEncoder::new(RATE as i32, channels, Application::Audio)
             .map_err(TranscodeError::Encoder)?;
         encoder.bitrate_bps = if channels == 1 { MONO_BPS } else { STEREO_BPS };
         Ok(Self {
-            asc: asc.to_vec(),
+            source,
             clock_rate: clock_rate.max(1),
             channels,
-            decoder: Decoder::from_asc(asc, options())?,
             resampler: None,
             encoder,
             pending: Vec::with_capacity(4 * FRAME * channels),
@@ -119,20 +144,13 @@ impl Transcoder {
             self.begin_at(at);
         }
         let mut samples = Vec::new();
-        let mut format = (0, 0);
-        let channels = self.channels;
-        let decoded = self.decoder.decode_au(&unit.data, |frame| {
-            format = (frame.sample_rate, frame.samples);
-            interleave(frame.planar, channels, &mut samples);
-            Ok(())
-        });
-        let (rate, length) = format;
-        if decoded.is_err() || rate == 0 {
+        let decoded = self.source.decode(&unit.data, self.channels, &mut samples);
+        let Some((rate, length)) = decoded else {
             self.failures += 1;
-            self.decoder = Decoder::from_asc(&self.asc, options())?;
+            self.source.reset()?;
             self.due = None;
             return Ok(Vec::new());
-        }
+        };
         self.expected = self
             .expected
             .saturating_add((length as u64 * u64::from(RATE) / u64::from(rate)) as i64);
@@ -204,6 +222,72 @@ impl Transcoder {
         }
         self.pending.drain(..taken);
         Ok(packets)
+    }
+}
+
+impl Source {
+    /// And whether it has one channel.
+    fn new(input: Input<'_>) -> Result<(Self, bool), TranscodeError> {
+        Ok(match input {
+            Input::Aac(asc) => {
+                let decoder = Box::new(Decoder::from_asc(asc, options())?);
+                let asc = asc.to_vec();
+                let is_mono = is_mono(&asc);
+                (Self::Aac { asc, decoder }, is_mono)
+            }
+            Input::G722 => (Self::G722(Box::default()), true),
+            Input::L16 { rate, channels } => {
+                let channels = channels.max(1);
+                (Self::L16 { rate, channels }, channels == 1)
+            }
+        })
+    }
+
+    /// Appends the interleaved samples of a unit; their rate in Hz, and how many there are of each channel. `None` when it
+    /// cannot be decoded.
+    fn decode(
+        &mut self,
+        data: &[u8],
+        channels: usize,
+        samples: &mut Vec<f32>,
+    ) -> Option<(u32, usize)> {
+        let linear = |sample: i16| f32::from(sample) / 32_768.0;
+        match self {
+            Self::Aac { decoder, .. } => {
+                let mut format = (0, 0);
+                let decoded = decoder.decode_au(data, |frame| {
+                    format = (frame.sample_rate, frame.samples);
+                    interleave(frame.planar, channels, samples);
+                    Ok(())
+                });
+                (decoded.is_ok() && format.0 != 0).then_some(format)
+            }
+            Self::G722(decoder) => {
+                let decoded = decoder.decode_frame(data);
+                samples.extend(decoded.iter().copied().map(linear));
+                (!decoded.is_empty()).then_some((G722_RATE, decoded.len()))
+            }
+            Self::L16 { rate, channels: of } => {
+                let whole = data.chunks_exact(2 * *of);
+                let length = whole.len();
+                for frame in whole {
+                    let frame = frame.chunks_exact(2).take(channels);
+                    samples
+                        .extend(frame.map(|pair| linear(i16::from_be_bytes([pair[0], pair[1]]))));
+                }
+                (length > 0).then_some((*rate, length))
+            }
+        }
+    }
+
+    /// Forgets what a unit that could not be decoded has left behind.
+    fn reset(&mut self) -> Result<(), TranscodeError> {
+        match self {
+            Self::Aac { asc, decoder } => **decoder = Decoder::from_asc(asc, options())?,
+            Self::G722(decoder) => **decoder = G722Decoder::default(),
+            Self::L16 { .. } => {}
+        }
+        Ok(())
     }
 }
 

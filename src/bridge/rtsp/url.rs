@@ -31,7 +31,7 @@ pub(crate) enum UrlError {
     #[error("the rtsp address cannot be parsed: {0}; write rtsp://user:password@host:554/path")]
     Malformed(url::ParseError),
     #[error(
-        "the rtsp address begins with {0}:// instead of rtsp://; encrypted RTSP is not supported"
+        "the rtsp address begins with {0}:// instead of rtsp://; for encrypted RTSP put a tunnel (stunnel, a VPN) in front of the camera"
     )]
     Scheme(String),
     #[error("the rtsp address names no host; write rtsp://user:password@host:554/path")]

@@ -1,4 +1,4 @@
-//! A [`Transcoder`] on a thread of tokio's blocking pool, one for each camera with AAC.
+//! A [`Transcoder`] on a thread of tokio's blocking pool, one for each camera whose sound has to be made into Opus.
 //!
 //! Both queues are bounded: when the thread does not keep up, the newest unit is dropped and counted, and the sound goes
 //! on after a gap.

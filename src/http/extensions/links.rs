@@ -6,6 +6,7 @@ use axum::response::Response;
 
 use super::super::AppState;
 use super::events::EVENTS;
+use crate::broadcast::Sound;
 use crate::media::{StreamKey, Trouble};
 
 /// Set by proxies: then `Host` may be the name by which the proxy calls us.
@@ -43,7 +44,7 @@ pub(crate) fn recommend_hls(state: &AppState, key: &StreamKey, response: &mut Re
         .troubles(key)
         .contains(&Trouble::Reordered);
     let show = state.app.broadcast.published().show(key);
-    if !is_jerky || show.is_none_or(|show| show.multivariant().is_none()) {
+    if !is_jerky || show.is_none_or(|show| show.multivariant(Sound::Aac).is_none()) {
         return;
     }
     let StreamKey { space, stream } = key;

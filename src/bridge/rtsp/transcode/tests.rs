@@ -75,7 +75,7 @@ fn amplitude(samples: &[f32], hz: f32) -> f32 {
 
 fn check(rate: u32, channels: usize) {
     let (asc, units) = tone(rate, channels, 0.0, 3.0);
-    let mut transcoder = Transcoder::new(&asc, rate).unwrap();
+    let mut transcoder = Transcoder::new(Input::Aac(&asc), rate).unwrap();
     assert_eq!(transcoder.is_stereo(), channels == 2);
     let packets = transcode(&mut transcoder, &units);
     let length = packets.len() as f32 * 0.02;
@@ -116,7 +116,10 @@ fn a_tone_keeps_its_pitch_level_and_length_at_every_sample_rate_of_cameras() {
 fn sound_comes_out_at_its_time_within_the_delay_of_two_codecs() {
     for rate in [16_000, 44_100, 48_000] {
         let (asc, units) = tone(rate, 1, 1.0, 2.0);
-        let packets = transcode(&mut Transcoder::new(&asc, rate).unwrap(), &units);
+        let packets = transcode(
+            &mut Transcoder::new(Input::Aac(&asc), rate).unwrap(),
+            &units,
+        );
         let onset = decode(&packets, 1)
             .iter()
             .position(|sample| sample.abs() > 0.1)
@@ -134,7 +137,7 @@ fn sound_comes_out_at_its_time_within_the_delay_of_two_codecs() {
 #[test]
 fn a_gap_is_left_where_units_are_missing() {
     let (asc, units) = tone(48_000, 1, 0.0, 2.0);
-    let mut transcoder = Transcoder::new(&asc, 48_000).unwrap();
+    let mut transcoder = Transcoder::new(Input::Aac(&asc), 48_000).unwrap();
     let before = transcode(&mut transcoder, &units[..40]);
     let after = transcode(&mut transcoder, &units[60..]);
     assert!(after[0].starts);
@@ -150,7 +153,10 @@ fn units_without_a_timestamp_follow_the_one_before() {
         .skip(1)
         .step_by(2)
         .for_each(|unit| unit.elapsed = None);
-    let packets = transcode(&mut Transcoder::new(&asc, 44_100).unwrap(), &units);
+    let packets = transcode(
+        &mut Transcoder::new(Input::Aac(&asc), 44_100).unwrap(),
+        &units,
+    );
     assert!(
         packets
             .windows(2)
@@ -162,7 +168,7 @@ fn units_without_a_timestamp_follow_the_one_before() {
 #[test]
 fn units_that_cannot_be_decoded_cost_a_gap_and_nothing_else() {
     let (asc, units) = tone(48_000, 1, 0.0, 2.0);
-    let mut transcoder = Transcoder::new(&asc, 48_000).unwrap();
+    let mut transcoder = Transcoder::new(Input::Aac(&asc), 48_000).unwrap();
     let mut state = 7u32;
     for (index, unit) in units.iter().enumerate() {
         let mut data = unit.data.to_vec();
@@ -190,7 +196,7 @@ fn units_that_cannot_be_decoded_cost_a_gap_and_nothing_else() {
 #[test]
 fn wild_timestamps_and_configurations_do_no_harm() {
     let (asc, units) = tone(48_000, 1, 0.0, 0.2);
-    let mut transcoder = Transcoder::new(&asc, 1).unwrap();
+    let mut transcoder = Transcoder::new(Input::Aac(&asc), 1).unwrap();
     for wild in [i64::MAX, i64::MIN, 0, -1, 1 << 40] {
         transcoder
             .push(&Unit {
@@ -200,6 +206,76 @@ fn wild_timestamps_and_configurations_do_no_harm() {
             .unwrap();
     }
     for asc in [&[][..], &[0], &[0xff; 5], &[0x12], &[0, 0]] {
-        assert!(Transcoder::new(asc, 48_000).is_err(), "{asc:02x?}");
+        assert!(
+            Transcoder::new(Input::Aac(asc), 48_000).is_err(),
+            "{asc:02x?}"
+        );
+    }
+}
+
+fn packets_of(data: &[u8], piece: usize, ticks: i64) -> Vec<Unit> {
+    let pieces = data.chunks(piece).enumerate();
+    pieces
+        .map(|(index, piece)| Unit {
+            elapsed: Some(index as i64 * ticks),
+            data: Bytes::copy_from_slice(piece),
+        })
+        .collect()
+}
+
+/// A second of it in the middle.
+fn check_tone(mut transcoder: Transcoder, units: &[Unit], channels: usize) {
+    assert_eq!(transcoder.is_stereo(), channels == 2);
+    let packets = transcode(&mut transcoder, units);
+    assert!((145..=150).contains(&packets.len()), "{}", packets.len());
+    let samples = decode(&packets, channels);
+    let middle = &samples[48_000..96_000];
+    let tone = amplitude(middle, HZ);
+    let energy = (middle.iter().map(|s| s * s).sum::<f32>() / middle.len() as f32).sqrt();
+    assert!((0.22..0.28).contains(&tone), "amplitude {tone}");
+    assert!(
+        (energy * 2f32.sqrt() / tone - 1.0).abs() < 0.05,
+        "{energy} holds more than the tone {tone}"
+    );
+}
+
+#[test]
+fn linear_samples_keep_pitch_and_level() {
+    for (rate, channels) in [(8_000u32, 1), (44_100, 2), (48_000, 1), (48_000, 6)] {
+        let samples = (0..3 * rate).map(|i| 0.25 * (i as f32 / rate as f32 * HZ * TAU).sin());
+        let words = samples.map(|sample| ((sample * 32_767.0) as i16).to_be_bytes());
+        let data: Vec<u8> = words.flat_map(|word| word.repeat(channels)).collect();
+        let per_packet = rate as usize / 50;
+        let units = packets_of(&data, 2 * channels * per_packet, per_packet as i64);
+        let input = Input::L16 { rate, channels };
+        let transcoder = Transcoder::new(input, rate).unwrap();
+        check_tone(transcoder, &units, channels.min(2));
+    }
+}
+
+#[test]
+fn g722_of_another_encoder_keeps_pitch_and_level() {
+    // ffmpeg -f lavfi -i "aevalsrc=0.25*sin(2*PI*1000*t):s=16000:d=3" -c:a g722 -f g722 tone.g722
+    let data = include_bytes!("tone.g722");
+    assert_eq!(data.len(), 24_000);
+    // A packet of 20 ms has 160 bytes, which are 160 ticks, and 320 samples.
+    let units = packets_of(data, 160, 160);
+    check_tone(Transcoder::new(Input::G722, 8_000).unwrap(), &units, 1);
+}
+
+#[test]
+fn a_packet_that_is_cut_off_costs_no_more_than_itself() {
+    let input = Input::L16 {
+        rate: 48_000,
+        channels: 2,
+    };
+    for input in [input, Input::G722] {
+        let mut transcoder = Transcoder::new(input, 48_000).unwrap();
+        for (elapsed, length) in [(0, 0), (1, 1), (2, 3), (3, 7), (960, 3_840)] {
+            let data = vec![1; length].into();
+            let elapsed = Some(elapsed);
+            transcoder.push(&Unit { elapsed, data }).unwrap();
+        }
+        assert!(transcoder.failures() > 0);
     }
 }
