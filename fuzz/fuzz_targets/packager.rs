@@ -109,13 +109,16 @@ fn check(
                 .apply_part(&part);
         }
         Output::Segment(segment) => {
-            assert!(segment.duration / u64::from(segment.timescale) <= u64::from(settings.target_duration_s) + 1);
+            assert!(segment.duration / u64::from(segment.timescale) <= u64::from(settings.target_duration_max_s) + 1);
             if let Some(timeline) = timelines.get_mut(&segment.rendition) {
                 timeline.apply_segment(&segment);
                 timeline.render(View::Live, &[]);
             }
         }
         Output::Init { bytes, .. } => assert!(!bytes.is_empty()),
-        Output::KeyframeDue | Output::Warning(_) => {}
+        Output::TargetDuration(seconds) => {
+            timelines.values_mut().for_each(|timeline| timeline.set_target_duration(seconds));
+        }
+        Output::KeyframeDue | Output::Outgrown(_) | Output::Warning(_) => {}
     }
 }

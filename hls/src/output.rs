@@ -16,12 +16,18 @@ pub enum Output {
         /// `ftyp` and `moov`.
         bytes: Bytes,
     },
+    /// `EXT-X-TARGETDURATION` of all playlists of this life, in seconds: once, before its first complete segment. Until then
+    /// no playlist may be shown.
+    TargetDuration(u32),
+    /// The publisher's keyframes have turned out to be too far apart for the target duration: its segments begin without one.
+    /// A new life with at least this target duration would fit it. Said once in a life.
+    Outgrown(u32),
     /// A complete part.
     Part(Arc<Part>),
     /// A complete segment; all its parts came before.
     Segment(Arc<Segment>),
-    /// The open segments are as long as they should be: ask all layers for a keyframe now. At most one in 500 ms of
-    /// media time.
+    /// The open segments are as long as they should be: ask all layers for a keyframe now. At most one in 400 ms of
+    /// media time, and ever fewer while none comes.
     KeyframeDue,
     /// Something that a person should know.
     Warning(Warning),
@@ -36,6 +42,14 @@ pub enum Warning {
     BFrames {
         /// Which.
         rendition: usize,
+    },
+    /// Said once per publication, when it is known.
+    #[error("keyframes are {seconds} s apart: players without low latency stay {behind} s behind, and who comes waits; set the encoder's keyframe interval to 2 s", behind = 3 * .seconds)]
+    KeyframesRare {
+        /// Which.
+        rendition: usize,
+        /// The target duration that they need.
+        seconds: u32,
     },
     /// The segment was cut before a picture that needs earlier ones.
     #[error("no keyframe for {seconds} s: a segment begins without one")]

@@ -8,11 +8,16 @@ use std::time::Duration;
 pub struct Settings {
     /// `PART-TARGET`: 200 ms to 1 s, whole milliseconds.
     pub part_target: Duration,
-    /// A segment ends at the first keyframe after this time (at most 250 ms before it).
+    /// A segment ends at the first keyframe after this time (at most 500 ms before it). A keyframe is asked for early enough
+    /// to be there by then.
     pub segment_target: Duration,
-    /// `EXT-X-TARGETDURATION`, in seconds. No segment is longer than this plus 0.49 s.
-    pub target_duration_s: u32,
-    /// The live playlist reaches at least this far back.
+    /// The least `EXT-X-TARGETDURATION` that a life may have, in seconds: for a publisher whose keyframes are no further
+    /// apart than this plus 0.35 s, whether they come by themselves or when they are asked for.
+    pub target_duration_min_s: u32,
+    /// The highest. A life has the least that its first segment fits in, [`crate::Output::TargetDuration`]; no segment of it
+    /// is longer than that plus 0.49 s.
+    pub target_duration_max_s: u32,
+    /// The live playlist reaches at least this far back, and at least eight target durations.
     pub window: Duration,
     /// The live playlist has at least so many complete segments, once they exist.
     pub window_segments_min: usize,
@@ -21,9 +26,10 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            part_target: Duration::from_millis(500),
+            part_target: Duration::from_millis(200),
             segment_target: Duration::from_secs(2),
-            target_duration_s: 10,
+            target_duration_min_s: 2,
+            target_duration_max_s: 10,
             window: Duration::from_secs(40),
             window_segments_min: 4,
         }
@@ -34,11 +40,5 @@ impl Settings {
     /// `PART-HOLD-BACK`: how far behind the end a player stays, RFC 8216bis section 4.4.3.8.
     pub fn part_hold_back(&self) -> Duration {
         self.part_target * 3
-    }
-
-    /// `CAN-SKIP-UNTIL`: older segments may be left out of a delta update. The least that is allowed is six target
-    /// durations.
-    pub fn skip_until(&self) -> Duration {
-        Duration::from_secs(u64::from(self.target_duration_s) * 6)
     }
 }

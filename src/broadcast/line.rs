@@ -48,6 +48,8 @@ enum Publication {
 pub(super) struct Wishes {
     /// Ask the publisher for a keyframe.
     pub(super) keyframe: bool,
+    /// Tap the stream anew: its life is over, another one begins with the kept group of pictures.
+    pub(super) retap: bool,
     /// The stream is over and forgotten.
     pub(super) is_over: bool,
 }
@@ -64,6 +66,8 @@ pub(super) struct Line {
     production: Option<Production>,
     idle_since: Instant,
     ended: Option<Instant>,
+    /// The target duration that the next life must have at least.
+    target_min_s: Option<u32>,
     around: Surroundings,
     published: Arc<Published>,
 }
@@ -85,6 +89,7 @@ impl Line {
             production: None,
             idle_since: clock::now(),
             ended: None,
+            target_min_s: None,
             around,
             published,
         }
@@ -234,7 +239,7 @@ impl Line {
         }
     }
 
-    fn begin_life(&self, origin: Instant) -> Production {
+    fn begin_life(&mut self, origin: Instant) -> Production {
         let age = clock::now().saturating_duration_since(origin);
         let since_epoch = clock::wall()
             .duration_since(std::time::UNIX_EPOCH)
@@ -250,7 +255,11 @@ impl Line {
             keep: self.keeps,
         });
         self.published.insert(show.clone());
-        Production::new(show, origin, self.around.clone())
+        let mut around = self.around.clone();
+        if let Some(seconds) = self.target_min_s.take() {
+            around.settings.target_duration_min_s = seconds;
+        }
+        Production::new(show, origin, around)
     }
 
     /// To be called every few milliseconds.
@@ -262,6 +271,7 @@ impl Line {
         {
             production.expire(now);
             wishes.keyframe = production.carry_out(now);
+            self.target_min_s = production.take_outgrown().or(self.target_min_s);
             // Also while somebody publishes what HLS cannot carry.
             let is_running = matches!(self.publication, Some(Publication::Running { .. }));
             if !is_running && now.saturating_duration_since(self.idle_since) >= LINGER {
@@ -269,6 +279,7 @@ impl Line {
                 self.ended = Some(now);
             }
         }
+        wishes.retap = self.outgrow();
         let is_gone = match self.ended {
             Some(ended) => now.saturating_duration_since(ended) >= FAREWELL,
             None => {
@@ -281,6 +292,20 @@ impl Line {
         }
         wishes.is_over = is_gone && self.publication.is_none();
         wishes
+    }
+
+    /// Ends a life whose target duration the publisher's keyframes do not fit: it cannot be changed. Says whether it did.
+    fn outgrow(&mut self) -> bool {
+        if self.target_min_s.is_none() || self.ended.is_some() {
+            return false;
+        }
+        let Some(mut production) = self.production.take() else {
+            return false;
+        };
+        production.end();
+        self.published.remove(&production.show);
+        self.publication = None;
+        true
     }
 
     /// Lets go of a life that is over.

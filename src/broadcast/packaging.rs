@@ -171,7 +171,20 @@ impl Packaging {
                 broken.push(key.clone());
                 continue;
             };
-            let Wishes { keyframe, is_over } = wishes;
+            let Wishes {
+                keyframe,
+                retap,
+                is_over,
+            } = wishes;
+            if retap {
+                self.media.tap(line.stream, None);
+                self.media.tap(
+                    line.stream,
+                    Some(Tap {
+                        is_watched: line.told_watched,
+                    }),
+                );
+            }
             if keyframe {
                 self.around.counters.count_keyframe_asked();
                 self.media.ask_tapped_keyframe(line.stream);

@@ -16,9 +16,6 @@ use super::thumbnails::Thumbnails;
 use crate::bridge::{Assembler, Packet};
 use crate::recording::{Entry, Recorder};
 
-/// A segment of this age gets a keyframe even if nobody watches, so that what is kept of it can be cut.
-const SEGMENT_OLD: Duration = Duration::from_secs(8);
-
 /// A frame is not later than this, or is given up: what an assembler waits for, and what a clock's map may hold it back.
 const LATENESS_US: i64 = 1_000_000;
 
@@ -56,8 +53,12 @@ pub(super) struct Production {
     names: Vec<String>,
     assemblers: Vec<Assembler>,
     apple: Option<AppleSound>,
-    /// When the segment that is open began, as far as is known.
+    /// When the last segment was complete.
     cut_at: Instant,
+    /// The target duration of this life, once it is known.
+    target_s: Option<u32>,
+    /// The one that the publisher's keyframes would need, when that is more.
+    outgrown: Option<u32>,
     /// When the publication began.
     begun: Instant,
     wants_keyframe: bool,
@@ -84,6 +85,8 @@ impl Production {
             assemblers: Vec::new(),
             apple: None,
             cut_at: origin,
+            target_s: None,
+            outgrown: None,
             begun: origin,
             wants_keyframe: false,
             lost: 0,
@@ -117,8 +120,11 @@ impl Production {
                     self.show.life(),
                     &config.rendition,
                 );
-                self.show
-                    .add(Arc::new(Rendition::new(&config.rendition, timeline)));
+                let rendition = Rendition::new(&config.rendition, timeline);
+                if let Some(seconds) = self.target_s {
+                    rendition.set_target_duration(seconds);
+                }
+                self.show.add(Arc::new(rendition));
             }
         }
         self.names = plan.renditions.iter().map(|one| one.name.clone()).collect();
@@ -245,6 +251,13 @@ impl Production {
                     number,
                     bytes,
                 } => self.on_init(rendition, number, bytes),
+                Output::TargetDuration(seconds) => {
+                    self.target_s = Some(seconds);
+                    for rendition in self.show.renditions() {
+                        rendition.set_target_duration(seconds);
+                    }
+                }
+                Output::Outgrown(seconds) => self.outgrown = Some(seconds),
                 Output::Part(part) => {
                     self.around.counters.count_part();
                     self.note(&mut changed, part.rendition);
@@ -273,9 +286,12 @@ impl Production {
         if !changed.is_empty() {
             self.publish_multivariant(now);
         }
-        let is_old = now.saturating_duration_since(self.cut_at) >= SEGMENT_OLD;
-        let is_needed = is_due && (self.show.is_watched() || is_old);
-        std::mem::take(&mut self.wants_keyframe) || is_needed
+        std::mem::take(&mut self.wants_keyframe) || is_due
+    }
+
+    /// The target duration that another life of this publication must have, if this one's has proved too short.
+    pub(super) fn take_outgrown(&mut self) -> Option<u32> {
+        self.outgrown.take()
     }
 
     fn note(&self, changed: &mut Vec<usize>, at: usize) {

@@ -57,6 +57,8 @@ pub struct Rendition {
 #[derive(Debug)]
 struct Inner {
     timeline: Timeline,
+    /// Whether the target duration is known: what is shown before would have to change it.
+    has_target: bool,
     is_ended: bool,
     /// Parts of the last finished segment.
     last_parts: u32,
@@ -82,9 +84,14 @@ struct Dated {
 }
 
 impl State {
+    /// Whether there is a playlist at all.
+    fn is_shown(&self) -> bool {
+        !self.live.plain().is_empty()
+    }
+
     /// Some players give up on a playlist without a whole segment.
     fn is_playable(&self) -> bool {
-        self.last_parts > 0 || self.ended && !self.live.plain().is_empty()
+        self.last_parts > 0 || self.ended && self.is_shown()
     }
 
     /// Whether part `part` of segment `msn` is there, or all of `msn`. A part past the end of its segment means the first one of
@@ -134,6 +141,7 @@ impl Rendition {
             name: name.into(),
             inner: Mutex::new(Inner {
                 timeline,
+                has_target: false,
                 is_ended: false,
                 last_parts: 0,
                 inits: BTreeMap::new(),
@@ -167,16 +175,16 @@ impl Rendition {
 
     /// Whether there is anything at all of it.
     pub(super) fn has_begun(&self) -> bool {
-        !self.state.borrow().live.plain().is_empty()
+        self.lock().timeline.report().is_some()
     }
 
     /// Waits until part `part` of segment `msn` exists, or all of `msn` without `part`. Cancel safe; bound its time.
     pub async fn wait(&self, msn: u64, part: Option<u32>, counters: &BroadcastCounters) -> Held {
         let mut states = self.state.subscribe();
-        let check = |state: &State| state.ended || state.has(msn, part);
+        let check = |state: &State| state.is_shown() && (state.ended || state.has(msn, part));
         {
             let state = states.borrow_and_update();
-            if !state.live.plain().is_empty() && check(&state) {
+            if check(&state) {
                 return Held::Ready(state.clone());
             }
         }
@@ -261,6 +269,13 @@ impl Rendition {
         self.lock().timeline.report()
     }
 
+    /// Says what the target duration of this life is, before its first whole segment.
+    pub(super) fn set_target_duration(&self, seconds: u32) {
+        let mut inner = self.lock();
+        inner.timeline.set_target_duration(seconds);
+        inner.has_target = true;
+    }
+
     pub(super) fn add_init(&self, number: u32, bytes: Bytes) {
         self.lock().inits.insert(number, bytes);
     }
@@ -325,12 +340,16 @@ impl Rendition {
         for range in std::mem::take(&mut inner.ranges) {
             inner.timeline.add_daterange(range);
         }
+        let render = |view| match inner.has_target {
+            true => Rendered::new(inner.timeline.render(view, reports)),
+            false => Rendered::new(String::new()),
+        };
         let state = State {
             next: inner.timeline.next(),
             last_parts: inner.last_parts,
             ended: inner.is_ended,
-            live: Rendered::new(inner.timeline.render(View::Live, reports)),
-            delta: Rendered::new(inner.timeline.render(View::LiveDelta, reports)),
+            live: render(View::Live),
+            delta: render(View::LiveDelta),
         };
         drop(inner);
         counters.count_rendered();

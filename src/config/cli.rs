@@ -192,7 +192,7 @@ pub struct Settings {
     /// Whether streams are offered as low-latency HLS, too: on or off [default: on]
     #[arg(long, value_name = "ON|OFF", action = ArgAction::Set, value_parser = parse::switch)]
     pub hls: Option<bool>,
-    /// How long a part of low-latency HLS is, 200 to 1000 ms; viewers are about four of them behind [default: 500]
+    /// How long a part of low-latency HLS is, 200 to 1000 ms; viewers are a second and four of them behind [default: 200]
     #[arg(long, value_name = "MS", value_parser = parse::hls_part_ms)]
     pub hls_part_ms: Option<u64>,
     /// How many viewers the pages let watch over WebRTC before they choose HLS [default: as many as --viewers-max]

@@ -129,6 +129,7 @@ impl Packager {
         match &mut self.lanes[track] {
             Lane::Video(video) => {
                 let writer = &mut self.writers[video.rendition];
+                writer.follow_target(&self.shared);
                 video.push(frame, writer, &mut self.shared);
             }
             Lane::Audio(audio) => audio.push(frame, &mut self.shared),
@@ -167,6 +168,7 @@ impl Packager {
                 }
                 continue;
             }
+            writer.follow_target(&self.shared);
             video.stretch(writer, &mut self.shared);
             let until = video.frontier(writer, &self.shared);
             if leader.is_none() {
@@ -187,6 +189,7 @@ impl Packager {
         for lane in &mut self.lanes {
             if let Lane::Audio(audio) = lane {
                 let writer = &mut self.writers[audio.rendition];
+                writer.follow_target(&self.shared);
                 audio.advance(gate, writer, &mut self.shared);
             }
         }
@@ -197,12 +200,14 @@ impl Packager {
         for lane in &mut self.lanes {
             if let Lane::Video(video) = lane {
                 let writer = &mut self.writers[video.rendition];
+                writer.follow_target(&self.shared);
                 video.finish(writer, &mut self.shared);
             }
         }
         for lane in &mut self.lanes {
             if let Lane::Audio(audio) = lane {
                 let writer = &mut self.writers[audio.rendition];
+                writer.follow_target(&self.shared);
                 audio.finish(writer, &mut self.shared);
             }
         }
@@ -240,10 +245,10 @@ impl Packager {
     }
 }
 
-/// Whether the open segment is as long as it should be at the common time `until`.
+/// Whether the open segment is so long at the common time `until` that the next one's keyframe should be on its way.
 fn is_segment_due(writer: &Writer, until: i64) -> bool {
     writer.segment_start().is_some_and(|start| {
-        let end = start + writer.limits.segment;
+        let end = start + writer.limits.segment_ask;
         until >= common(end, writer.timescale)
     })
 }

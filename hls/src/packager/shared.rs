@@ -16,11 +16,27 @@ pub(crate) const LATE_MAX: i64 = COMMON_HZ * 4 / 10;
 /// A frame that far ahead of all others does not continue the timeline.
 pub(crate) const GAP_MAX: i64 = COMMON_HZ * 30;
 
-/// The time between two requests for keyframes, at least.
-const KEYFRAME_DUE_EVERY: i64 = COMMON_HZ / 2;
+/// The time between two requests for keyframes, at least. It doubles with each that had no answer, up to eightfold: whoever is
+/// deaf is not asked all the time.
+const KEYFRAME_DUE_EVERY: i64 = COMMON_HZ * 4 / 10;
+const DOUBLINGS_MAX: u32 = 3;
 
-/// A segment may begin with a keyframe that comes this much before the segment's time is over.
-const SEGMENT_EARLY_MS: i64 = 250;
+/// A keyframe that comes so soon after it was asked for is an answer. One that comes every two seconds anyway comes later.
+const ANSWER_MAX: i64 = COMMON_HZ * 3 / 10;
+
+/// Answers after which a publisher is known to give them.
+const ANSWERS_KNOWN: u32 = 2;
+
+/// A segment may begin with a keyframe that comes this much before the segment's time is over; and one is asked for this
+/// much before, so that an answer of 850 ms still fits into the least target duration.
+const SEGMENT_EARLY_MS: i64 = 500;
+const ASK_EARLY_MS: i64 = 400;
+
+/// Keyframes that are so much later than the first ones were still fit the target duration.
+const TARGET_SPARE_MS: i64 = 100;
+
+/// A target duration above this costs so much that the performer is told.
+const TARGET_TOLD_S: u32 = 3;
 
 /// A part may be this much shorter than PART-TARGET, RFC 8216bis section 4.4.4.9.
 const PART_MIN_PERCENT: i64 = 85;
@@ -54,7 +70,11 @@ pub(crate) struct Limits {
     pub(crate) retime: i64,
     pub(crate) segment: i64,
     pub(crate) segment_early: i64,
+    pub(crate) segment_ask: i64,
     pub(crate) segment_max: i64,
+    /// What is rounded down to the target duration.
+    excess: i64,
+    timescale: i64,
 }
 
 impl Limits {
@@ -76,9 +96,23 @@ impl Limits {
             retime: from_ms(RETIME_MS),
             segment: from_ms(ms(settings.segment_target)),
             segment_early: from_ms(SEGMENT_EARLY_MS),
-            segment_max: from_ms(i64::from(settings.target_duration_s) * 1000 + excess_ms),
+            segment_ask: from_ms(ms(settings.segment_target) - ASK_EARLY_MS),
+            segment_max: from_ms(i64::from(settings.target_duration_max_s) * 1000 + excess_ms),
+            excess: from_ms(excess_ms),
+            timescale,
         }
     }
+
+    /// The longest segment of a target duration of so many seconds.
+    pub(crate) fn segment_max_of(&self, seconds: u32) -> i64 {
+        i64::from(seconds) * self.timescale + self.excess
+    }
+}
+
+/// The least target duration that fits segments of about this common time, in seconds.
+fn target_of(length: i64) -> u32 {
+    let ms = length / (COMMON_HZ / 1000) + TARGET_SPARE_MS - VIDEO_EXCESS_MS;
+    u32::try_from((ms.max(0) + 999) / 1000).unwrap_or(u32::MAX)
 }
 
 /// A time at which the pictures were cut.
@@ -106,6 +140,14 @@ pub(crate) struct Shared {
     cuts: VecDeque<Cut>,
     cuts_before: u64,
     keyframe_due: i64,
+    /// Requests since the last cut, and how many of late had an answer.
+    asked: u32,
+    answers: u32,
+    /// `EXT-X-TARGETDURATION`, once it is known.
+    pub(crate) target_s: Option<u32>,
+    /// How long the open segment of each rendition of pictures is with the part that is open, in common time.
+    open: Vec<i64>,
+    has_outgrown: bool,
 }
 
 impl Shared {
@@ -121,6 +163,11 @@ impl Shared {
             cuts: VecDeque::new(),
             cuts_before: 0,
             keyframe_due: i64::MIN / 2,
+            asked: 0,
+            answers: 0,
+            target_s: None,
+            open: Vec::new(),
+            has_outgrown: false,
         }
     }
 
@@ -133,6 +180,7 @@ impl Shared {
         if self.leader.is_some_and(|leader| leader != rendition) {
             return;
         }
+        self.asked = 0;
         if self.cuts.len() == CUTS_MAX {
             self.cuts.pop_front();
             self.cuts_before += 1;
@@ -164,9 +212,72 @@ impl Shared {
 
     /// Asks for keyframes, but not too often.
     pub(crate) fn ask_for_keyframes(&mut self) {
-        if self.clock - self.keyframe_due >= KEYFRAME_DUE_EVERY {
+        let doublings = self.asked.saturating_sub(1).min(DOUBLINGS_MAX);
+        if self.clock - self.keyframe_due >= KEYFRAME_DUE_EVERY << doublings {
+            if self.asked > 0 {
+                self.answers = self.answers.saturating_sub(1);
+            }
+            self.asked += 1;
             self.keyframe_due = self.clock;
             self.outputs.push_back(Output::KeyframeDue);
+        }
+    }
+
+    /// A keyframe came.
+    pub(crate) fn note_keyframe(&mut self) {
+        if self.clock - self.keyframe_due <= ANSWER_MAX {
+            self.answers = (self.answers + 1).min(2 * ANSWERS_KNOWN);
+        }
+    }
+
+    /// Whether the publisher sends a keyframe when it is asked.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.answers >= ANSWERS_KNOWN
+    }
+
+    /// The open segment of `rendition`, which has pictures, will be at least so long, in common time.
+    pub(crate) fn set_open(&mut self, rendition: usize, length: i64) {
+        if self.open.len() <= rendition {
+            self.open.resize(rendition + 1, 0);
+        }
+        self.open[rendition] = length;
+    }
+
+    /// Chooses the target duration if a segment of `length` ticks of common time is the first one to be complete: so that it
+    /// and all that are open fit.
+    pub(crate) fn choose_target(&mut self, rendition: usize, length: i64) {
+        if self.target_s.is_some() {
+            return;
+        }
+        let open = self.open.iter().copied();
+        let seconds = target_of(open.fold(length, i64::max));
+        let Settings {
+            target_duration_min_s: least,
+            target_duration_max_s: most,
+            ..
+        } = self.settings;
+        let seconds = seconds.clamp(least, most.max(least));
+        self.target_s = Some(seconds);
+        self.outputs.push_back(Output::TargetDuration(seconds));
+        self.tell_of_rare_keyframes(rendition, seconds);
+    }
+
+    fn tell_of_rare_keyframes(&mut self, rendition: usize, seconds: u32) {
+        if seconds > TARGET_TOLD_S {
+            self.warn(Warning::KeyframesRare { rendition, seconds });
+        }
+    }
+
+    /// Groups of pictures of `length` ticks of common time have come again and again, and do not fit.
+    pub(crate) fn outgrow(&mut self, rendition: usize, length: i64) {
+        let Some(target) = self.target_s else {
+            return;
+        };
+        let seconds = target_of(length).min(self.settings.target_duration_max_s);
+        if seconds > target && !self.has_outgrown {
+            self.has_outgrown = true;
+            self.outputs.push_back(Output::Outgrown(seconds));
+            self.tell_of_rare_keyframes(rendition, seconds);
         }
     }
 }

@@ -15,7 +15,10 @@ const TOGETHER: i64 = COMMON_HZ / 4;
 
 /// A group of pictures of a publisher of whom less than `GROUPS_KNOWN` are known may be this long.
 const GROUP_GUESS: i64 = COMMON_HZ * 7;
-const GROUPS_KNOWN: u32 = 3;
+const GROUPS_KNOWN: u32 = 2;
+
+/// So many groups in succession that are too long for a segment are no accident.
+const LONG_GROUPS_MAX: u32 = 2;
 
 /// The interval of pictures that is assumed before there are two.
 const INTERVAL_GUESS: i64 = COMMON_HZ / 30;
@@ -81,6 +84,8 @@ pub(crate) struct Video {
     group_start: i64,
     group_max: i64,
     groups: u32,
+    /// How many of the last groups were longer than a segment may be, one after the other.
+    long_groups: u32,
 }
 
 impl Video {
@@ -97,6 +102,7 @@ impl Video {
             group_start: 0,
             group_max: 0,
             groups: 0,
+            long_groups: 0,
         }
     }
 
@@ -169,6 +175,7 @@ impl Video {
         let Incoming { mut coded, format } = frame.item;
         let after = self.pending.as_ref().map(|pending| pending.start + 1);
         let mut start = frame.decode.max(self.settled).max(after.unwrap_or(0));
+        let before = self.interval;
         if let Some(after) = after {
             self.interval = (start - after + 1).max(1);
         }
@@ -176,7 +183,9 @@ impl Video {
         start = self.settle(start, cuts, writer, shared);
         self.parser.follow(&mut coded);
         if coded.keyframe {
-            self.count_group(start);
+            // A gap before it: something was lost, and what would have come says nothing of the encoder.
+            let is_whole = self.interval <= before * 2 + ticks(COMMON_HZ / 10, writer.timescale);
+            self.count_group(start, is_whole, writer, shared);
         }
         if cuts {
             writer.close_segment(shared);
@@ -233,18 +242,37 @@ impl Video {
         let is_together = shared
             .last_cut()
             .is_some_and(|cut| (at - TOGETHER..=at).contains(&cut.at));
-        let group = if self.groups < GROUPS_KNOWN {
-            ticks(GROUP_GUESS, writer.timescale).max(self.group_max)
-        } else {
-            self.group_max
+        if is_together {
+            return true;
+        }
+        let (group, segment_max) = match shared.target_s {
+            Some(_) if shared.is_answered() => return false,
+            Some(_) if self.groups < GROUPS_KNOWN => {
+                let guess = ticks(GROUP_GUESS, writer.timescale);
+                (guess.max(self.group_max), limits.segment_max)
+            }
+            Some(_) => (self.group_max, limits.segment_max),
+            // The first segment shows how far keyframes are apart: a short one shows it only if the next would be too long.
+            None => {
+                let least = limits.segment_max_of(shared.settings.target_duration_min_s);
+                (self.group_max.max(age), least)
+            }
         };
-        is_together || age + group + group / 2 > limits.segment_max
+        age + group + group / 8 > segment_max
     }
 
-    fn count_group(&mut self, start: i64) {
+    /// A group of pictures has come to its end; nothing is missing in it if it `is_whole`.
+    fn count_group(&mut self, start: i64, is_whole: bool, writer: &Writer, shared: &mut Shared) {
+        shared.note_keyframe();
         if self.has_started {
+            let length = start - self.group_start;
             self.groups += 1;
-            self.group_max = self.group_max.max(start - self.group_start);
+            self.group_max = self.group_max.max(length);
+            let is_long = is_whole && length > writer.limits.segment_max;
+            self.long_groups = if is_long { self.long_groups + 1 } else { 0 };
+            if self.long_groups >= LONG_GROUPS_MAX && shared.leader == Some(self.rendition) {
+                shared.outgrow(self.rendition, common(self.group_max, writer.timescale));
+            }
         }
         self.group_start = start;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::RenditionInfo;
-use super::shared::{Limits, Shared};
+use super::shared::{Limits, Shared, common};
 use crate::boxes::{self, Sample};
 use crate::codec::Format;
 use crate::{CodecKind, Output, Part, Segment};
@@ -60,6 +60,13 @@ impl Writer {
             end: 0,
             bits: 0,
             ticks: 0,
+        }
+    }
+
+    /// Keeps to the target duration as soon as it is known.
+    pub(crate) fn follow_target(&mut self, shared: &Shared) {
+        if let Some(seconds) = shared.target_s {
+            self.limits.segment_max = self.limits.segment_max_of(seconds);
         }
     }
 
@@ -185,6 +192,10 @@ impl Writer {
         };
         self.part.clear();
         self.part_start = self.end;
+        if is_video {
+            let length = segment.end + self.limits.part - segment.start;
+            shared.set_open(self.rendition, common(length, self.timescale));
+        }
         if self.ticks == 0 {
             let bits = segment.parts.iter().map(|part| part.len() as u64 * 8).sum();
             let ticks = (segment.end - segment.start).unsigned_abs();
@@ -205,6 +216,11 @@ impl Writer {
             bytes.extend_from_slice(part);
         }
         let duration = (segment.end - segment.start).unsigned_abs();
+        if self.kind.is_video() {
+            shared.set_open(self.rendition, 0);
+        }
+        let whole = common(segment.end - segment.start, self.timescale);
+        shared.choose_target(self.rendition, whole);
         let info = &mut shared.infos[self.rendition];
         self.measure(info, length as u64 * 8, duration, segment.frames);
         let closed = Segment {

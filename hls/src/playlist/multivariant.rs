@@ -21,7 +21,7 @@ const BANDWIDTH_GUESS: u64 = 128_000;
 /// known yet are left out. Where the picture has a choice of sounds, the variants with Opus come first, from the least
 /// bit rate to the highest.
 pub fn multivariant(video: &[Variant<'_>], audio: &[Variant<'_>], base: &str) -> String {
-    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:6\n");
     let is_known = |variant: &&Variant<'_>| !variant.info.codec.is_empty();
     let audio: Vec<&Variant<'_>> = audio.iter().filter(is_known).collect();
     let video: Vec<&Variant<'_>> = video.iter().filter(is_known).collect();

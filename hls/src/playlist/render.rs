@@ -20,8 +20,9 @@ pub enum View {
     Vod,
 }
 
-/// The version of the format: 9 knows `EXT-X-SKIP`, RFC 8216bis section 8.
-const VERSION: u32 = 9;
+/// The version of the format, RFC 8216bis section 8: 9 knows `EXT-X-SKIP`, 6 the `EXT-X-MAP` that all need.
+const VERSION_LIVE: u32 = 9;
+const VERSION_FINISHED: u32 = 6;
 
 /// Room for the lines that are not segments.
 const HEADER_BYTES: usize = 1024;
@@ -75,7 +76,7 @@ impl Timeline {
         if is_finished || self.has_ended {
             text.push_str("#EXT-X-ENDLIST\n");
         } else {
-            self.put_footer(&mut text, reports);
+            self.put_footer(&mut text, view, reports);
         }
         text
     }
@@ -86,7 +87,7 @@ impl Timeline {
             .open
             .as_ref()
             .map_or(Duration::ZERO, |open| open.entry.duration);
-        let boundary = self.settings.skip_until();
+        let boundary = self.skip_until();
         let mut kept = 0;
         for entry in self.entries.range(first..).rev() {
             if after >= boundary {
@@ -99,21 +100,24 @@ impl Timeline {
     }
 
     fn put_header(&self, text: &mut String, view: View, first: usize) {
-        let target = self.settings.target_duration_s;
-        put(
-            text,
-            format_args!(
-                "#EXTM3U\n#EXT-X-VERSION:{VERSION}\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:{target}\n"
-            ),
-        );
+        let (version, target) = match view {
+            View::Vod => (VERSION_FINISHED, self.longest_s()),
+            _ => (VERSION_LIVE, self.target_duration_s),
+        };
+        put(text, format_args!("#EXTM3U\n#EXT-X-VERSION:{version}\n"));
+        if self.is_independent {
+            text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+        }
+        put(text, format_args!("#EXT-X-TARGETDURATION:{target}\n"));
         if view != View::Vod {
             let part = self.settings.part_target.as_secs_f64();
-            let hold_back = self.settings.part_hold_back().as_secs_f64();
-            let skip_until = self.settings.skip_until().as_secs();
+            let part_hold_back = self.settings.part_hold_back().as_secs_f64();
+            let hold_back = self.targets(3).as_secs();
+            let skip_until = self.skip_until().as_secs();
             put(
                 text,
                 format_args!(
-                    "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={hold_back:.3},CAN-SKIP-UNTIL={skip_until}.0\n#EXT-X-PART-INF:PART-TARGET={part:.3}\n"
+                    "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold_back}.0,PART-HOLD-BACK={part_hold_back:.3},CAN-SKIP-UNTIL={skip_until}.0\n#EXT-X-PART-INF:PART-TARGET={part:.3}\n"
                 ),
             );
         }
@@ -129,13 +133,9 @@ impl Timeline {
                 "#EXT-X-MEDIA-SEQUENCE:{msn}\n#EXT-X-DISCONTINUITY-SEQUENCE:{discontinuities}\n"
             ),
         );
-        match view {
-            View::Vod => text.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n"),
-            // What was removed can be missed: then the playlist is one like any other.
-            View::Dvr | View::DvrDelta if msn == 1 => {
-                text.push_str("#EXT-X-PLAYLIST-TYPE:EVENT\n");
-            }
-            _ => {}
+        // EVENT would promise that nothing is ever removed, and the DVR window slides.
+        if view == View::Vod {
+            text.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n");
         }
     }
 
@@ -154,7 +154,20 @@ impl Timeline {
         }
     }
 
-    fn put_footer(&self, text: &mut String, reports: &[Report]) {
+    /// The least target duration that all segments fit in.
+    fn longest_s(&self) -> u32 {
+        let durations = self.entries.iter().map(|entry| entry.duration);
+        let longest = durations.max().unwrap_or_default();
+        let seconds = (longest + Duration::from_millis(500)).as_secs();
+        u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
+    }
+
+    fn put_footer(&self, text: &mut String, view: View, reports: &[Report]) {
+        // A player that changes to another rendition stays in its view.
+        let query = match view {
+            View::Dvr | View::DvrDelta => "?dvr",
+            _ => "",
+        };
         let (msn, part) = self.next();
         let stem = &self.stem;
         put(
@@ -165,7 +178,7 @@ impl Timeline {
             put(
                 text,
                 format_args!(
-                    "#EXT-X-RENDITION-REPORT:URI=\"{name}.m3u8\",LAST-MSN={msn},LAST-PART={part}\n"
+                    "#EXT-X-RENDITION-REPORT:URI=\"{name}.m3u8{query}\",LAST-MSN={msn},LAST-PART={part}\n"
                 ),
             );
         }

@@ -60,6 +60,9 @@ pub(super) struct Open {
     parts: u32,
 }
 
+/// The live window has at least so many target durations.
+const WINDOW_TARGETS: u32 = 8;
+
 pub(super) const DISCONTINUITY: &str = "#EXT-X-DISCONTINUITY\n";
 
 /// More text than this is not kept for segments that were forgotten.
@@ -70,6 +73,7 @@ const FORGOTTEN_BYTES_MAX: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct Timeline {
     pub(super) settings: Settings,
+    pub(super) target_duration_s: u32,
     name: String,
     /// What stands before the numbers in each media URI.
     pub(super) stem: String,
@@ -90,6 +94,8 @@ pub struct Timeline {
     /// The initialisation segment and the discontinuities of the last segment.
     last: Option<(u32, u64)>,
     last_parts: u32,
+    /// Whether every segment so far begins with a keyframe. What was promised once can be taken back, but not given again.
+    pub(super) is_independent: bool,
     pub(super) dateranges: DateRanges,
     pub(super) has_ended: bool,
 }
@@ -98,6 +104,7 @@ impl Timeline {
     /// An empty timeline of the rendition `name` in the life `life`.
     pub fn new(settings: Settings, life: &str, name: &str) -> Self {
         Self {
+            target_duration_s: settings.target_duration_min_s,
             settings,
             name: name.to_owned(),
             stem: format!("{life}-{name}-"),
@@ -112,6 +119,7 @@ impl Timeline {
             next_msn: 1,
             last: None,
             last_parts: 0,
+            is_independent: true,
             dateranges: DateRanges::default(),
             has_ended: false,
         }
@@ -122,6 +130,23 @@ impl Timeline {
     pub fn with_prefix(mut self, prefix: &str) -> Self {
         self.stem.insert_str(0, prefix);
         self
+    }
+
+    /// What [`crate::Output::TargetDuration`] says, before anything is rendered. In a finished playlist it is the least that
+    /// fits.
+    pub fn set_target_duration(&mut self, seconds: u32) {
+        self.target_duration_s = seconds;
+    }
+
+    /// So many target durations.
+    pub(super) fn targets(&self, count: u32) -> Duration {
+        Duration::from_secs(u64::from(self.target_duration_s) * u64::from(count))
+    }
+
+    /// `CAN-SKIP-UNTIL`: older segments may be left out of a delta update. The least that is allowed is six target
+    /// durations.
+    pub(super) fn skip_until(&self) -> Duration {
+        self.targets(6)
     }
 
     /// Adds a date range to every playlist of this rendition that reaches back to it; once, however often it is added. The
@@ -137,6 +162,7 @@ impl Timeline {
         if self.has_ended || !is_first && (part.msn, part.index) != self.next() {
             return;
         }
+        self.is_independent &= part.independent || part.index > 0;
         let mut open = match self.open.take() {
             Some(open) => open,
             None => {
@@ -173,6 +199,7 @@ impl Timeline {
         if self.has_ended || !(is_next || is_later) {
             return;
         }
+        self.is_independent &= segment.independent;
         let open = match self.open.take() {
             Some(open) => open,
             None => {
@@ -257,7 +284,7 @@ impl Timeline {
 
     /// Parts are listed in segments that end within three target durations of the end, RFC 8216bis section 6.2.2.
     fn stop_listing_parts(&mut self) {
-        let keep = Duration::from_secs(u64::from(self.settings.target_duration_s) * 3);
+        let keep = self.targets(3);
         let open = self
             .open
             .as_ref()
@@ -273,8 +300,8 @@ impl Timeline {
 
     /// Lets the oldest segments out of the live window, as long as it stays long enough.
     fn narrow_window(&mut self) {
-        let least = Duration::from_secs(u64::from(self.settings.target_duration_s) * 3);
-        let window = self.settings.window.max(least);
+        // A part's line goes after three of them, and it stays for three more; and delta updates need six.
+        let window = self.settings.window.max(self.targets(WINDOW_TARGETS));
         while self.live > self.settings.window_segments_min
             && let Some(first) = self.entries.get(self.entries.len() - self.live)
             && self.live_duration - first.duration >= window

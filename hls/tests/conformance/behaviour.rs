@@ -19,6 +19,8 @@ struct Show {
     inits: Vec<(usize, Bytes)>,
     warnings: Vec<Warning>,
     asked: usize,
+    targets: Vec<u32>,
+    outgrown: Vec<u32>,
 }
 
 fn track(rendition: &str, codec: CodecKind) -> TrackConfig {
@@ -45,6 +47,8 @@ impl Show {
             inits: Vec::new(),
             warnings: Vec::new(),
             asked: 0,
+            targets: Vec::new(),
+            outgrown: Vec::new(),
         }
     }
 
@@ -57,6 +61,8 @@ impl Show {
                 Output::Part(part) => self.parts.push(part),
                 Output::Segment(segment) => self.segments.push(segment),
                 Output::KeyframeDue => self.asked += 1,
+                Output::TargetDuration(seconds) => self.targets.push(seconds),
+                Output::Outgrown(seconds) => self.outgrown.push(seconds),
                 Output::Warning(warning) => self.warnings.push(warning),
             }
         }
@@ -197,7 +203,7 @@ fn a_return_continues_the_numbers_behind_a_discontinuity_that_slides_out() {
     );
     let dvr = Playlist::parse(&timeline.render(View::Dvr, &[])).unwrap();
     assert_eq!(dvr.discontinuity_sequence, 0);
-    assert_eq!(dvr.kind.as_deref(), Some("EVENT"));
+    assert_eq!(dvr.kind, None, "its window slides, though it did not yet");
     assert!(dvr.segments[2].has_discontinuity);
     assert_eq!(
         dvr.segments[2].discontinuities,
@@ -232,21 +238,82 @@ fn a_group_of_ten_seconds_fits_whole() {
         .map(|segment| segment.duration)
         .collect();
     assert_eq!(lengths, [900_000; 4]);
-    assert!(show.warnings.is_empty());
+    assert_eq!(
+        (&show.targets[..], &show.outgrown[..]),
+        (&[10][..], &[][..])
+    );
+    // Whoever sends it is told what that costs.
+    let told = Warning::KeyframesRare {
+        rendition: 0,
+        seconds: 10,
+    };
+    assert_eq!(show.warnings, [told]);
 }
 
 #[test]
 fn keyframes_are_asked_for_when_the_segment_is_long_enough_and_not_too_often() {
     let mut show = Show::begin(video());
-    show.film(&mut camera(), 0, 59, 10_000);
+    show.film(&mut camera(), 0, 48, 10_000);
     assert_eq!(show.asked, 0);
-    show.film(&mut camera(), 59 * 3000, 0, 1);
     let mut camera = camera();
-    for place in 59..120 {
+    let mut asked = Vec::new();
+    for place in 48..300 {
+        let before = show.asked;
         let frames = camera.picture(false, 50);
         show.push(0, place * 3000, false, frames[0].clone());
+        asked.extend((show.asked > before).then_some(place));
     }
-    assert!((3..=4).contains(&show.asked), "{}", show.asked);
+    // 1.6 s after the last one, again soon, and then ever more seldom: nobody listens.
+    assert_eq!(asked, [49, 61, 85, 133, 229]);
+}
+
+/// A film whose keyframes are so many seconds apart, one after the other.
+fn film_of(groups: &[f64]) -> Show {
+    let mut show = Show::begin(video());
+    let mut camera = camera();
+    let mut place = 0;
+    for seconds in groups {
+        let end = place + (seconds * 30.0).round() as i64;
+        show.film(&mut camera, place * 3000, end - place, 100_000);
+        place = end;
+    }
+    show.close();
+    show
+}
+
+#[test]
+fn the_target_duration_is_the_least_that_the_publishers_keyframes_fit() {
+    let check = |groups: &[f64], target: u32, segments: usize| {
+        let show = film_of(groups);
+        assert_eq!(show.targets, [target], "{groups:?}");
+        assert!(show.outgrown.is_empty(), "{groups:?}");
+        let independent = show.segments.iter().all(|segment| segment.independent);
+        assert!(independent, "{groups:?}");
+        assert_eq!(show.segments.len(), segments, "{groups:?}");
+    };
+    check(&[2.0; 10], 2, 10);
+    check(&[1.0; 10], 2, 5);
+    check(&[50.0 / 30.0; 10], 2, 10);
+    check(&[1.3; 10], 2, 10);
+    check(&[2.3; 4], 2, 4);
+    check(&[2.5; 4], 3, 4);
+    check(&[4.0; 4], 4, 4);
+    check(&[250.0 / 30.0; 4], 8, 4);
+    // Somebody came to watch by WebRTC, and the publisher was asked for a keyframe in between.
+    check(&[0.7, 1.3, 2.0, 2.0, 0.4, 1.6, 2.0], 2, 5);
+}
+
+#[test]
+fn who_sends_keyframes_more_rarely_than_at_first_needs_another_life_which_is_said_once() {
+    let show = film_of(&[2.0, 2.0, 8.0, 8.0, 8.0, 8.0]);
+    assert_eq!(
+        (&show.targets[..], &show.outgrown[..]),
+        (&[2][..], &[8][..])
+    );
+    assert!(show.segments.iter().all(|one| one.duration < 225_000));
+    // Once is an accident.
+    let show = film_of(&[2.0, 2.0, 8.0, 2.0, 2.0, 8.0, 2.0]);
+    assert_eq!(show.outgrown, []);
 }
 
 #[test]
@@ -291,7 +358,10 @@ fn out_of_order_pictures_are_shown_when_they_should_be_and_told_once() {
     }
     show.close();
     assert!(
-        matches!(show.warnings[..], [Warning::BFrames { .. }]),
+        matches!(
+            show.warnings[..],
+            [Warning::BFrames { .. }, Warning::KeyframesRare { .. }]
+        ),
         "{:?}",
         show.warnings
     );
@@ -356,8 +426,10 @@ fn a_clip_of_a_real_encoder_is_packaged_and_its_stills_are_repeated() {
     }
     show.close();
     assert_eq!(show.packager.renditions()[0].width, 640);
-    assert!(show.warnings.is_empty(), "{:?}", show.warnings);
-    assert!(show.parts.iter().all(|part| part.duration <= 45_000));
+    // Its keyframes are rarer than the first was: but for that there is nothing to warn of.
+    let is_rare = |warning: &Warning| matches!(warning, Warning::KeyframeMissing { .. });
+    assert!(show.warnings.iter().all(is_rare), "{:?}", show.warnings);
+    assert!(show.parts.iter().all(|part| part.duration <= 18_000));
     let ends: Vec<i64> = show
         .segments
         .iter()

@@ -42,6 +42,8 @@ pub(crate) struct Checker {
     /// Warnings by what they are.
     pub(crate) warnings: BTreeMap<&'static str, usize>,
     missing_keyframes: BTreeSet<usize>,
+    pub(crate) target_s: Option<u32>,
+    pub(crate) outgrown: usize,
 }
 
 impl Checker {
@@ -56,6 +58,8 @@ impl Checker {
             parts: 0,
             warnings: BTreeMap::new(),
             missing_keyframes: BTreeSet::new(),
+            target_s: None,
+            outgrown: 0,
         }
     }
 
@@ -82,6 +86,14 @@ impl Checker {
                 let name = self.renditions[rendition].name.clone();
                 self.publish(rendition, format!("{LIFE}-{name}-i{number}.mp4"));
             }
+            Output::TargetDuration(seconds) => {
+                assert_eq!(self.target_s, None, "the target duration is said once");
+                self.target_s = Some(seconds);
+                for rendition in &mut self.renditions {
+                    rendition.timeline.set_target_duration(seconds);
+                }
+            }
+            Output::Outgrown(_) => self.outgrown += 1,
             Output::Part(part) => self.take_part(&part),
             Output::Segment(segment) => self.take_segment(&segment),
             Output::KeyframeDue => {}
@@ -96,6 +108,7 @@ impl Checker {
                 self.missing_keyframes.insert(*rendition);
                 "segment without a keyframe"
             }
+            Warning::KeyframesRare { .. } => "rare keyframes",
             Warning::PartTooLong { .. } => "long part",
             Warning::PartTooShort { .. } => "short part",
             Warning::BadFrame { .. } => "bad frame",
@@ -107,7 +120,10 @@ impl Checker {
     fn add_rendition(&mut self) {
         let place = self.renditions.len();
         let (name, kind) = self.scenario.rendition(place);
-        let timeline = Timeline::new(self.scenario.settings(), LIFE, &name);
+        let mut timeline = Timeline::new(self.scenario.settings(), LIFE, &name);
+        if let Some(seconds) = self.target_s {
+            timeline.set_target_duration(seconds);
+        }
         self.renditions.push(Rendition {
             name,
             kind,
@@ -215,6 +231,10 @@ impl Checker {
 
     /// Reads the playlists that changed, as some player does.
     pub(crate) fn look(&mut self, random: &mut Rng) {
+        // Nothing may be shown before that is known.
+        if self.target_s.is_none() {
+            return;
+        }
         let reports: Vec<Option<Report>> = self
             .renditions
             .iter()
@@ -287,7 +307,31 @@ impl Checker {
         others: &[Report],
     ) -> Result<(), String> {
         let rendition = &self.renditions[place];
-        let (target, part_target) = (10.0, self.scenario.part_ms as f64 / 1000.0);
+        let (target, part_target) = (playlist.target(), self.scenario.part_ms as f64 / 1000.0);
+        let (hold_back, part_hold_back) = (
+            playlist.control("HOLD-BACK").unwrap_or(0.0),
+            playlist.control("PART-HOLD-BACK").unwrap_or(0.0),
+        );
+        if hold_back < 3.0 * target || part_hold_back < 3.0 * part_target - 0.001 {
+            return Err(format!("holds back {hold_back}, {part_hold_back}"));
+        }
+        if playlist.kind.is_some() && view != View::Vod {
+            return Err(String::from("a window that slides has a type"));
+        }
+        let is_whole = |segment: &SegmentLines| {
+            let first = rendition
+                .parts
+                .partition_point(|part| part.msn < segment.msn);
+            rendition
+                .parts
+                .get(first)
+                .is_some_and(|part| part.independent)
+        };
+        if playlist.is_independent && !playlist.segments.iter().all(is_whole) {
+            return Err(String::from(
+                "a segment begins without the promised keyframe",
+            ));
+        }
         let (msn, part) = rendition.timeline.next();
         let hint = format!("{LIFE}-{}-{msn}.{part}.m4s", rendition.name);
         if !playlist.has_ended && playlist.hint.as_ref() != Some(&hint) {
@@ -324,8 +368,8 @@ impl Checker {
                 return Err(format!("the parts of segment {msn} are still there"));
             }
         }
-        if view == View::Live && total > 0.0 && playlist.media_sequence > 1 && total < 3.0 * target
-        {
+        // A part stays for three target durations after its line went.
+        if view == View::Live && playlist.media_sequence > 1 && total < 7.0 * target {
             return Err(format!("the playlist is only {total} s long"));
         }
         Ok(())
@@ -411,6 +455,21 @@ impl Checker {
                 )
             })
             .collect();
+        let pictures: Vec<(f64, f64)> = self
+            .renditions
+            .iter()
+            .filter(|rendition| rendition.kind.is_video())
+            // Sound follows the lowest layer.
+            .take(1)
+            .flat_map(|rendition| &rendition.segments)
+            .map(|segment| {
+                let seconds = |ticks: i64| ticks as f64 / f64::from(segment.timescale);
+                (
+                    seconds(segment.start),
+                    seconds(segment.start + segment.duration as i64),
+                )
+            })
+            .collect();
         for place in 0..self.renditions.len() {
             if self.renditions[place].kind.is_video() || video.is_empty() {
                 continue;
@@ -421,12 +480,16 @@ impl Checker {
                     // A microphone begins when it will.
                     continue;
                 }
+                // Where no picture is, because the publisher left, or one could not be repeated, the sound goes on alone.
+                let has_picture = pictures
+                    .iter()
+                    .any(|(begin, end)| (*begin..*end).contains(&start));
                 // A frame's length, and what a cut without a keyframe is noticed late.
                 let is_together = video.iter().any(|(cut, has_keyframe)| {
                     let late = if *has_keyframe { 0.025 } else { 0.25 };
                     (-0.001..late).contains(&(start - cut))
                 });
-                if !is_together {
+                if !is_together && has_picture && !self.warnings.contains_key("long part") {
                     let near = video.iter().map(|(cut, key)| (start - cut, key));
                     let near = near.min_by(|a, b| a.0.abs().total_cmp(&b.0.abs()));
                     self.complain(

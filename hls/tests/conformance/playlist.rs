@@ -55,6 +55,8 @@ pub(crate) struct Playlist {
     pub(crate) media_sequence: u64,
     pub(crate) discontinuity_sequence: u64,
     pub(crate) kind: Option<String>,
+    /// Whether it says that every segment begins with a keyframe.
+    pub(crate) is_independent: bool,
     pub(crate) skipped: u64,
     pub(crate) segments: Vec<SegmentLines>,
     pub(crate) hint: Option<String>,
@@ -62,9 +64,8 @@ pub(crate) struct Playlist {
     pub(crate) has_ended: bool,
 }
 
-const CONSTANTS: [&str; 5] = [
+const CONSTANTS: [&str; 4] = [
     "EXT-X-VERSION",
-    "EXT-X-INDEPENDENT-SEGMENTS",
     "EXT-X-TARGETDURATION",
     "EXT-X-SERVER-CONTROL",
     "EXT-X-PART-INF",
@@ -89,6 +90,23 @@ pub(crate) fn attribute(value: &str, name: &str) -> Option<String> {
 }
 
 impl Playlist {
+    /// `EXT-X-TARGETDURATION` in seconds.
+    pub(crate) fn target(&self) -> f64 {
+        let value = self.constants.get("EXT-X-TARGETDURATION");
+        value.and_then(|value| value.parse().ok()).unwrap_or(0.0)
+    }
+
+    /// An attribute of `EXT-X-SERVER-CONTROL` in seconds.
+    pub(crate) fn control(&self, name: &str) -> Option<f64> {
+        let value = self.constants.get("EXT-X-SERVER-CONTROL")?;
+        attribute(value, name)?.parse().ok()
+    }
+
+    /// How far from its end a delta update may leave something out, in seconds.
+    pub(crate) fn skip_until(&self) -> Option<f64> {
+        self.control("CAN-SKIP-UNTIL")
+    }
+
     /// Reads a playlist; a line that it does not know is an error.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut lines = text.lines();
@@ -134,6 +152,7 @@ impl Playlist {
                 number(&named("LAST-MSN")?)?,
                 number(&named("LAST-PART")?)? as u32,
             )),
+            "EXT-X-INDEPENDENT-SEGMENTS" => self.is_independent = true,
             "EXT-X-ENDLIST" => self.has_ended = true,
             _ => return Ok(false),
         }

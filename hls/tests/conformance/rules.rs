@@ -9,9 +9,6 @@ use crate::playlist::{Playlist, SegmentLines, seconds_of};
 /// Sample flags of a sample that is not one to begin at.
 const NOT_SYNC: u32 = 0x0001_0000;
 
-/// `CAN-SKIP-UNTIL`, six target durations.
-const SKIP_UNTIL: f64 = 60.0;
-
 /// Dates are in whole milliseconds.
 pub(crate) const DATE_ERROR: f64 = 0.001_01;
 
@@ -95,7 +92,7 @@ pub(crate) fn check_other_reader(text: &str, playlist: &Playlist) -> Result<(), 
     let is_same = other.media_sequence == playlist.media_sequence
         && other.discontinuity_sequence == playlist.discontinuity_sequence
         && other.end_list == playlist.has_ended
-        && other.target_duration == 10
+        && other.target_duration as f64 == playlist.target()
         && other.segments.len() == complete.len()
         && other.segments.iter().zip(&complete).all(|(other, ours)| {
             other.uri == ours.uri
@@ -112,12 +109,15 @@ pub(crate) fn check_other_reader(text: &str, playlist: &Playlist) -> Result<(), 
 
 /// A later playlist against an earlier one: constants stay, segments stay as they were, numbers grow.
 pub(crate) fn check_growth(before: Option<&Playlist>, after: &Playlist) -> Result<(), String> {
-    if after.constants.len() != 5 || after.media_sequence == 0 {
+    if after.constants.len() != 4 || after.media_sequence == 0 {
         return Err(format!("{:?}, {}", after.constants, after.media_sequence));
     }
     let Some(before) = before else {
         return Ok(());
     };
+    if after.is_independent && !before.is_independent {
+        return Err(String::from("what was taken back is promised again"));
+    }
     if before.constants != after.constants {
         return Err(format!(
             "{:?} became {:?}",
@@ -159,17 +159,21 @@ pub(crate) fn check_delta(
     before: &Playlist,
     full: &Playlist,
 ) -> Result<bool, String> {
+    let skip_until = full.skip_until().ok_or("no CAN-SKIP-UNTIL")?;
+    if skip_until < 6.0 * full.target() {
+        return Err(format!("CAN-SKIP-UNTIL is {skip_until}"));
+    }
     let date = |playlist: &Playlist| playlist.segments.last().map(|last| seconds_of(&last.date));
     let is_recent = date(full)
         .zip(date(before))
-        .is_some_and(|(now, then)| now - then < SKIP_UNTIL / 2.0);
+        .is_some_and(|(now, then)| now - then < skip_until / 2.0);
     if update.skipped > 0 && !is_recent {
         // Whoever has only this must ask for the full one.
         return Ok(false);
     }
     let skipped = update.skipped as usize;
     let kept: f64 = update.segments.iter().map(SegmentLines::length).sum();
-    if skipped > 0 && kept < SKIP_UNTIL - 0.001 {
+    if skipped > 0 && kept < skip_until - 0.001 {
         return Err(format!("a delta update has only {kept} s left"));
     }
     let merged = update.merge(before)?;

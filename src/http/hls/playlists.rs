@@ -27,7 +27,8 @@ pub(super) const FINISHED: &str = "public, max-age=60";
 /// For the same at the stream's address, where the next life may begin at any moment.
 const OVER: &str = "public, max-age=2";
 
-/// The longest wait: three target durations (RFC 8216bis section 6.2.5.2).
+/// The longest wait: three of the longest target durations (RFC 8216bis section 6.2.5.2). A player whose performer is away for
+/// a moment rather waits than hears of an error.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 
 /// How long the first request waits for a stream that has just begun.
