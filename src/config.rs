@@ -140,7 +140,7 @@ impl Default for HlsConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            part: Duration::from_millis(500),
+            part: Duration::from_millis(200),
             webrtc_seats: Limits::default().viewers_max,
         }
     }
