@@ -36,7 +36,8 @@ export function useViewer({ space, viewer, screen, stage }) {
         notice.value = '';
       }, NOTICE_MS);
     }
-  });
+    // What plays may have begun, and changed its way, before this code came.
+  }, { immediate: true });
 
   const leave = new AbortController();
   viewer?.addEventListener('change', () => {

@@ -263,7 +263,7 @@ export class Viewer extends EventTarget {
       way,
       switching: this.#switching,
       ways: { webrtc: this.#canWebRtc, hls: this.#hlsOf(this.#stream) !== null },
-      reason: way === 'hls' ? this.#reason : null,
+      reason: way !== 'hls' ? null : this.#reason ?? (this.#isJerky() && !this.#recording ? 'jerky' : null),
       recording: this.#recording?.id ?? null,
     };
   }
@@ -316,7 +316,6 @@ export class Viewer extends EventTarget {
     const way = this.#firstWay();
     if (way === 'webrtc') this.#watch(this.#stream);
     else if (way === 'hls' && this.#isLive(this.#stream)) this.#play(null);
-    if (this.#isJerky()) this.#reason = 'jerky';
     this.#changed();
   }
 

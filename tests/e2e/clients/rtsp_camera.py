@@ -1,6 +1,6 @@
 """An IP camera: GStreamer's RTSP server with a choice of picture and sound. Ends on SIGTERM.
 
-    rtsp_camera.py PORT --audio aac|pcma|pcmu|opus|g722|l16|none [--video h264|vp8|jpeg] [--user NAME --password WORD]
+    rtsp_camera.py PORT --audio aac|pcma|pcmu|opus|g722|l16|none [--video h264|vp8|jpeg] [--b-frames N] [--user NAME --password WORD]
 """
 
 import argparse
@@ -13,7 +13,7 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 PICTURE = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=25/1 ! "
 VIDEO = {
-    "h264": "x264enc tune=zerolatency speed-preset=veryfast key-int-max=50 bitrate=800 ! video/x-h264,profile=main"
+    "h264": "x264enc {encoder} speed-preset=veryfast key-int-max=50 bitrate=800 ! video/x-h264,profile=main"
     " ! rtph264pay name=pay0 pt=96 config-interval=0",
     "vp8": "vp8enc deadline=1 ! rtpvp8pay name=pay0 pt=96",
     "jpeg": "videoconvert ! video/x-raw,format=I420 ! jpegenc ! rtpjpegpay name=pay0 pt=26",
@@ -48,6 +48,7 @@ def main():
     parser.add_argument("port")
     parser.add_argument("--audio", choices=AUDIO, default="none")
     parser.add_argument("--video", choices=VIDEO, default="h264")
+    parser.add_argument("--b-frames", type=int, default=0)
     parser.add_argument("--user")
     parser.add_argument("--password")
     options = parser.parse_args()
@@ -56,7 +57,8 @@ def main():
     server.set_address("127.0.0.1")
     server.set_service(options.port)
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_launch(f"( {PICTURE}{VIDEO[options.video]} {AUDIO[options.audio]} )")
+    encoder = f"b-adapt=false bframes={options.b_frames} rc-lookahead=5" if options.b_frames else "tune=zerolatency"
+    factory.set_launch(f"( {PICTURE}{VIDEO[options.video].format(encoder=encoder)} {AUDIO[options.audio]} )")
     factory.set_shared(True)
     if options.user:
         protect(server, factory, options.user, options.password)
