@@ -114,6 +114,8 @@ pub(crate) struct Layer {
     pub(crate) requests: KeyframeRequests,
     pub(crate) rate: RateMeter,
     pub(crate) order: OrderWatch,
+    /// The highest source sequence number, and when a packet came last.
+    newest: Option<(u64, Instant)>,
     /// Since when somebody waits for it although nothing comes.
     missed_since: Option<Instant>,
     /// Until then it is not counted upon.
@@ -122,6 +124,18 @@ pub(crate) struct Layer {
 
 /// A layer that was paused is back within this time; else its publisher cannot send it now.
 const MISSED_MAX: Duration = Duration::from_secs(3);
+
+/// A layer of which nothing came for so long, and some was lost meanwhile, was cut off. Shorter gaps are repaired.
+const CUT_MIN: Duration = Duration::from_secs(1);
+
+/// What [`Stream::keep`] noticed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Kept {
+    /// A group of pictures began with the packet.
+    pub(crate) begins_gop: bool,
+    /// It is the first of its layer after a cut.
+    pub(crate) returns: bool,
+}
 
 /// How long such a layer is left alone.
 const GIVEN_UP_FOR: Duration = Duration::from_secs(15);
@@ -136,9 +150,21 @@ impl Layer {
             requests: KeyframeRequests::default(),
             rate: RateMeter::default(),
             order: OrderWatch::default(),
+            newest: None,
             missed_since: None,
             given_up_until: None,
         }
+    }
+
+    /// Whether with `packet` the layer comes again after a cut: nothing came for a while, and what was sent meanwhile is
+    /// lost. A sender that paused goes on where it was.
+    fn returns(&mut self, packet: &MediaPacket) -> bool {
+        let Some((newest, last)) = self.newest else {
+            self.newest = Some((packet.sequence, packet.arrival));
+            return false;
+        };
+        self.newest = Some((newest.max(packet.sequence), last.max(packet.arrival)));
+        packet.sequence > newest + 1 && packet.arrival.saturating_duration_since(last) >= CUT_MIN
     }
 
     /// Forgets the pictures that are kept.
@@ -378,36 +404,47 @@ impl Stream {
             .unwrap_or_default()
     }
 
-    /// Counts and keeps one packet. Returns whether a group of pictures began with it.
+    /// Counts and keeps one packet.
     pub(crate) fn keep(
         &mut self,
         now: Instant,
         track: usize,
         layer: usize,
         packet: &MediaPacket,
-    ) -> bool {
+    ) -> Kept {
         use crate::forward::Pushed;
+        let nothing = Kept::default();
         let Some(publication) = self.publication.as_mut() else {
-            return false;
+            return nothing;
         };
         publication.last_packet = now;
         let Some(track) = publication.tracks.get_mut(track) else {
-            return false;
+            return nothing;
         };
         let is_audio = track.codec.kind.is_audio();
         let Some(layer) = track.layers.get_mut(layer) else {
-            return false;
+            return nothing;
         };
         // A group of pictures that another worker sends at once did not arrive at once.
         layer.rate.add_packet(packet);
         if is_audio {
-            return false;
+            return nothing;
+        }
+        layer.requests.on_packet(now);
+        let returns = layer.returns(packet);
+        if returns {
+            layer.gop.break_off(packet.sequence);
+            layer.requests.on_return();
         }
         layer.order.take(packet);
         let pushed = layer.gop.push(packet, layer.requests.answers());
-        if pushed == Pushed::StartsGop {
+        let begins_gop = pushed == Pushed::StartsGop;
+        if begins_gop {
             layer.requests.on_keyframe(now);
         }
-        pushed == Pushed::StartsGop
+        Kept {
+            begins_gop,
+            returns,
+        }
     }
 }

@@ -61,7 +61,7 @@ const fn gauge(
 }
 
 /// How many numbers a thread keeps. A literal: `METRICS.len()` in a type sends the optimising compiler in a circle.
-const METRICS_COUNT: usize = 35;
+const METRICS_COUNT: usize = 36;
 
 /// What the numbers of [`Counters::values`] are, in its order.
 pub const METRICS: [Metric; METRICS_COUNT] = [
@@ -102,6 +102,10 @@ pub const METRICS: [Metric; METRICS_COUNT] = [
         "Keyframe requests sent to publishers.",
     ),
     counter("replays", "Groups of pictures replayed to viewers."),
+    counter(
+        "cuts",
+        "Times that a layer of a publisher came again after a cut.",
+    ),
     counter(
         "data_received",
         "Messages received over data channels of participants.",
@@ -235,6 +239,7 @@ impl Counters {
             worker.keyframes_wanted,
             worker.keyframes_requested,
             worker.replays,
+            worker.cuts,
             worker.data_in,
             worker.data_out,
             worker.data_closed,

@@ -462,6 +462,13 @@ impl Client {
         }
     }
 
+    pub fn viewer_mut(&mut self) -> &mut Viewer {
+        match &mut self.part {
+            Part::Viewer(viewer) => viewer,
+            Part::Publisher(_) | Part::Participant(_) => panic!("this is no viewer"),
+        }
+    }
+
     pub fn publisher(&mut self) -> &mut Publisher {
         match &mut self.part {
             Part::Publisher(publisher) => publisher,

@@ -15,6 +15,7 @@ mod audio;
 mod capture;
 mod client;
 mod conference;
+mod cut;
 mod hashing;
 mod lifecycle;
 mod link;

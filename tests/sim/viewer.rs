@@ -18,6 +18,8 @@ pub struct Viewer {
     pub reports: [Option<(SystemTime, u32)>; 2],
     /// Whether it asks for keyframes when its picture is broken, as browsers do.
     pub asks: bool,
+    /// After so long without a picture it asks for one, broken or not.
+    pub patience: Option<Duration>,
     /// Capture times that packets of pictures brought, by the publisher's clock, and whether they came with an offset.
     pub captured: Vec<(SystemTime, bool)>,
     next_look: Option<Instant>,
@@ -31,6 +33,7 @@ impl Viewer {
             audio: AudioReceiver::new(),
             reports: [None; 2],
             asks: true,
+            patience: None,
             captured: Vec::new(),
             next_look: None,
             last_asked: None,
@@ -69,7 +72,12 @@ impl Viewer {
         let may_ask = self
             .last_asked
             .is_none_or(|last| now.saturating_duration_since(last) >= ASK_INTERVAL);
-        if self.asks && self.video.is_broken && may_ask {
+        let last_shown = self.video.decoded.last().map(|decoded| decoded.at);
+        let is_frozen = self
+            .patience
+            .zip(last_shown)
+            .is_some_and(|(patience, shown)| now - shown >= patience);
+        if self.asks && (self.video.is_broken || is_frozen) && may_ask {
             self.last_asked = Some(now);
             return true;
         }

@@ -9,7 +9,7 @@ pub(crate) use self::replay::REPLAY_TICK;
 use super::gop::GopCache;
 use super::layers::{LayerFilter, Verdict};
 use super::sequence::SequenceRewriter;
-use super::timeline::Timeline;
+use super::timeline::{Timeline, is_newer};
 use super::vp8::Vp8Rewriter;
 use crate::packet::{MediaPacket, Orientation};
 
@@ -67,6 +67,10 @@ pub(crate) struct Forwarder {
     /// Temporal and spatial layers inside the one that is sent.
     layers: LayerFilter,
     last_replay: Option<Instant>,
+    /// Nothing was shown yet, as far as can be told: what was sent of this source may be sent again from its start.
+    is_fresh: bool,
+    /// Layer, source timestamp and capture of the newest packet that was sent of this source.
+    newest: Option<(usize, u32, Instant)>,
     /// Source timestamp of a picture whose last packet was not sent yet.
     open: Option<u32>,
     /// What a paced replay still owes of that picture, should its group be replaced meanwhile.
@@ -93,6 +97,8 @@ impl Forwarder {
             vp8: Vp8Rewriter::default(),
             layers: LayerFilter::default(),
             last_replay: None,
+            is_fresh: true,
+            newest: None,
             open: None,
             owed: Vec::new(),
             farewell: Vec::new(),
@@ -107,6 +113,13 @@ impl Forwarder {
             self.clock_rate = clock_rate;
             self.timeline = Timeline::new(clock_rate);
         }
+        self.pause();
+        self.is_fresh = true;
+        self.newest = None;
+    }
+
+    /// Nothing is sent before another start, of the same source.
+    pub(crate) fn pause(&mut self) {
         self.state = State::Waiting;
         self.layer = 0;
         self.next_layer = None;
@@ -127,6 +140,29 @@ impl Forwarder {
         }
         if self.open.take().is_some() {
             self.sequence.skip();
+        }
+    }
+
+    /// Pictures of `layer` were lost in a cut of the publisher: nothing of it can be shown before its next keyframe, and what
+    /// comes late from before that leads nowhere.
+    pub(crate) fn on_cut(&mut self, layer: usize) {
+        if self.is_waiting() || layer != self.layer {
+            return;
+        }
+        self.state = State::Waiting;
+        self.layer = self.next_layer.take().unwrap_or(layer);
+        self.close_picture();
+    }
+
+    /// Whether this viewer was sent a picture of the same source that is no older than the start of `gop`, a group of `layer`:
+    /// to begin there would go back in time.
+    pub(crate) fn has_passed(&self, layer: usize, gop: &GopCache) -> bool {
+        match self.newest {
+            Some((of, timestamp, _)) if of == layer => !is_newer(gop.gop_timestamp(), timestamp),
+            Some((_, _, captured)) => gop
+                .get(gop.first())
+                .is_some_and(|first| first.wallclock <= captured),
+            None => false,
         }
     }
 
@@ -236,6 +272,7 @@ impl Forwarder {
         let (timestamp, wallclock) = self.timeline.rewrite(packet.timestamp, packet.wallclock);
         if self.sequence.is_newest(sequence) {
             self.open = (!marker).then_some(packet.timestamp);
+            self.newest = Some((self.layer, packet.timestamp, packet.wallclock));
         }
         let outgoing = Outgoing {
             sequence,

@@ -46,6 +46,8 @@ pub(crate) struct GopCache {
     gop_timestamp: u32,
     /// The highest source sequence number.
     newest: Option<u64>,
+    /// What comes late from before this source sequence number is not kept.
+    floor: u64,
     /// The access unit that is arriving.
     unit_timestamp: Option<u32>,
     /// Distinct timestamps since the group began.
@@ -67,6 +69,7 @@ impl GopCache {
             gop_sequence: 0,
             gop_timestamp: 0,
             newest: None,
+            floor: 0,
             unit_timestamp: None,
             frames: 0,
             parameter_sets: ParameterSets::default(),
@@ -78,6 +81,9 @@ impl GopCache {
     pub(crate) fn push(&mut self, packet: &MediaPacket, responsive: bool) -> Pushed {
         if packet.inspection.parameters {
             self.parameter_sets.learn(&packet.payload);
+        }
+        if packet.sequence < self.floor {
+            return Pushed::Continues;
         }
         if self.newest.is_none_or(|newest| packet.sequence > newest) {
             self.newest = Some(packet.sequence);
@@ -101,6 +107,13 @@ impl GopCache {
             return Pushed::StartsGop;
         }
         Pushed::Continues
+    }
+
+    /// So much was lost before the packet `sequence` that what is kept leads nowhere.
+    pub(crate) fn break_off(&mut self, sequence: u64) {
+        self.intact = false;
+        self.trim_to(self.end());
+        self.floor = sequence;
     }
 
     fn begin_unit(&mut self, timestamp: u32) {

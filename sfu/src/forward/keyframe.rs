@@ -29,6 +29,10 @@ pub(crate) struct KeyframeRequests {
     /// A request was sent, and no keyframe came since.
     is_open: bool,
     unanswered: u32,
+    /// When a packet of the layer came last.
+    heard: Option<Instant>,
+    /// Requests in a row after which nothing of the layer came: not even the request may have arrived.
+    unheard: u32,
     /// Requests in a row that were answered.
     answers: u32,
 }
@@ -44,9 +48,11 @@ impl KeyframeRequests {
         if !self.wanted || self.due().is_some_and(|due| now < due) {
             return false;
         }
-        if self.is_open {
+        if self.is_open && self.heard > self.last_sent {
             self.unanswered += 1;
             self.answers = 0;
+        } else if self.is_open {
+            self.unheard += 1;
         }
         self.is_open = true;
         self.last_sent = Some(now);
@@ -59,12 +65,35 @@ impl KeyframeRequests {
         if !self.wanted {
             return None;
         }
-        let interval = if self.is_deaf() {
+        let interval = if self.is_deaf() || self.unheard >= UNANSWERED_MAX {
             DEAF_INTERVAL
         } else {
             INTERVAL
         };
         self.last_sent.map(|last| last + interval)
+    }
+
+    /// A packet of the layer came.
+    pub(crate) fn on_packet(&mut self, now: Instant) {
+        self.heard = Some(now);
+        if self.unheard > 0 {
+            // What was asked of a sender that sent nothing is asked again at once.
+            self.forget();
+        }
+    }
+
+    /// The layer comes again after a cut, with pictures missing. Nothing that was asked meanwhile says anything about its
+    /// sender, and what it was known for before holds no longer.
+    pub(crate) fn on_return(&mut self) {
+        self.forget();
+        self.unanswered = 0;
+        self.wanted = true;
+    }
+
+    fn forget(&mut self) {
+        self.unheard = 0;
+        self.is_open = false;
+        self.last_sent = None;
     }
 
     /// A keyframe began.
@@ -135,6 +164,7 @@ mod tests {
         assert!(requests.answers());
         requests.want();
         assert!(requests.poll(start + 20_000 * MS));
+        requests.on_packet(start + 20_100 * MS);
         assert!(requests.poll(start + 20_500 * MS));
         assert!(!requests.answers(), "the first request in vain is enough");
     }
@@ -146,6 +176,7 @@ mod tests {
         requests.want();
         let mut sent = Vec::new();
         for i in 0..20_000 {
+            requests.on_packet(start + MS * i);
             if requests.poll(start + MS * i) {
                 sent.push(i);
             }
@@ -154,5 +185,41 @@ mod tests {
         assert!(requests.is_deaf());
         requests.on_keyframe(start + 20_000 * MS);
         assert!(!requests.is_deaf());
+    }
+    #[test]
+    fn requests_into_a_dead_link_make_nobody_deaf_and_are_repeated_when_it_lives_again() {
+        let start = Instant::now();
+        let mut requests = KeyframeRequests::default();
+        requests.on_packet(start);
+        requests.want();
+        let mut sent = Vec::new();
+        for i in 1..20_000 {
+            if requests.poll(start + MS * i) {
+                sent.push(i);
+            }
+        }
+        assert_eq!(sent, [1, 501, 1001, 1501, 11_501], "no flood either");
+        assert!(!requests.is_deaf());
+        let back = start + 20_000 * MS;
+        requests.on_packet(back);
+        assert!(requests.poll(back), "at once");
+        requests.on_packet(back + 100 * MS);
+        assert!(!requests.poll(back + 100 * MS));
+        requests.on_keyframe(back + 120 * MS);
+        assert!(!requests.poll(back + 10_000 * MS));
+    }
+
+    #[test]
+    fn a_deaf_sender_is_asked_anew_after_a_cut() {
+        let start = Instant::now();
+        let mut requests = KeyframeRequests::default();
+        requests.want();
+        for i in 0..3000 {
+            requests.on_packet(start + MS * i);
+            requests.poll(start + MS * i);
+        }
+        assert!(requests.is_deaf());
+        requests.on_return();
+        assert!(!requests.is_deaf() && requests.poll(start + 8000 * MS));
     }
 }

@@ -11,7 +11,7 @@ use crate::packet::MediaPacket;
 use crate::peer::{LegRef, Peer};
 use crate::relay::Relay;
 use crate::rtc::{Mid, Rid};
-use crate::stream::{Feed, Publication, TRACKS_MAX, Track};
+use crate::stream::{Feed, Kept, Publication, TRACKS_MAX, Track};
 
 /// Above this, a viewer of a publisher that answers keyframe requests waits for a keyframe instead of a replay.
 const REPLAY_BYTES_RESPONSIVE: usize = 256 << 10;
@@ -142,7 +142,7 @@ impl Worker {
         let Some(stream) = stream.filter(|_| !packet.payload.is_empty()) else {
             return;
         };
-        let gop_began = stream.keep(now, track, layer, &packet);
+        let kept = stream.keep(now, track, layer, &packet);
         let Some(publication) = stream.publication.as_ref() else {
             return;
         };
@@ -184,7 +184,7 @@ impl Worker {
                 source,
                 track,
                 layer,
-                gop_began,
+                kept,
                 &packet,
                 &mut self.outgoing,
             );
@@ -200,10 +200,19 @@ impl Worker {
                 self.replay_at.get_or_insert(now + REPLAY_TICK);
             }
         }
+        if kept.returns {
+            self.on_return(now, stream_slot);
+        }
         // One at a time is enough: a panic on the same packet at another viewer shows with the next packet.
         if let Some((slot, reason)) = failed {
             self.remove_peer(slot, reason);
         }
+    }
+
+    /// A layer comes again after a cut of its publisher's line.
+    fn on_return(&mut self, now: Instant, stream_slot: usize) {
+        self.stats.cuts += 1;
+        self.ask_keyframes(now, stream_slot);
     }
 
     /// Goes on with every replay whose pace allows it.
@@ -361,7 +370,8 @@ impl Worker {
         // Who was not seen to be deaf is asked by participants: most publishers they meet are participants, too.
         let is_asked = layer.requests.answers() || (is_participant && !layer.requests.is_deaf());
         let is_long = is_asked && layer.gop.bytes() > bytes_max;
-        if leg.forwarder.is_waiting() && layer.gop.is_intact() && !is_long {
+        let is_past = leg.forwarder.has_passed(wanted, &layer.gop);
+        if leg.forwarder.is_waiting() && layer.gop.is_intact() && !is_long && !is_past {
             leg.forwarder
                 .replay(now, wanted, &layer.gop, layer.rate.bps());
             self.begin_replay(now, at);
@@ -499,7 +509,7 @@ fn deliver(
     source: &Track,
     track: usize,
     layer: usize,
-    gop_began: bool,
+    seen: Kept,
     packet: &MediaPacket,
     scratch: &mut Vec<Outgoing>,
 ) -> Result<u64, CloseReason> {
@@ -516,7 +526,10 @@ fn deliver(
         };
     }
     let kept = &source.layers[layer];
-    if gop_began {
+    if seen.returns {
+        leg.forwarder.on_cut(layer);
+    }
+    if seen.begins_gop {
         leg.forwarder.on_gop(now, layer, &kept.gop, kept.rate.bps());
     }
     if leg.forwarder.is_replaying() {

@@ -25,6 +25,8 @@ pub struct WorkerStats {
     pub keyframes_requested: u64,
     /// Groups of pictures replayed to late joiners.
     pub replays: u64,
+    /// Times that the pictures of a publisher came again after a cut, in each layer.
+    pub cuts: u64,
     /// Dropped: STUN for no known user fragment.
     pub dropped_unknown_ufrag: u64,
     /// Dropped: STUN with a wrong password.

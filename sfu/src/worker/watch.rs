@@ -450,8 +450,8 @@ fn apply(
         if is_paused != leg.is_paused {
             seat.is_stale = true;
             leg.is_paused = is_paused;
-            if let Some(source) = leg.source.filter(|_| is_paused) {
-                leg.forwarder.reset(source.codec.kind.clock_rate());
+            if is_paused {
+                leg.forwarder.pause();
             }
         }
         let Some(rung) = rung else { continue };

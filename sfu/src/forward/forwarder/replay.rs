@@ -19,6 +19,9 @@ const REPLAY_BURST: u64 = 36_000;
 /// How often an unfinished replay goes on.
 pub(crate) const REPLAY_TICK: Duration = Duration::from_millis(5);
 
+/// Whoever has no picture asks for one this soon after it was sent one; browsers do so after a fifth of a second.
+const FRESH_FOR: Duration = Duration::from_secs(2);
+
 /// Between two replays that a lossy viewer asks for.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -57,12 +60,15 @@ impl Forwarder {
         };
     }
 
-    /// A viewer lost its picture and the publisher does not listen: show the group again from its start.
+    /// A viewer lost the picture that it was to begin with, and the publisher does not listen: show the group again from its
+    /// start. Who was shown something later is not taken back to it, and waits for the next keyframe.
     pub(crate) fn replay_for_loss(&mut self, now: Instant, gop: &GopCache, bps: u64) -> bool {
-        let too_soon = self
+        let since = self
             .last_replay
-            .is_some_and(|last| now.saturating_duration_since(last) < REPLAY_INTERVAL);
-        if too_soon || !matches!(self.state, State::Live) || !gop.is_intact() {
+            .map(|last| now.saturating_duration_since(last));
+        let too_soon = since.is_some_and(|since| since < REPLAY_INTERVAL);
+        self.is_fresh &= since.is_none_or(|since| since < FRESH_FOR);
+        if too_soon || !self.is_fresh || !matches!(self.state, State::Live) || !gop.is_intact() {
             return false;
         }
         self.replay(now, self.layer, gop, bps);
