@@ -94,7 +94,10 @@ async fn patch(
         return Err(body::unsupported(&kind, accept));
     }
     let wanted = if_match(headers)?;
-    if !wanted.matches(&record.etag) {
+    if wanted
+        .as_ref()
+        .is_some_and(|wanted| !wanted.matches(&record.etag))
+    {
         let detail = "the ETag in If-Match is not the session's present one; use the last one received, or If-Match: * to restart ICE";
         return Err(Problem::new(StatusCode::PRECONDITION_FAILED, detail));
     }
@@ -104,6 +107,11 @@ async fn patch(
         .credentials()
         .map_err(|error| Problem::bad_request(&error))?;
     let facts = state.sessions.facts(session.resource);
+    let wanted = match wanted {
+        Some(wanted) => wanted,
+        None if role == Role::Viewer && are_present(credentials, &facts) => IfMatch::Any,
+        None => return Err(without_tag()),
+    };
     match credentials {
         Some(new) if asks_for_restart(new, &wanted, &facts) => {
             restart(state, session, &fragment, new, &facts).await
@@ -127,11 +135,22 @@ fn asks_for_restart(new: &Credentials, wanted: &IfMatch, facts: &Facts) -> bool 
     }
 }
 
-/// All `If-Match` lines as one list (RFC 9110 section 5.3).
+/// Whether a fragment says by its credentials that it belongs to the present ICE session. medooze's WHEP client sends those and no tag.
+fn are_present(credentials: Option<&Credentials>, facts: &Facts) -> bool {
+    let said = credentials.map(|credentials| &credentials.ufrag);
+    said.is_some() && said == facts.remote_ufrag.as_ref()
+}
+
+fn without_tag() -> Problem {
+    let detail = "If-Match is missing; send the session's ETag with candidates, or * with new ICE credentials";
+    Problem::new(StatusCode::PRECONDITION_REQUIRED, detail)
+}
+
+/// All `If-Match` lines as one list (RFC 9110 section 5.3), if there are any.
 ///
 /// # Errors
-/// 428 without any, 400 for what cannot be read.
-fn if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
+/// 400 for what cannot be read.
+fn if_match(headers: &HeaderMap) -> Result<Option<IfMatch>, Problem> {
     let lines: Result<Vec<_>, _> = headers
         .get_all(header::IF_MATCH)
         .iter()
@@ -144,10 +163,12 @@ fn if_match(headers: &HeaderMap) -> Result<IfMatch, Problem> {
         )
     })?;
     if lines.is_empty() {
-        let detail = "If-Match is missing; send the session's ETag with candidates, or * with new ICE credentials";
-        return Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, detail));
+        return Ok(None);
     }
-    IfMatch::parse(&lines.join(", ")).map_err(|error| Problem::bad_request(&error))
+    let parsed = IfMatch::parse(&lines.join(", "));
+    parsed
+        .map(Some)
+        .map_err(|error| Problem::bad_request(&error))
 }
 
 /// 200 with our new credentials and all our candidates. When it fails the session goes on as it was.
@@ -249,16 +270,13 @@ mod tests {
 
     #[test]
     fn several_if_match_lines_are_one_list() {
-        let parsed = if_match(&headers(&["\"a\"", "\"b\""])).unwrap();
+        let parsed = if_match(&headers(&["\"a\"", "\"b\""])).unwrap().unwrap();
         assert!(parsed.matches("a") && parsed.matches("b") && !parsed.matches("c"));
     }
 
     #[test]
-    fn a_missing_tag_is_428_and_an_unreadable_one_400() {
-        assert_eq!(
-            if_match(&headers(&[])).unwrap_err().status(),
-            StatusCode::PRECONDITION_REQUIRED
-        );
+    fn a_missing_tag_is_none_and_an_unreadable_one_400() {
+        assert!(if_match(&headers(&[])).unwrap().is_none());
         assert_eq!(
             if_match(&headers(&["\"a"])).unwrap_err().status(),
             StatusCode::BAD_REQUEST

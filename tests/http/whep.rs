@@ -134,6 +134,26 @@ async fn a_viewer_trickles_and_restarts_like_a_publisher() {
     );
 }
 
+/// medooze's WHEP client, which the draft's author wrote, sends no `If-Match` with its candidates.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_viewer_whose_candidates_carry_its_credentials_needs_no_tag() {
+    let server = Server::start().await;
+    let _source = server.go_live("demo").await;
+    let session = server.watch("demo").await;
+    let patch = async |credentials: &str| {
+        let body = format!(
+            "{credentials}m=audio 9 RTP/AVP 0\r\na=mid:0\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n"
+        );
+        let request = server.ask("PATCH", &session.location).body(SDPFRAG, body);
+        request.send().await.status
+    };
+    let own = "a=ice-ufrag:Jq3x\r\na=ice-pwd:v8ZkT0mQp2LsYc7RhN4wDbXe\r\n";
+    assert_eq!(patch(own).await, 204);
+    assert_eq!(patch("").await, 428);
+    let others = "a=ice-ufrag:neWu\r\na=ice-pwd:nEwPaSsWoRd0123456789ab\r\n";
+    assert_eq!(patch(others).await, 428, "a restart without a tag");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_offer_that_cannot_be_answered_gets_an_offer_that_can() {
     let server = Server::start().await;
