@@ -25,6 +25,7 @@ mod packager;
 mod playlist;
 mod settings;
 
+pub use codec::silence;
 pub use frame::{CodecKind, Frame, TrackConfig};
 pub use output::{Output, Part, Segment, Warning};
 pub use packager::{Packager, RenditionInfo};

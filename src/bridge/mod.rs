@@ -18,6 +18,7 @@ mod frames;
 pub mod osc;
 mod packets;
 mod rtsp;
+mod slate;
 mod thumbnail;
 
 pub(crate) use aac::OpusToAac;
@@ -25,4 +26,5 @@ pub use cues::run_cues;
 pub use demo::run_demo;
 pub(crate) use frames::{Assembler, FrameKind, Packet};
 pub use rtsp::run_camera;
+pub(crate) use slate::slate_keyframe;
 pub(crate) use thumbnail::Thumbnailer;

@@ -13,13 +13,14 @@ pub struct BroadcastCounters {
     warnings: AtomicU64,
     panics: AtomicU64,
     waiters_refused: AtomicU64,
+    slates: AtomicU64,
 }
 
 /// How each number is called, without prefix and `_total`, and what it means.
 pub(crate) type Named = (&'static str, &'static str, u64);
 
 impl BroadcastCounters {
-    pub(crate) fn all(&self) -> [Named; 8] {
+    pub(crate) fn all(&self) -> [Named; 9] {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         [
             (
@@ -58,6 +59,11 @@ impl BroadcastCounters {
                 "Requests that found too many others waiting for the same playlist.",
                 of(&self.waiters_refused),
             ),
+            (
+                "hls_slates",
+                "Times that players were given a slate because nothing came from a publisher.",
+                of(&self.slates),
+            ),
         ]
     }
 
@@ -83,6 +89,10 @@ impl BroadcastCounters {
 
     pub(crate) fn count_warning(&self) {
         self.warnings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_slate(&self) {
+        self.slates.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_panic(&self) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use hls::DateRange;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::cards::Cards;
 use super::counters::BroadcastCounters;
 use super::packaging::{Command, Packaging};
 use super::production::Surroundings;
@@ -88,6 +89,7 @@ impl Broadcast {
                     Arc::new(move |space| media.directory().has_changed(space))
                 },
                 thumbnails: Thumbnails::start(recorder.clone())?,
+                cards: Cards::start()?,
                 recorder: recorder.clone(),
                 counters: counters.clone(),
             };

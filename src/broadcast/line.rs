@@ -269,11 +269,13 @@ impl Line {
         if let Some(production) = &mut self.production
             && self.ended.is_none()
         {
-            production.expire(now);
-            wishes.keyframe = production.carry_out(now);
-            self.target_min_s = production.take_outgrown().or(self.target_min_s);
             // Also while somebody publishes what HLS cannot carry.
             let is_running = matches!(self.publication, Some(Publication::Running { .. }));
+            production.expire(now);
+            let away = now.saturating_duration_since(self.idle_since);
+            production.fill_absence(now, (!is_running).then_some(away));
+            wishes.keyframe = production.carry_out(now);
+            self.target_min_s = production.take_outgrown().or(self.target_min_s);
             if !is_running && now.saturating_duration_since(self.idle_since) >= LINGER {
                 production.end();
                 self.ended = Some(now);

@@ -11,6 +11,7 @@
 //! Budget: a stream of 4 Mbit/s costs about one percent of a core here, and two copies of each byte: frame to part, part to
 //! segment.
 
+mod cards;
 mod counters;
 mod follow;
 mod line;
@@ -22,6 +23,7 @@ mod production;
 mod published;
 mod rendered;
 mod rendition;
+mod slate;
 mod sound;
 mod stream;
 #[cfg(test)]

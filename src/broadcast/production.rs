@@ -1,15 +1,22 @@
 //! One life of a stream on the packaging thread: from packets to parts in its [`Show`].
 
+mod away;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hls::{Frame, Output, Packager, RenditionInfo, Timeline};
+use bytes::Bytes;
+use hls::{Frame, Output, Packager, RenditionInfo, Timeline, TrackConfig};
 use sfu::MediaPacket;
 
+use self::away::Entrance;
+use super::cards::{Card, Cards};
 use super::counters::BroadcastCounters;
 use super::plan::{OPUS, Plan};
 use super::presentation::{Sound, multivariant};
 use super::rendition::Rendition;
+use super::slate::Slate;
 use super::sound::AppleSound;
 use super::stream::Show;
 use super::thumbnails::Thumbnails;
@@ -38,6 +45,7 @@ pub(super) struct Surroundings {
     pub(super) on_change: OnChange,
     pub(super) recorder: Recorder,
     pub(super) thumbnails: Thumbnails,
+    pub(super) cards: Cards,
     pub(super) counters: Arc<BroadcastCounters>,
 }
 
@@ -51,6 +59,22 @@ pub(super) struct Production {
     has_picture: bool,
     /// The renditions of the last publication.
     names: Vec<String>,
+    /// What the packager is told of this publication.
+    configs: Vec<TrackConfig>,
+    /// What it was told of the one that was seen last.
+    on_air: Vec<TrackConfig>,
+    /// The last keyframe of each rendition.
+    stills: BTreeMap<String, Bytes>,
+    /// What is to be shown instead, of H.264, and for which size of picture.
+    cards: BTreeMap<String, ((u32, u32), Card)>,
+    /// What is shown while nobody performs.
+    slate: Option<Slate>,
+    /// Whether what comes out is a slate's, and not to be kept.
+    is_aside: bool,
+    /// The publication, until its first keyframe.
+    entrance: Option<Entrance>,
+    /// When a packet came last.
+    heard: Instant,
     assemblers: Vec<Assembler>,
     apple: Option<AppleSound>,
     /// When the last segment was complete.
@@ -82,6 +106,14 @@ impl Production {
             plan: Plan::default(),
             has_picture: false,
             names: Vec::new(),
+            configs: Vec::new(),
+            on_air: Vec::new(),
+            stills: BTreeMap::new(),
+            cards: BTreeMap::new(),
+            slate: None,
+            is_aside: false,
+            entrance: None,
+            heard: origin,
             assemblers: Vec::new(),
             apple: None,
             cut_at: origin,
@@ -101,14 +133,9 @@ impl Production {
         names.all(|name| plan.renditions.iter().any(|one| one.name == *name))
     }
 
-    /// A publication begins, or its tracks changed.
+    /// A publication begins, or its tracks changed. What was before goes on until its first keyframe.
     pub(super) fn begin(&mut self, now: Instant, plan: Plan) {
         self.begun = now;
-        self.assemblers = plan
-            .renditions
-            .iter()
-            .map(|one| Assembler::new(one.kind))
-            .collect();
         let sound = plan.renditions.iter().find(|one| one.name == OPUS);
         self.apple = sound.and_then(|sound| AppleSound::new(sound.channels, self.show.key()));
         let config = self.apple.as_ref().map(AppleSound::config);
@@ -129,9 +156,22 @@ impl Production {
         }
         self.names = plan.renditions.iter().map(|one| one.name.clone()).collect();
         self.has_picture = plan.renditions.iter().any(|one| one.name != OPUS);
-        self.show.set_performed(true);
         self.plan = plan;
-        self.packager.begin(configs);
+        self.configs = configs;
+        let is_first = self.on_air.is_empty();
+        self.expect(now);
+        if is_first {
+            self.entrance = None;
+            self.enter(now, 0);
+        }
+    }
+
+    /// What comes from now on is a publication of its own.
+    fn expect(&mut self, now: Instant) {
+        self.heard = now;
+        let kinds = self.plan.renditions.iter().map(|one| one.kind);
+        self.assemblers = kinds.map(Assembler::new).collect();
+        self.entrance = Some(Entrance::new(now));
     }
 
     /// Takes one packet of the publication.
@@ -139,6 +179,7 @@ impl Production {
         let Some(at) = self.plan.find(track, layer) else {
             return;
         };
+        self.heard = self.heard.max(packet.arrival);
         let packet = Packet {
             sequence: packet.sequence,
             timestamp: packet.timestamp,
@@ -174,6 +215,27 @@ impl Production {
     }
 
     fn take_frames(&mut self, at: usize, frames: &mut Vec<Frame>) {
+        for frame in frames.drain(..) {
+            if self.entrance.is_some() && !self.opens(at, &frame) {
+                if let Some(entrance) = &mut self.entrance {
+                    entrance.hold(at, frame);
+                }
+                continue;
+            }
+            if let Some(entrance) = self.entrance.take() {
+                let timescale = i64::from(self.configs[at].codec.timescale());
+                self.enter(self.heard, frame.pts.saturating_mul(1000) / timescale);
+                self.take_frame(at, frame);
+                for (at, frame) in entrance.into_held() {
+                    self.take_frame(at, frame);
+                }
+                continue;
+            }
+            self.take_frame(at, frame);
+        }
+    }
+
+    fn take_frame(&mut self, at: usize, frame: Frame) {
         let is_sound = self.plan.renditions[at].name == OPUS;
         let apple_at = self.plan.renditions.len();
         let behind_ms = if is_sound && self.has_picture {
@@ -181,16 +243,23 @@ impl Production {
         } else {
             0
         };
-        for frame in frames.drain(..) {
-            let timescale = if is_sound { 48_000 } else { 90_000 };
-            self.note_time(frame.pts.saturating_mul(1000) / timescale - behind_ms);
-            if is_sound && let Some(apple) = &mut self.apple {
-                for frame in apple.push(&frame) {
-                    self.packager.push(apple_at, frame);
+        let timescale = if is_sound { 48_000 } else { 90_000 };
+        self.note_time(frame.pts.saturating_mul(1000) / timescale - behind_ms);
+        if is_sound && let Some(apple) = &mut self.apple {
+            for frame in apple.push(&frame) {
+                self.packager.push(apple_at, frame);
+            }
+        }
+        if !is_sound && frame.keyframe {
+            let name = &self.plan.renditions[at].name;
+            match self.stills.get_mut(name) {
+                Some(still) => *still = frame.data.clone(),
+                None => {
+                    self.stills.insert(name.clone(), frame.data.clone());
                 }
             }
-            self.packager.push(at, frame);
         }
+        self.packager.push(at, frame);
     }
 
     /// The life is this old at least.
@@ -217,11 +286,15 @@ impl Production {
         self.show.set_performed(false);
         self.plan = Plan::default();
         self.assemblers.clear();
-        self.packager.pause();
+        self.entrance = None;
+        if self.slate.is_none() {
+            self.packager.pause_level();
+        }
     }
 
     /// Nobody came back.
     pub(super) fn end(&mut self) {
+        self.slate = None;
         self.packager.end();
         self.carry_out(self.cut_at);
         self.finish();
@@ -242,6 +315,17 @@ impl Production {
 
     /// Publishes what was packaged. Returns whether the publisher is to be asked for a keyframe now.
     pub(super) fn carry_out(&mut self, now: Instant) -> bool {
+        let (has_changed, is_due) = self.publish(now);
+        if has_changed {
+            self.publish_multivariant(now);
+        }
+        // A slate needs no keyframes.
+        let is_due = is_due && self.slate.is_none();
+        std::mem::take(&mut self.wants_keyframe) || is_due
+    }
+
+    /// Returns whether there is anything new, and whether a keyframe is due.
+    fn publish(&mut self, now: Instant) -> (bool, bool) {
         let mut changed: Vec<usize> = Vec::new();
         let mut is_due = false;
         while let Some(output) = self.packager.poll() {
@@ -283,10 +367,7 @@ impl Production {
                 self.show.publish(&rendition, &self.around.counters);
             }
         }
-        if !changed.is_empty() {
-            self.publish_multivariant(now);
-        }
-        std::mem::take(&mut self.wants_keyframe) || is_due
+        (!changed.is_empty(), is_due)
     }
 
     /// The target duration that another life of this publication must have, if this one's has proved too short.
@@ -306,11 +387,12 @@ impl Production {
         self.show.rendition(name)
     }
 
-    fn on_init(&self, at: usize, number: u32, bytes: bytes::Bytes) {
+    fn on_init(&mut self, at: usize, number: u32, bytes: bytes::Bytes) {
         let Some(rendition) = self.rendition(at) else {
             return;
         };
         rendition.add_init(number, bytes.clone());
+        self.order_card(at);
         self.around.recorder.try_send(Entry::Init {
             life: self.show.life().clone(),
             info: self.packager.renditions()[at].clone(),
@@ -325,8 +407,10 @@ impl Production {
         };
         if segment.rendition == 0 {
             self.cut_at = now;
-            let init = rendition.init(segment.init);
-            self.around.thumbnails.offer(&self.show, init, &segment);
+            if !self.is_aside {
+                let init = rendition.init(segment.init);
+                self.around.thumbnails.offer(&self.show, init, &segment);
+            }
         }
         self.record(&rendition, &segment);
         let oldest = segment.date_ms.saturating_sub(self.kept_ms());
@@ -358,7 +442,7 @@ impl Production {
     /// does not come at all must not hide the others for long.
     fn publish_multivariant(&self, now: Instant) {
         // Nobody publishes: what was known is still true of what there is.
-        if self.plan.renditions.is_empty() {
+        if self.plan.renditions.is_empty() || self.slate.is_some() || self.entrance.is_some() {
             return;
         }
         let is_late = now.saturating_duration_since(self.begun) > LATE;

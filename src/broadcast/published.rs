@@ -40,7 +40,7 @@ impl Published {
     }
 
     /// Where the picture of a space is: of `main`, or else of the first of its streams by name. One whose performer is away for a
-    /// moment has its last picture, but only while no other stream of the space goes on.
+    /// moment has its slate, but only while no other stream of the space goes on.
     pub fn moment(&self, space: &str) -> Option<MediaMoment> {
         let shows = self.read();
         let streams = shows.get(space)?;

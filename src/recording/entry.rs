@@ -117,6 +117,14 @@ pub enum Entry {
         /// Whether.
         keep: bool,
     },
+    /// What comes stands for a publisher who is away (a slate), or no longer. It is written, because viewers may go back to it, but
+    /// not kept.
+    Aside {
+        /// The life.
+        life: Arc<str>,
+        /// Whether.
+        aside: bool,
+    },
     /// The life is over.
     End {
         /// The life.

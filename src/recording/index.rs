@@ -36,6 +36,8 @@ pub(super) enum Line {
     DateRange(hls::DateRange),
     /// Chunks that begin after this are kept, or not.
     Keep(bool),
+    /// Chunks that begin after this stand for a publisher who is away, and are not kept whatever else is said; or no longer.
+    Aside(bool),
     /// All chunks so far, and later ones, are kept or not.
     KeepAll(bool),
     /// A chunk is going to be deleted.
@@ -86,6 +88,7 @@ impl Line {
                 write!(text, "daterange {} {}", range.start_ms(), range.line())
             }
             Self::Keep(keep) => write!(text, "keep {}", u8::from(*keep)),
+            Self::Aside(aside) => write!(text, "aside {}", u8::from(*aside)),
             Self::KeepAll(keep) => write!(text, "keep-all {}", u8::from(*keep)),
             Self::Prune { rendition, chunk } => write!(text, "prune {rendition} {chunk}"),
             Self::PruneThumbnail { at_s } => write!(text, "prune-thumbnail {at_s}"),
@@ -125,6 +128,7 @@ impl Line {
                 Self::DateRange(hls::DateRange::from_line(start_ms, words.text()?)?)
             }
             "keep" => Self::Keep(words.flag()?),
+            "aside" => Self::Aside(words.flag()?),
             "keep-all" => Self::KeepAll(words.flag()?),
             "prune" => Self::Prune {
                 rendition: words.checked(layout::is_rendition)?,
@@ -323,6 +327,7 @@ mod tests {
             )),
             Line::Keep(true),
             Line::KeepAll(false),
+            Line::Aside(true),
             Line::Prune {
                 rendition: rendition(),
                 chunk: 5,

@@ -178,6 +178,8 @@ pub(super) struct Model {
     pub(super) life: String,
     pub(super) origin_ms: u64,
     pub(super) keep: bool,
+    /// Whether what comes now is a slate.
+    pub(super) aside: bool,
     pub(super) tracks: Vec<Track>,
     /// Seconds and lengths.
     pub(super) thumbnails: VecDeque<(u64, u64)>,
@@ -231,6 +233,7 @@ impl Model {
                 }
             }
             Line::Keep(keep) => self.keep = keep,
+            Line::Aside(aside) => self.aside = aside,
             Line::KeepAll(keep) => {
                 self.keep = keep;
                 for chunk in self.tracks.iter_mut().flat_map(|track| &mut track.chunks) {
@@ -254,7 +257,7 @@ impl Model {
     }
 
     fn add(&mut self, rendition: &str, entry: SegmentEntry) {
-        let keep = self.keep;
+        let keep = self.keep && !self.aside;
         let Some(track) = self.track_mut(rendition) else {
             return;
         };
@@ -363,6 +366,9 @@ impl Model {
         let dateranges = dateranges.filter(|range| range.start_ms() >= begin_ms);
         lines.extend(dateranges.cloned().map(Line::DateRange));
         lines.push(Line::Keep(self.keep));
+        if self.aside {
+            lines.push(Line::Aside(true));
+        }
         lines
     }
 

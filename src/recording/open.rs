@@ -183,6 +183,15 @@ impl Open {
         self.pending.push_back(Pending::Line(Line::Keep(keep)));
     }
 
+    /// Goes on with what is not kept although the stream is, or with what is.
+    pub(super) fn set_aside(&mut self, aside: bool) {
+        self.current.clear();
+        if let State::Live { model, .. } = &mut *self.slot.write() {
+            model.aside = aside;
+        }
+        self.pending.push_back(Pending::Line(Line::Aside(aside)));
+    }
+
     /// Adds a line to the index and, when it is there, to what everybody sees.
     pub(super) fn log(&mut self, disk: &Disk, line: Line) -> io::Result<()> {
         let text = line.encode();

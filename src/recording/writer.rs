@@ -108,6 +108,11 @@ impl Writer {
                     tracing::warn!(%life, keep, %error, "a recording is not kept, or not given up");
                 }
             }
+            Entry::Aside { life, aside } => {
+                if let Some(open) = self.open_life(&life) {
+                    open.set_aside(aside);
+                }
+            }
             Entry::End { life } => self.close(&life, now_ms),
         }
     }

@@ -16,6 +16,10 @@ const AAC_LC_48K: u16 = 2 << 11 | 3 << 7;
 const AAC_SILENCE_MONO: [u8; 6] = [0x00, 0xc8, 0x00, 0x80, 0x23, 0x80];
 const AAC_SILENCE_STEREO: [u8; 9] = [0x21, 0x00, 0x49, 0x90, 0x02, 0x19, 0x00, 0x23, 0x80];
 
+/// Opus, CELT in full band, 20 ms, without any sound in them.
+const OPUS_SILENCE_MONO: [u8; 3] = [0xf8, 0xff, 0xfe];
+const OPUS_SILENCE_STEREO: [u8; 3] = [0xfc, 0xff, 0xfe];
+
 /// The format of a track of sound, which is known from the start.
 pub(crate) struct Audio {
     format: Format,
@@ -53,6 +57,18 @@ impl Audio {
                 Some((packet, opus_frame_ticks(contents)))
             }
         }
+    }
+}
+
+/// A packet of silence for a track that has none yet, and its ticks: 20 ms of Opus as any encoder makes it, or a frame of AAC.
+/// Nothing for pictures.
+pub fn silence(config: &TrackConfig) -> Option<(Bytes, u32)> {
+    let is_mono = config.channels == 1;
+    match config.codec {
+        CodecKind::Opus if is_mono => Some((Bytes::from_static(&OPUS_SILENCE_MONO), 960)),
+        CodecKind::Opus => Some((Bytes::from_static(&OPUS_SILENCE_STEREO), 960)),
+        CodecKind::Aac => Audio::new(config).silence(&[]),
+        _ => None,
     }
 }
 

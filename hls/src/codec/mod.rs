@@ -9,6 +9,7 @@ mod vp9;
 
 use bytes::Bytes;
 
+pub use self::audio::silence;
 use crate::{CodecKind, Frame, TrackConfig};
 
 /// A format as it stands in an initialisation segment.

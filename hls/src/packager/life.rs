@@ -2,7 +2,7 @@
 
 use super::RenditionInfo;
 use super::audio::{Audio, Gate};
-use super::shared::{COMMON_HZ, GAP_MAX, Limits, Shared, common};
+use super::shared::{COMMON_HZ, GAP_MAX, LATE_MAX, Limits, Shared, common};
 use super::video::Video;
 use super::writer::Writer;
 use crate::{Frame, Output, Settings, TrackConfig};
@@ -60,6 +60,7 @@ impl Packager {
             return;
         }
         self.pause();
+        self.shared.is_stand_in = false;
         if self.writers.iter().any(Writer::has_begun) {
             self.shared.epoch += 1;
         }
@@ -78,6 +79,13 @@ impl Packager {
             self.lanes.push(lane);
         }
         self.configs = tracks;
+    }
+
+    /// As [`Self::begin`], for frames that stand for a publisher who is away: their format is no news of the renditions,
+    /// so that [`Self::renditions`] goes on saying what was last published.
+    pub fn stand_in(&mut self, tracks: Vec<TrackConfig>) {
+        self.begin(tracks);
+        self.shared.is_stand_in = true;
     }
 
     /// The place of the rendition that `config` names, which may be new.
@@ -151,6 +159,37 @@ impl Packager {
         }
     }
 
+    /// As [`Self::pause`], when what is shown goes on until `media_ms` ms of the life, and is over then.
+    pub fn pause_at(&mut self, media_ms: i64) {
+        self.settle_until(media_ms);
+        self.finish(true);
+    }
+
+    /// Ms of the life up to which anything is written, in whichever rendition is furthest.
+    pub fn written_ms(&self) -> i64 {
+        let ends = self.writers.iter().filter(|writer| writer.has_begun());
+        let ends = ends.map(|writer| common(writer.end(), writer.timescale));
+        ends.max().unwrap_or(0).div_euclid(COMMON_HZ / 1000)
+    }
+
+    /// As [`Self::pause`], but pictures last as long as the sound.
+    pub fn pause_level(&mut self) {
+        let clock_ms = self.shared.clock.div_euclid(COMMON_HZ / 1000);
+        self.settle_until(self.written_ms().max(clock_ms));
+        self.finish(false);
+    }
+
+    fn settle_until(&mut self, media_ms: i64) {
+        let at = media_ms.saturating_mul(COMMON_HZ / 1000);
+        let clock = self.shared.clock;
+        if at > clock.saturating_sub(LATE_MAX) && at <= clock.saturating_add(GAP_MAX) {
+            // Nobody is late any more.
+            self.shared.clock = at + LATE_MAX;
+            self.advance_lanes();
+            self.shared.clock = clock.max(at);
+        }
+    }
+
     /// Lets all lanes do what the clock allows.
     fn advance_lanes(&mut self) {
         let mut gate = Gate::Alone;
@@ -197,11 +236,15 @@ impl Packager {
 
     /// The publisher is gone: what is open is closed; the next [`Self::begin`] is a discontinuity.
     pub fn pause(&mut self) {
+        self.finish(false);
+    }
+
+    fn finish(&mut self, is_known: bool) {
         for lane in &mut self.lanes {
             if let Lane::Video(video) = lane {
                 let writer = &mut self.writers[video.rendition];
                 writer.follow_target(&self.shared);
-                video.finish(writer, &mut self.shared);
+                video.finish(is_known, writer, &mut self.shared);
             }
         }
         for lane in &mut self.lanes {

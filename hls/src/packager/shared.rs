@@ -148,6 +148,8 @@ pub(crate) struct Shared {
     /// How long the open segment of each rendition of pictures is with the part that is open, in common time.
     open: Vec<i64>,
     has_outgrown: bool,
+    /// Whether what comes stands for a publisher who is away.
+    pub(crate) is_stand_in: bool,
 }
 
 impl Shared {
@@ -168,6 +170,7 @@ impl Shared {
             target_s: None,
             open: Vec::new(),
             has_outgrown: false,
+            is_stand_in: false,
         }
     }
 

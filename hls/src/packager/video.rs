@@ -457,12 +457,16 @@ impl Video {
         shared.cut(self.rendition, Cut { at, epoch });
     }
 
-    /// Writes everything: the publication is over.
-    pub(crate) fn finish(&mut self, writer: &mut Writer, shared: &mut Shared) {
+    /// Writes everything: the publication is over. The last picture lasts as long as the one before, unless it `is_known` that it
+    /// ends with what is settled.
+    pub(crate) fn finish(&mut self, is_known: bool, writer: &mut Writer, shared: &mut Shared) {
         self.flush(writer, shared);
         if let Some(pending) = &self.pending {
             let interval = self.interval.min(writer.limits.part);
-            let end = (pending.start + interval).max(self.settled);
+            // How long a picture stands still that was repeated is known: until now.
+            let is_known = is_known || pending.is_repeat;
+            let least = if is_known { 1 } else { interval };
+            let end = (pending.start + least).max(self.settled);
             self.settle(end, true, writer, shared);
         }
         writer.close_segment(shared);

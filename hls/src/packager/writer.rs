@@ -105,9 +105,11 @@ impl Writer {
         let is_video = self.kind.is_video();
         let bytes = boxes::init(format, is_video, self.timescale);
         let info = &mut shared.infos[self.rendition];
-        info.codec.clone_from(&format.codec);
-        info.width = format.width;
-        info.height = format.height;
+        if !shared.is_stand_in {
+            info.codec.clone_from(&format.codec);
+            info.width = format.width;
+            info.height = format.height;
+        }
         if self.init.as_ref() == Some(&bytes) {
             return;
         }
@@ -196,7 +198,7 @@ impl Writer {
             let length = segment.end + self.limits.part - segment.start;
             shared.set_open(self.rendition, common(length, self.timescale));
         }
-        if self.ticks == 0 {
+        if self.ticks == 0 && !shared.is_stand_in {
             let bits = segment.parts.iter().map(|part| part.len() as u64 * 8).sum();
             let ticks = (segment.end - segment.start).unsigned_abs();
             shared.infos[self.rendition].measure(bits, ticks, self.timescale);
@@ -221,8 +223,10 @@ impl Writer {
         }
         let whole = common(segment.end - segment.start, self.timescale);
         shared.choose_target(self.rendition, whole);
-        let info = &mut shared.infos[self.rendition];
-        self.measure(info, length as u64 * 8, duration, segment.frames);
+        if !shared.is_stand_in {
+            let info = &mut shared.infos[self.rendition];
+            self.measure(info, length as u64 * 8, duration, segment.frames);
+        }
         let closed = Segment {
             rendition: self.rendition,
             msn: self.msn,

@@ -42,6 +42,7 @@ fn plain() -> Scenario {
         changes: 0.0,
         rewrites_sets: false,
         restarts: 0.0,
+        has_slates: true,
         rests: 0.0,
         mutes: 0.0,
         lateness: 0.0,
@@ -113,6 +114,30 @@ fn ten_thousand_playlists_under_everything_break_no_rule() {
 fn a_plain_stream_has_nothing_to_warn_of() {
     let warnings = check(&plain());
     assert!(warnings.values().all(|count| *count == 0), "{warnings:?}");
+}
+
+#[test]
+fn a_slate_goes_on_where_the_performer_stopped() {
+    for (seed, layers, has_aac, codec) in [
+        (1, 1, true, CodecKind::H264),
+        (2, 3, false, CodecKind::H264),
+        (3, 0, true, CodecKind::H264),
+        (4, 1, true, CodecKind::Vp9),
+    ] {
+        let scenario = Scenario {
+            seed,
+            layers,
+            has_aac,
+            codec,
+            restarts: 6.0,
+            seconds: 60.0,
+            ..plain()
+        };
+        let warnings = check(&scenario);
+        for odd in ["part > target", "part < 85 %", "long part", "short part"] {
+            assert_eq!(warnings.get(odd).copied().unwrap_or(0), 0, "{warnings:?}");
+        }
+    }
 }
 
 /// What cannot be repeated makes odd parts; they are told, one warning for each.

@@ -50,6 +50,8 @@ pub(crate) struct Scenario {
     pub(crate) rewrites_sets: bool,
     /// The publisher goes and comes back, times per minute.
     pub(crate) restarts: f64,
+    /// Whether a slate is shown meanwhile.
+    pub(crate) has_slates: bool,
     /// The highest layer rests for 3 to 20 s, times per minute.
     pub(crate) rests: f64,
     /// The sound stops for up to 5 s, times per minute.
@@ -97,6 +99,7 @@ impl Scenario {
             changes: choose(&mut random, &[0.0, 0.0, 1.0, 4.0]),
             rewrites_sets: random.bool(),
             restarts: choose(&mut random, &[0.0, 0.0, 1.0, 3.0]),
+            has_slates: seed.is_multiple_of(2),
             rests: choose(&mut random, &[0.0, 0.0, 2.0]),
             mutes: choose(&mut random, &[0.0, 0.0, 4.0]),
             lateness: choose(&mut random, &[0.0, 0.02, 0.1, 0.25]),
@@ -196,9 +199,14 @@ pub(crate) fn run(scenario: &Scenario) -> Checker {
         run.deliver((now * 1e6) as u64, &mut checker);
         if run.happens(scenario.restarts, 0.02) {
             run.deliver(u64::MAX, &mut checker);
-            run.packager.pause();
-            run.drain(&mut checker);
-            now += 0.2 + run.random.f64() * 8.0;
+            let until = now + 0.2 + run.random.f64() * 8.0;
+            if scenario.has_slates {
+                run.stand_in(until, &mut checker);
+            } else {
+                run.packager.pause();
+                run.drain(&mut checker);
+            }
+            now = until;
             run.publish(now);
             run.drain(&mut checker);
             continue;
@@ -216,6 +224,46 @@ impl Run<'_> {
     /// Whether something that comes `per_minute` times comes in this step of about `step` seconds.
     fn happens(&mut self, per_minute: f64, step: f64) -> bool {
         self.random.f64() < per_minute / 60.0 * step
+    }
+
+    /// Shows a slate from the end of what is there until `until`, of the publication's tracks.
+    fn stand_in(&mut self, until: f64, checker: &mut Checker) {
+        let configs = self.scenario.tracks();
+        self.packager.pause_level();
+        self.packager.stand_in(configs.clone());
+        self.drain(checker);
+        let begin_ms = self.packager.written_ms() + 1;
+        let until_ms = (until * 1000.0) as i64;
+        let mut camera = Camera::new(self.scenario.codec, 448, 224);
+        let still = camera.picture(true, 100);
+        let mut next: Vec<i64> = configs
+            .iter()
+            .map(|config| begin_ms * i64::from(config.codec.timescale()) / 1000)
+            .collect();
+        for at_ms in (begin_ms..until_ms).step_by(100).chain([until_ms]) {
+            for (track, config) in configs.iter().enumerate() {
+                let sound = hls::silence(config);
+                while next[track] * 1000 < at_ms * i64::from(config.codec.timescale()) {
+                    let frame = |data| Frame {
+                        pts: next[track],
+                        keyframe: true,
+                        data,
+                        duration: sound.as_ref().map(|sound| sound.1),
+                    };
+                    match &sound {
+                        Some((packet, _)) => self.packager.push(track, frame(packet.clone())),
+                        None => still
+                            .iter()
+                            .for_each(|data| self.packager.push(track, frame(data.clone()))),
+                    }
+                    next[track] += sound.as_ref().map_or(180_000, |sound| i64::from(sound.1));
+                }
+            }
+            self.packager.advance(at_ms);
+            self.drain(checker);
+        }
+        self.packager.pause_at(until_ms);
+        self.drain(checker);
     }
 
     fn publish(&mut self, now: f64) {

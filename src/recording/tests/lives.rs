@@ -391,3 +391,48 @@ fn a_hole_in_one_rendition_is_a_discontinuity_in_all_and_the_playlist_goes_on_af
     check(1, 0, &[6, 15], 29);
     check(2, 1, &[15], 20);
 }
+
+#[test]
+fn a_slate_can_be_gone_back_to_but_is_not_kept() {
+    let mut desk = Desk::new(|settings| settings.dvr_window = WINDOW);
+    let aside = |desk: &mut Desk, aside| {
+        let life = LIFE.into();
+        desk.send(Entry::Aside { life, aside });
+    };
+    desk.begin(LIFE, true);
+    desk.segments(LIFE, "video", 1..4);
+    aside(&mut desk, true);
+    desk.segments(LIFE, "video", 4..7);
+    let recording = desk.archive.recording(LIFE).unwrap();
+    assert!(recording.keeping, "the performance is");
+    assert!(desk.archive.is_keeping(LIFE));
+    assert_eq!(recording.duration_ms, 6000, "the slate is no part of it");
+    aside(&mut desk, false);
+    desk.segments(LIFE, "video", 7..9);
+    aside(&mut desk, true);
+    desk.segments(LIFE, "video", 9..11);
+    assert_eq!(desk.numbers(LIFE, "video"), (1..11).collect::<Vec<_>>());
+    desk.end(LIFE);
+    assert_eq!(desk.archive.recording(LIFE).unwrap().duration_ms, 10_000);
+    desk.tidy_after(Duration::from_secs(601));
+    assert_eq!(desk.numbers(LIFE, "video"), [1, 2, 3, 7, 8]);
+}
+
+#[test]
+fn a_moderator_may_change_their_mind_during_a_slate() {
+    let mut desk = Desk::new(|settings| settings.dvr_window = WINDOW);
+    desk.begin(LIFE, false);
+    desk.segments(LIFE, "video", 1..3);
+    let (life, aside) = (Arc::from(LIFE), true);
+    desk.send(Entry::Aside { life, aside });
+    desk.keep(LIFE, true);
+    desk.segments(LIFE, "video", 3..5);
+    let recording = desk.archive.recording(LIFE).unwrap();
+    assert!(recording.keeping && !recording.kept);
+    let (life, aside) = (Arc::from(LIFE), false);
+    desk.send(Entry::Aside { life, aside });
+    desk.segments(LIFE, "video", 5..7);
+    desk.end(LIFE);
+    desk.tidy_after(Duration::from_secs(601));
+    assert_eq!(desk.numbers(LIFE, "video"), [5, 6]);
+}
