@@ -25,6 +25,9 @@ pub fn codecs(data: &[u8]) {
     }
     // Sequence and picture parameter sets may come in different payloads.
     let (first, second) = data.split_at(data.len() / 2);
+    let mut structure = None;
+    codec::dependency::read(first, &mut structure);
+    codec::dependency::read(second, &mut structure);
     sets.learn(first);
     sets.learn(second);
     let _ = sets.payload();

@@ -18,6 +18,14 @@ pub enum Orientation {
     Deg270,
 }
 
+/// A dependency descriptor as it came; receivers order AV1 frames by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Dependency {
+    pub(crate) bytes: Arc<[u8]>,
+    /// The frame number in it, or the one to be written into it.
+    pub(crate) frame_number: u16,
+}
+
 /// One RTP packet of one layer. Cloning shares the payload.
 #[derive(Debug, Clone)]
 pub struct MediaPacket {
@@ -44,6 +52,8 @@ pub struct MediaPacket {
     pub audio_level: Option<(i8, bool)>,
     /// Which way is up.
     pub orientation: Option<Orientation>,
+    /// AV1: the dependency descriptor.
+    pub(crate) dependency: Option<Dependency>,
     /// What the codec's inspector saw.
     pub(crate) inspection: Inspection,
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use crate::api::{CloseReason, Codec, Role, TrackInfo};
+use crate::api::{CloseReason, Codec, CodecKind, Role, TrackInfo};
 use crate::conference::{AUDIO_SLOTS_MAX, VIDEO_SLOTS_MAX, Want};
 use crate::data::Data;
 use crate::forward::{Forwarder, Outgoing, Selector};
@@ -304,6 +304,9 @@ impl Peer {
         if is_new_publication || leg.source != source {
             leg.source = source;
             if let Some(source) = source {
+                let is_av1 = source.codec.kind == CodecKind::Av1;
+                let can_follow = !is_av1 || self.rtc.has_dependencies(leg.mid);
+                leg.forwarder.follow_av1_layers(can_follow);
                 leg.forwarder.reset(source.codec.kind.clock_rate());
             }
         }

@@ -4,6 +4,7 @@
  */
 import { cameraEncodings, preferCodecs, screenEncodings, tuneLocal, tuneRemote } from './conference-encodings.js';
 import { Negotiation, NegotiationError } from './conference-negotiation.js';
+import { offerDescriptors } from './sdp.js';
 import { INTERRUPTION_MAX_MS, RESTART_TIMEOUT_MS } from './session.js';
 
 /** Slots that are offered at first, of each kind; the server asks for more. */
@@ -240,7 +241,7 @@ function makeSections(/** @type {RTCPeerConnection} */ pc, /** @type {string[]} 
   preferCodecs(sending.camera.video, codecs);
   preferCodecs(sending.screen.video, codecs);
   for (let slot = 0; slot < SLOTS_FIRST; slot += 1) pc.addTransceiver('audio', { direction: 'recvonly' });
-  for (let slot = 0; slot < SLOTS_FIRST; slot += 1) pc.addTransceiver('video', { direction: 'recvonly' });
+  for (let slot = 0; slot < SLOTS_FIRST; slot += 1) offerDescriptors(pc.addTransceiver('video', { direction: 'recvonly' }));
   return sending;
 }
 

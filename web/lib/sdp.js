@@ -225,3 +225,18 @@ export function withIce(sdp, ice) {
     return (text.endsWith('\n') ? text : `${text}\r\n`) + lines;
   }).join('');
 }
+
+const DESCRIPTOR = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
+
+/**
+ * Offers dependency descriptors, by which a viewer follows all spatial layers of AV1. Chromium knows them and does not offer them by
+ * itself; other browsers are left as they are.
+ * @param {RTCRtpTransceiver & { getHeaderExtensionsToNegotiate?: () => { uri: string, direction: string }[], setHeaderExtensionsToNegotiate?: (extensions: { uri: string, direction: string }[]) => void }} transceiver
+ */
+export function offerDescriptors(transceiver) {
+  const extensions = transceiver?.getHeaderExtensionsToNegotiate?.();
+  const descriptor = extensions?.find(({ uri }) => uri === DESCRIPTOR);
+  if (!extensions || !descriptor) return;
+  descriptor.direction = 'sendrecv';
+  transceiver.setHeaderExtensionsToNegotiate?.(extensions);
+}

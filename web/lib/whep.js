@@ -5,7 +5,7 @@
 import { Client } from './client.js';
 import { Refusal } from './http.js';
 import { parseLayers } from './layers.js';
-import { carries, tuneOpus } from './sdp.js';
+import { carries, offerDescriptors, tuneOpus } from './sdp.js';
 import { Watchdog } from './stats.js';
 
 /**
@@ -31,7 +31,7 @@ export class WhepClient extends Client {
 
   /** @param {RTCPeerConnection} pc */
   prepare(pc) {
-    pc.addTransceiver('video', { direction: 'recvonly' });
+    offerDescriptors(pc.addTransceiver('video', { direction: 'recvonly' }));
     pc.addTransceiver('audio', { direction: 'recvonly' });
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { carries, fragment, iceOf, sections, split, stageOrder, startAt, tuneOpus, withIce } from '../lib/sdp.js';
+import { carries, fragment, iceOf, offerDescriptors, sections, split, stageOrder, startAt, tuneOpus, withIce } from '../lib/sdp.js';
 
 const OFFER = [
   'v=0', 'o=- 1 2 IN IP4 127.0.0.1', 's=-', 't=0 0', 'a=group:BUNDLE 0 1',
@@ -96,3 +96,15 @@ test('new ICE credentials replace the old ones in every section', () => {
 });
 
 test('a text without credentials has no ICE', () => assert.equal(iceOf('a=mid:0\r\n'), null));
+
+test('dependency descriptors are offered where the browser knows them, and nothing else changes', () => {
+  const uri = 'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension';
+  let set;
+  const knowing = (extensions) => ({ getHeaderExtensionsToNegotiate: () => extensions, setHeaderExtensionsToNegotiate: (all) => { set = all; } });
+  offerDescriptors(knowing([{ uri: 'urn:a', direction: 'stopped' }, { uri, direction: 'stopped' }]));
+  assert.deepEqual(set, [{ uri: 'urn:a', direction: 'stopped' }, { uri, direction: 'sendrecv' }]);
+  set = undefined;
+  offerDescriptors(knowing([{ uri: 'urn:a', direction: 'stopped' }]));
+  assert.equal(set, undefined);
+  offerDescriptors({});
+});

@@ -1,6 +1,7 @@
 //! What a forwarder must know of a payload, read once per packet from the first bytes. No decoding.
 
 mod av1;
+pub(crate) mod dependency;
 mod h264;
 mod red;
 mod vp8;
@@ -9,7 +10,6 @@ mod vp9;
 pub(crate) use h264::ParameterSets;
 pub(crate) use red::primary as red_primary;
 pub(crate) use vp8::Vp8Ids;
-pub(crate) use vp9::Vp9Ids;
 
 use crate::api::CodecKind;
 
@@ -23,11 +23,34 @@ pub(crate) struct Inspection {
     pub(crate) parameters: bool,
     /// VP8: the counters that must go on without a jump at a viewer.
     pub(crate) vp8: Option<Vp8Ids>,
-    /// VP9: what the layers of a picture depend on.
-    pub(crate) vp9: Option<Vp9Ids>,
+    /// VP9, and AV1 with a dependency descriptor: what the frame depends on.
+    pub(crate) frame: Option<FrameIds>,
     /// The layer that the packet belongs to; `None` when the sender names none, or not in this packet (AV1 names it
-    /// in the first packet of a frame only, as long as there is no dependency descriptor).
+    /// in the first packet of a frame only, where there is no dependency descriptor).
     pub(crate) layer: Option<LayerIds>,
+}
+
+/// What a descriptor says of its frame: one spatial layer of one picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameIds {
+    /// VP9: PictureID, 7 or 15 bits.
+    pub(crate) picture_id: Option<u16>,
+    /// Whether the PictureID has 15 bits.
+    pub(crate) wide: bool,
+    /// VP9's P: pictures before this one are needed. AV1: frames before this one are.
+    pub(crate) is_inter_predicted: bool,
+    /// The packet is the frame's last.
+    pub(crate) ends_frame: bool,
+    /// VP9's `P_DIFF`: how many pictures back the needed ones lie, in flexible mode; 0 for no more.
+    pub(crate) references: [u8; 3],
+}
+
+impl FrameIds {
+    /// The PictureID of the picture that lies `difference` before this one.
+    pub(crate) fn referenced(&self, difference: u8) -> Option<u16> {
+        let mask = if self.wide { 0x7fff } else { 0x7f };
+        Some(self.picture_id?.wrapping_sub(u16::from(difference)) & mask)
+    }
 }
 
 /// Where in a scalable stream a packet belongs.
@@ -38,7 +61,7 @@ pub(crate) struct LayerIds {
     /// Frame rate: 0 is the lowest. VP8: 0-3, VP9 and AV1: 0-7.
     pub(crate) temporal: u8,
     /// VP8: the Y bit of a picture above the lowest layer (RFC 7741 section 4.2: it depends on the lowest layer alone).
-    /// VP9: the U bit (RFC 9628 section 4.2). AV1 has nothing like it.
+    /// VP9: the U bit (RFC 9628 section 4.2). AV1: its decode targets can begin here, as the descriptor says.
     pub(crate) is_sync: bool,
 }
 
@@ -50,6 +73,24 @@ pub(crate) fn inspect(kind: CodecKind, payload: &[u8]) -> Inspection {
         CodecKind::Vp9 => vp9::inspect(payload),
         CodecKind::Av1 => av1::inspect(payload),
         CodecKind::Opus | CodecKind::Pcmu | CodecKind::Pcma => Inspection::default(),
+    }
+}
+
+impl Inspection {
+    /// Adds what the packet's dependency descriptor says.
+    pub(crate) fn describe(&mut self, frame: dependency::Frame) {
+        self.layer = Some(LayerIds {
+            spatial: frame.spatial,
+            temporal: frame.temporal,
+            is_sync: frame.is_switch,
+        });
+        self.frame = Some(FrameIds {
+            picture_id: None,
+            wide: false,
+            is_inter_predicted: frame.needs_others,
+            ends_frame: frame.is_end,
+            references: [0; 3],
+        });
     }
 }
 

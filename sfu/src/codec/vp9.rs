@@ -1,6 +1,6 @@
 //! The VP9 payload descriptor, RFC 9628 section 4.2.
 
-use super::{Inspection, LayerIds};
+use super::{FrameIds, Inspection, LayerIds};
 
 const PICTURE_ID: u8 = 0x80;
 const INTER_PREDICTED: u8 = 0x40;
@@ -8,29 +8,6 @@ const LAYERS: u8 = 0x20;
 const FLEXIBLE: u8 = 0x10;
 const BEGINS_FRAME: u8 = 0x08;
 const ENDS_FRAME: u8 = 0x04;
-
-/// What a descriptor says of its frame: one spatial layer of one picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Vp9Ids {
-    /// PictureID, 7 or 15 bits.
-    pub(crate) picture_id: Option<u16>,
-    /// Whether the PictureID has 15 bits.
-    pub(crate) wide: bool,
-    /// P: pictures before this one are needed.
-    pub(crate) is_inter_predicted: bool,
-    /// E: the frame's last packet.
-    pub(crate) ends_frame: bool,
-    /// `P_DIFF`: how many pictures back the needed ones lie, in flexible mode; 0 for no more.
-    pub(crate) references: [u8; 3],
-}
-
-impl Vp9Ids {
-    /// The PictureID of the picture that lies `difference` before this one.
-    pub(crate) fn referenced(&self, difference: u8) -> Option<u16> {
-        let mask = if self.wide { 0x7fff } else { 0x7f };
-        Some(self.picture_id?.wrapping_sub(u16::from(difference)) & mask)
-    }
-}
 
 /// Finds layer and dependencies, and whether a key picture starts here: its lowest spatial layer, predicted from nothing.
 pub(super) fn inspect(payload: &[u8]) -> Inspection {
@@ -40,7 +17,7 @@ pub(super) fn inspect(payload: &[u8]) -> Inspection {
 fn read(payload: &[u8]) -> Option<Inspection> {
     let first = *payload.first()?;
     let mut at = 1;
-    let mut ids = Vp9Ids {
+    let mut ids = FrameIds {
         picture_id: None,
         wide: false,
         is_inter_predicted: first & INTER_PREDICTED != 0,
@@ -89,7 +66,7 @@ fn read(payload: &[u8]) -> Option<Inspection> {
     let begins_key = first & BEGINS_FRAME != 0 && !ids.is_inter_predicted && is_base;
     Some(Inspection {
         keyframe: begins_key && payload.len() > at,
-        vp9: Some(ids),
+        frame: Some(ids),
         layer,
         ..Inspection::default()
     })
@@ -138,7 +115,7 @@ mod tests {
     fn layers_and_dependencies_are_read() {
         let check = |payload: &[u8], expected, predicted, ends, references| {
             let seen = inspect(payload);
-            let ids = seen.vp9.unwrap();
+            let ids = seen.frame.unwrap();
             assert_eq!(seen.layer, expected, "{payload:02x?}");
             assert_eq!(
                 (ids.is_inter_predicted, ids.ends_frame, ids.references),
@@ -181,12 +158,12 @@ mod tests {
         );
         let plain = inspect(&[0xcc, 0x92, 0x34, 0x82]);
         assert_eq!(plain.layer, None);
-        assert!(plain.vp9.unwrap().ends_frame);
+        assert!(plain.frame.unwrap().ends_frame);
     }
 
     #[test]
     fn references_are_found_across_the_turn_of_the_picture_id() {
-        let ids = |picture_id, wide| Vp9Ids {
+        let ids = |picture_id, wide| FrameIds {
             picture_id,
             wide,
             is_inter_predicted: true,

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub(crate) use self::replay::REPLAY_TICK;
+use super::dependency::DependencyRewriter;
 use super::gop::GopCache;
 use super::layers::{LayerFilter, Verdict};
 use super::sequence::SequenceRewriter;
 use super::timeline::{Timeline, is_newer};
 use super::vp8::Vp8Rewriter;
-use crate::packet::{MediaPacket, Orientation};
+use crate::packet::{Dependency, MediaPacket, Orientation};
 
 /// Packets at the very start that are sent twice.
 const REPEATED: usize = 2;
@@ -35,6 +36,7 @@ pub(crate) struct Outgoing {
     pub(crate) orientation: Option<Orientation>,
     /// When it was captured, by the publisher's clock.
     pub(crate) captured_us: Option<u64>,
+    pub(crate) dependency: Option<Dependency>,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ pub(crate) struct Forwarder {
     sequence: SequenceRewriter,
     timeline: Timeline,
     vp8: Vp8Rewriter,
+    dependency: DependencyRewriter,
     /// Temporal and spatial layers inside the one that is sent.
     layers: LayerFilter,
     last_replay: Option<Instant>,
@@ -95,6 +98,7 @@ impl Forwarder {
             sequence: SequenceRewriter::default(),
             timeline: Timeline::new(clock_rate),
             vp8: Vp8Rewriter::default(),
+            dependency: DependencyRewriter::default(),
             layers: LayerFilter::default(),
             last_replay: None,
             is_fresh: true,
@@ -204,6 +208,12 @@ impl Forwarder {
         self.layers.limit(spatial, temporal);
     }
 
+    /// Whether the viewer can follow spatial layers of AV1, for which it needs dependency descriptors. Without them it is
+    /// sent the lowest, whatever the limits allow, where the publisher tells them apart.
+    pub(crate) fn follow_av1_layers(&mut self, can: bool) {
+        self.layers.cap(if can { u8::MAX } else { 0 });
+    }
+
     /// Whether the limits allow a spatial or temporal layer that only a keyframe of [`Self::current_layer`] can bring
     /// back. Nothing else happens at that keyframe: no replay, no jump.
     pub(crate) fn needs_keyframe(&self, now: Instant) -> bool {
@@ -288,6 +298,10 @@ impl Forwarder {
             audio_level: packet.audio_level,
             orientation: packet.orientation,
             captured_us: packet.captured_us,
+            dependency: packet
+                .dependency
+                .as_ref()
+                .map(|dependency| self.dependency.rewrite(dependency)),
         };
         self.remember_first(&outgoing);
         Some(outgoing)

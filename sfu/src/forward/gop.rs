@@ -274,6 +274,7 @@ mod tests {
             audio_level: None,
             orientation: None,
             captured_us: None,
+            dependency: None,
             inspection: inspect(CodecKind::H264, payload),
         }
     }

@@ -18,7 +18,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use self::picture::{NOTHING, Picture};
-use crate::codec::{Inspection, LayerIds, Vp9Ids};
+use crate::codec::{FrameIds, Inspection, LayerIds};
 use crate::packet::MediaPacket;
 
 /// Pictures remembered: references reach 127 back (RFC 9628, `P_DIFF`), and nothing is later than four seconds of 30.
@@ -47,7 +47,12 @@ pub(super) enum Verdict {
 /// Decides for one viewer.
 #[derive(Debug)]
 pub(super) struct LayerFilter {
+    /// The lower of the next two.
     spatial_max: u8,
+    /// What is allowed.
+    spatial_limit: u8,
+    /// What the viewer can follow.
+    spatial_cap: u8,
     temporal_max: u8,
     /// By source sequence number, oldest first. The newest one's `lacks_*` hold now.
     pictures: VecDeque<Picture>,
@@ -60,6 +65,8 @@ impl Default for LayerFilter {
     fn default() -> Self {
         Self {
             spatial_max: u8::MAX,
+            spatial_limit: u8::MAX,
+            spatial_cap: u8::MAX,
             temporal_max: u8::MAX,
             pictures: VecDeque::new(),
             newest: None,
@@ -74,8 +81,15 @@ impl LayerFilter {
         if self.temporal_max != temporal {
             self.waiting_since = None;
         }
-        self.spatial_max = spatial;
+        self.spatial_limit = spatial;
+        self.spatial_max = spatial.min(self.spatial_cap);
         self.temporal_max = temporal;
+    }
+
+    /// What no limit exceeds from now on.
+    pub(super) fn cap(&mut self, spatial: u8) {
+        self.spatial_cap = spatial;
+        self.spatial_max = self.spatial_limit.min(spatial);
     }
 
     /// Another source, or another place of the same one, begins with a key picture.
@@ -166,7 +180,7 @@ impl LayerFilter {
         } else if layer.is_sync
             && layer.temporal == lacks_temporal
             && layer.temporal <= self.temporal_max
-            && self.has_references(packet.inspection.vp9, layer)
+            && self.has_references(packet.inspection.frame, layer)
         {
             // By the letter of RFC 9628 U speaks of the layers above. What browsers set it for is a picture that needs
             // lower layers alone, and not for every picture that the letter asks for.
@@ -191,7 +205,7 @@ impl LayerFilter {
         self.pictures.push_back(Picture {
             timestamp: packet.timestamp,
             sequence: packet.sequence,
-            id: packet.inspection.vp9.and_then(|ids| ids.picture_id),
+            id: packet.inspection.frame.and_then(|ids| ids.picture_id),
             temporal: layer.temporal,
             is_key,
             passes,
@@ -208,7 +222,7 @@ impl LayerFilter {
     }
 
     /// Whether every picture that this frame names as needed was sent. Without names (non-flexible mode) it is believed.
-    fn has_references(&self, ids: Option<Vp9Ids>, layer: LayerIds) -> bool {
+    fn has_references(&self, ids: Option<FrameIds>, layer: LayerIds) -> bool {
         let Some(ids) = ids else { return true };
         if ids.references[0] != 0 && ids.picture_id.is_none() {
             return false;
@@ -253,7 +267,7 @@ impl LayerFilter {
             Picture {
                 timestamp: packet.timestamp,
                 sequence: packet.sequence,
-                id: packet.inspection.vp9.and_then(|ids| ids.picture_id),
+                id: packet.inspection.frame.and_then(|ids| ids.picture_id),
                 temporal: layer.temporal,
                 is_key: is_key(&packet.inspection),
                 passes,
@@ -267,7 +281,7 @@ impl LayerFilter {
                 ..before
             },
         );
-        if passes && wanted < lacks_spatial - 1 && packet.inspection.vp9.is_some() {
+        if passes && wanted < lacks_spatial - 1 && packet.inspection.frame.is_some() {
             // Its own marker comes too late to tell those after it that nothing was held back.
             self.lack(after, wanted + 1, NOTHING);
         } else if !passes && layer.temporal < before.lacks_temporal {
@@ -301,7 +315,7 @@ impl LayerFilter {
     fn judge_in(&mut self, at: usize, packet: &MediaPacket) -> Verdict {
         let picture = &mut self.pictures[at];
         picture.sequence = picture.sequence.min(packet.sequence);
-        let frame = packet.inspection.vp9.zip(packet.inspection.layer);
+        let frame = packet.inspection.frame.zip(packet.inspection.layer);
         let is_above = frame.is_some_and(|(_, layer)| layer.spatial > picture.spatial_max);
         if picture.passes && !is_above {
             let ends_picture = frame
@@ -341,7 +355,7 @@ impl LayerFilter {
 /// Whether the packet belongs to a picture that needs no other, as far as it tells.
 fn is_key(inspection: &Inspection) -> bool {
     let is_base = inspection.layer.is_none_or(|layer| layer.spatial == 0);
-    inspection.vp9.map_or(inspection.keyframe, |ids| {
+    inspection.frame.map_or(inspection.keyframe, |ids| {
         is_base && !ids.is_inter_predicted
     })
 }

@@ -1,6 +1,7 @@
 //! From one source's packets to one viewer's continuous stream: sequence numbers, timestamps and codec counters go on
 //! without a jump whatever the source does (layer switch, take-over, late join).
 
+mod dependency;
 mod forwarder;
 mod gop;
 mod keyframe;

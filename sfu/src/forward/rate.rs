@@ -52,8 +52,8 @@ impl RateMeter {
             }
         });
         self.last_layer = (packet.timestamp, layer);
-        // Nobody is sent fewer spatial layers of AV1: for whoever chooses they are one.
-        let can_be_limited = packet.inspection.vp9.is_some();
+        // Spatial layers of AV1 without a dependency descriptor cannot be left out: for whoever chooses they are one.
+        let can_be_limited = packet.inspection.frame.is_some();
         self.add_layered(
             packet.arrival,
             packet.payload.len(),

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::api::CodecKind;
-use crate::codec::inspect;
-use crate::packet::MediaPacket;
+use crate::codec::{dependency, inspect};
+use crate::packet::{Dependency, MediaPacket};
 
 /// A way of coding, with Chrome's patterns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +23,13 @@ pub(super) enum Shape {
     Vp9Full,
     /// VP9 `L3T3_KEY`, flexible: only in key pictures.
     Vp9Key,
+    /// AV1 L3T3 with dependency descriptors.
+    Av1Full,
+    /// AV1 `L3T3_KEY` with dependency descriptors.
+    Av1Key,
 }
 
-pub(super) const SHAPES: [Shape; 7] = [
+pub(super) const SHAPES: [Shape; 9] = [
     Shape::Vp8,
     Shape::Vp8Long,
     Shape::Vp9Fixed,
@@ -33,6 +37,8 @@ pub(super) const SHAPES: [Shape; 7] = [
     Shape::Vp9FixedLong,
     Shape::Vp9Full,
     Shape::Vp9Key,
+    Shape::Av1Full,
+    Shape::Av1Key,
 ];
 
 /// Temporal layer, sync bit, and how many pictures back the needed ones lie.
@@ -98,13 +104,14 @@ impl Shape {
     pub(super) fn kind(self) -> CodecKind {
         match self {
             Self::Vp8 | Self::Vp8Long => CodecKind::Vp8,
+            Self::Av1Full | Self::Av1Key => CodecKind::Av1,
             _ => CodecKind::Vp9,
         }
     }
 
     pub(super) fn spatial_layers(self) -> u8 {
         match self {
-            Self::Vp9Full | Self::Vp9Key => 3,
+            Self::Vp9Full | Self::Vp9Key | Self::Av1Full | Self::Av1Key => 3,
             _ => 1,
         }
     }
@@ -114,7 +121,7 @@ impl Shape {
             Self::Vp8 | Self::Vp9Fixed => SHORT,
             Self::Vp9FixedOld => SHORT_OLD,
             Self::Vp8Long | Self::Vp9FixedLong => LONG,
-            Self::Vp9Full | Self::Vp9Key => FLEXIBLE,
+            Self::Vp9Full | Self::Vp9Key | Self::Av1Full | Self::Av1Key => FLEXIBLE,
         }
     }
 }
@@ -158,7 +165,8 @@ impl Camera {
                 };
                 let earlier: Vec<u32> = back.iter().filter_map(|&back| known(back)).collect();
                 let mut needs: Vec<_> = earlier.iter().map(|&picture| (picture, layer)).collect();
-                let is_stacked = self.shape != Shape::Vp9Key || is_key || earlier.is_empty();
+                let is_simulcast = matches!(self.shape, Shape::Vp9Key | Shape::Av1Key);
+                let is_stacked = !is_simulcast || is_key || earlier.is_empty();
                 if layer > 0 && is_stacked {
                     needs.push((number, layer - 1));
                 }
@@ -193,20 +201,38 @@ impl Camera {
             let is_last = part + 1 == packets;
             let payload = match self.shape.kind() {
                 CodecKind::Vp8 => self.vp8(frame, is_sync, part == 0),
+                CodecKind::Av1 => av1(frame, part == 0),
                 _ => self.vp9(frame, earlier, is_sync, part == 0, is_last),
             };
+            let mut inspection = inspect(self.shape.kind(), &payload);
+            let dependency = (self.shape.kind() == CodecKind::Av1).then(|| {
+                inspection.describe(dependency::Frame {
+                    is_end: is_last,
+                    spatial: frame.spatial,
+                    temporal: frame.temporal,
+                    needs_others: !frame.needs.is_empty(),
+                    is_switch: is_sync || frame.temporal == 0,
+                });
+                // A number for each spatial layer of each picture.
+                let number = frame.picture * 3 + u32::from(frame.spatial) + 65_000;
+                Dependency {
+                    bytes: [0; 3].as_slice().into(),
+                    frame_number: u16::try_from(number & 0xffff).expect("16 bits"),
+                }
+            });
             frame.packets.push(MediaPacket {
                 sequence: self.sequence,
                 timestamp: frame.picture.wrapping_mul(3000).wrapping_sub(90_000),
                 marker: is_last && is_top,
                 arrival: at,
                 wallclock: at,
-                inspection: inspect(self.shape.kind(), &payload),
+                inspection,
                 payload: payload.into(),
                 red: false,
                 audio_level: None,
                 orientation: None,
                 captured_us: None,
+                dependency,
             });
             self.sequence += 1;
         }
@@ -258,4 +284,12 @@ impl Camera {
         payload.extend([0x82; 20]);
         payload
     }
+}
+
+/// One unit, whole or in part; N where a coded video sequence begins.
+fn av1(frame: &Frame, is_first: bool) -> Vec<u8> {
+    let begins = is_first && frame.is_key && frame.spatial == 0;
+    let mut payload = vec![u8::from(!is_first) << 7 | 0x10 | u8::from(begins) << 3];
+    payload.extend([0x30; 20]);
+    payload
 }

@@ -2,16 +2,88 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use str0m::Rtc;
 use str0m::media::ExtensionValues;
-use str0m::rtp::{AbsCaptureTime, Extension, ExtensionMap, VideoOrientation};
+use str0m::rtp::{AbsCaptureTime, Extension, ExtensionMap, ExtensionSerializer, VideoOrientation};
 
+use super::Mid;
+use crate::codec::dependency::{LENGTH_MAX, set_frame_number};
 use crate::forward::Outgoing;
-use crate::packet::Orientation;
+use crate::packet::{Dependency, Orientation};
+
+/// The dependency descriptor of "RTP Payload Format for AV1".
+pub(super) const DEPENDENCY: &str =
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
+
+/// Octets that the shorter form of extensions carries (RFC 8285 section 4.2).
+const SHORT_MAX: usize = 16;
 
 /// Adds what str0m does not speak by itself. The numbers are for our own offers, and below 15 so that packets can have the
 /// shorter form; an answer takes the offerer's.
 pub(super) fn add(map: &mut ExtensionMap) {
     map.set(5, Extension::AbsoluteCaptureTime);
+    map.set(12, dependency_descriptor());
+}
+
+fn dependency_descriptor() -> Extension {
+    Extension::with_serializer(DEPENDENCY, DependencyDescriptor)
+}
+
+/// Whether dependency descriptors were agreed on in section `mid`.
+pub(super) fn has_dependencies(rtc: &Rtc, mid: Mid) -> bool {
+    rtc.media(mid).is_some_and(|media| {
+        media
+            .remote_extmap()
+            .id_of(dependency_descriptor())
+            .is_some()
+    })
+}
+
+/// Carries descriptors as they are, but for their frame number.
+#[derive(Debug)]
+struct DependencyDescriptor;
+
+impl ExtensionSerializer for DependencyDescriptor {
+    fn write_to(&self, buffer: &mut [u8], values: &ExtensionValues) -> usize {
+        let Some(dependency) = values.user_values.get::<Dependency>() else {
+            return 0;
+        };
+        let length = dependency.bytes.len();
+        let Some(place) = buffer.get_mut(..length) else {
+            return 0;
+        };
+        place.copy_from_slice(&dependency.bytes);
+        set_frame_number(place, dependency.frame_number);
+        length
+    }
+
+    fn parse_value(&self, bytes: &[u8], values: &mut ExtensionValues) -> bool {
+        let [_, high, low, ..] = *bytes else {
+            return false;
+        };
+        if bytes.len() > LENGTH_MAX {
+            return false;
+        }
+        // An allocation for each packet that has one; it is shared by all who get it.
+        values.user_values.set(Dependency {
+            bytes: bytes.into(),
+            frame_number: u16::from_be_bytes([high, low]),
+        });
+        true
+    }
+
+    fn is_video(&self) -> bool {
+        true
+    }
+
+    fn is_audio(&self) -> bool {
+        false
+    }
+
+    fn requires_two_byte_form(&self, values: &ExtensionValues) -> bool {
+        let dependency = values.user_values.get::<Dependency>();
+        dependency.is_some_and(|dependency| dependency.bytes.len() > SHORT_MAX)
+    }
 }
 
 /// RFC 6464.
@@ -38,7 +110,7 @@ pub(super) fn captured_us(values: &ExtensionValues) -> Option<u64> {
 
 /// What a packet says in its header on the way out.
 pub(super) fn values(outgoing: &Outgoing) -> ExtensionValues {
-    ExtensionValues {
+    let mut values = ExtensionValues {
         audio_level: outgoing.audio_level.map(|(level, _)| level),
         voice_activity: outgoing.audio_level.map(|(_, voice)| voice),
         video_orientation: outgoing.orientation.map(|orientation| match orientation {
@@ -54,5 +126,14 @@ pub(super) fn values(outgoing: &Outgoing) -> ExtensionValues {
             clock_offset: None,
         }),
         ..ExtensionValues::default()
+    };
+    if let Some(dependency) = &outgoing.dependency {
+        values.user_values.set(dependency.clone());
     }
+    values
+}
+
+/// The packet's dependency descriptor.
+pub(super) fn dependency(values: &ExtensionValues) -> Option<Dependency> {
+    values.user_values.get::<Dependency>().cloned()
 }

@@ -10,6 +10,7 @@ use str0m::rtp::{RtpPacket, Ssrc, Vp8Descriptor, Vp8Patch};
 
 use super::{Mid, PeerOutput, Rid, extensions};
 use crate::api::{Codec, CodecKind};
+use crate::codec::dependency::{self, Structure};
 use crate::codec::{inspect, red_primary};
 use crate::packet::MediaPacket;
 
@@ -200,6 +201,8 @@ pub(super) struct Incoming {
     rid: Option<Rid>,
     /// The payload type seen last, and what it means.
     payload_type: Option<(u8, Codec, bool)>,
+    /// What its dependency descriptors refer to.
+    structure: Option<Structure>,
 }
 
 impl Incoming {
@@ -214,6 +217,7 @@ impl Incoming {
             mid: stream.mid(),
             rid: stream.rid(),
             payload_type: None,
+            structure: None,
         })
     }
 
@@ -242,6 +246,20 @@ impl Incoming {
         }
         let (codec, red) = self.codec(rtc, *packet.header.payload_type)?;
         let values = &packet.header.ext_vals;
+        let mut inspection = inspect(codec.kind, &packet.payload);
+        // Other codecs say in their payloads what is needed, and receivers believe a descriptor before that.
+        let described = extensions::dependency(values).filter(|_| codec.kind == CodecKind::Av1);
+        let described = described.and_then(|dependency| {
+            let read = dependency::read(&dependency.bytes, &mut self.structure)?;
+            if let Some(frame) = read.frame {
+                inspection.describe(frame);
+            }
+            Some(dependency)
+        });
+        let length = packet.payload.len() + described.as_ref().map_or(0, |one| one.bytes.len());
+        if length > crate::FORWARD_PAYLOAD_MAX {
+            return None;
+        }
         Some(PeerOutput::Packet {
             mid: self.mid,
             rid: self.rid,
@@ -256,7 +274,8 @@ impl Incoming {
                 audio_level: extensions::audio_level(values),
                 orientation: extensions::orientation(values),
                 captured_us: extensions::captured_us(values),
-                inspection: inspect(codec.kind, &packet.payload),
+                dependency: described,
+                inspection,
                 payload: packet.payload,
             },
         })

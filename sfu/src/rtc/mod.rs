@@ -173,7 +173,7 @@ impl RtcPeer {
 
     /// Answers an SDP offer.
     pub(crate) fn accept_offer(&mut self, offer: &str) -> Result<String, Refusal> {
-        let parsed = SdpOffer::from_sdp_string(&sdp::normalise(offer))
+        let parsed = SdpOffer::from_sdp_string(&sdp::without_descriptors(&sdp::normalise(offer)))
             .map_err(|error| Refusal::Malformed(error.to_string()))?;
         let answer = self
             .rtc
@@ -281,6 +281,11 @@ impl RtcPeer {
     /// The payload types under which `codec` can be sent in section `mid`.
     pub(crate) fn payload_types(&self, mid: Mid, codec: Codec) -> Option<PayloadTypes> {
         media::payload_types(&self.rtc, mid, codec)
+    }
+
+    /// Whether section `mid` may be sent dependency descriptors.
+    pub(crate) fn has_dependencies(&self, mid: Mid) -> bool {
+        extensions::has_dependencies(&self.rtc, mid)
     }
 
     /// Feeds one datagram. `Err` says why the peer is beyond help.

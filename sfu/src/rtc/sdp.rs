@@ -13,6 +13,41 @@ pub(super) fn mids(sdp: &str) -> impl Iterator<Item = &str> {
     sdp.lines().filter_map(|line| line.strip_prefix("a=mid:"))
 }
 
+/// Takes dependency descriptors out of the sections in which the offerer may send another codec than AV1: browsers describe
+/// every codec with them then, and leave out of the payloads what a descriptor says. Receivers without it need that.
+pub(super) fn without_descriptors(offer: &str) -> String {
+    let mut out = String::with_capacity(offer.len());
+    let mut rest = offer;
+    while !rest.is_empty() {
+        let end = rest.find("\nm=").map_or(rest.len(), |at| at + 1);
+        let (section, after) = rest.split_at(end);
+        let keeps = section.contains("a=recvonly") || is_av1_alone(section);
+        for line in section.lines() {
+            if keeps
+                || !(line.starts_with("a=extmap:") && line.contains(super::extensions::DEPENDENCY))
+            {
+                out.push_str(line);
+                out.push_str("\r\n");
+            }
+        }
+        rest = after;
+    }
+    out
+}
+
+fn is_av1_alone(section: &str) -> bool {
+    const HELPERS: [&str; 4] = ["rtx", "red", "ulpfec", "flexfec-03"];
+    let mut codecs = section.lines().filter_map(|line| {
+        let (_, codec) = line.strip_prefix("a=rtpmap:")?.split_once(' ')?;
+        let name = codec.split('/').next()?;
+        (!HELPERS
+            .iter()
+            .any(|helper| name.eq_ignore_ascii_case(helper)))
+        .then_some(name)
+    });
+    codecs.all(|name| name.eq_ignore_ascii_case("AV1"))
+}
+
 /// Mends what real clients write and no parser takes: GStreamer's `whepsrc` leaves out that Opus has two channels, which RFC
 /// 7587 section 7 demands.
 pub(super) fn normalise(offer: &str) -> String {
@@ -162,6 +197,36 @@ mod tests {
             ),
             "a=rtpmap:96 OPUS/48000/2\r\na=rtpmap:97 opus/48000/2\r\na=rtpmap:98 H264/90000\r\n"
         );
+    }
+
+    #[test]
+    fn descriptors_are_agreed_on_where_nothing_but_av1_is_sent() {
+        let uri = crate::rtc::extensions::DEPENDENCY;
+        let section = |direction: &str, codecs: &[&str]| {
+            let mut text = format!(
+                "m=video 9 X 45\r\na=extmap:4 urn:mid\r\na={direction}\r\na=extmap:13 {uri}\r\n"
+            );
+            for codec in codecs {
+                text += &format!("a=rtpmap:45 {codec}/90000\r\n");
+            }
+            text
+        };
+        let check = |direction, codecs: &[&str], keeps| {
+            let other =
+                section("sendonly", &["VP8"]).replace(&format!("a=extmap:13 {uri}\r\n"), "");
+            let offer = format!("v=0\r\n{other}{}{other}", section(direction, codecs));
+            let out = without_descriptors(&offer);
+            let expected = match keeps {
+                true => offer.clone(),
+                false => offer.replace(&format!("a=extmap:13 {uri}\r\n"), ""),
+            };
+            assert_eq!(out, expected, "{direction} {codecs:?}");
+        };
+        check("sendonly", &["AV1", "rtx"], true);
+        check("sendrecv", &["av1", "red", "ulpfec"], true);
+        check("sendonly", &["AV1", "VP8"], false);
+        check("sendrecv", &["H264"], false);
+        check("recvonly", &["VP8", "AV1", "H264"], true);
     }
 
     #[test]

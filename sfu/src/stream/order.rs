@@ -99,6 +99,7 @@ mod tests {
             audio_level: None,
             orientation: None,
             captured_us: None,
+            dependency: None,
             inspection: Inspection::default(),
         }
     }

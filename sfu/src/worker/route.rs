@@ -122,6 +122,7 @@ impl Worker {
             audio_level: None,
             orientation: None,
             captured_us: None,
+            dependency: None,
             inspection,
         };
         self.route(now, slot, packet.track, 0, media);

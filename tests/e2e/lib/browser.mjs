@@ -91,6 +91,7 @@ class Lab {
   whip(url, options) { return this.page.evaluate(([u, o]) => window.lab.whip(u, o), [url, options ?? {}]); }
   whep(url, options) { return this.page.evaluate(([u, o]) => window.lab.whep(u, o), [url, options ?? {}]); }
   seen(id) { return this.page.evaluate((i) => window.lab.seen(i), id); }
+  choose(id, layer) { return this.page.evaluate(([i, l]) => window.lab.choose(i, l), [id, layer]); }
   close(id) { return this.page.evaluate((i) => window.lab.close(i), id); }
 
   /** Waits until `enough(what the session saw)` holds and returns that. */

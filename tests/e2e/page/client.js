@@ -112,12 +112,20 @@ export function viewer() {
   return session;
 }
 
-async function whep(url, { codec, video: wanted = true, audio = true, ...options } = {}) {
+/** Offers header extensions that the browser knows and keeps quiet about. */
+function offerExtensions(transceiver, uris) {
+  const all = transceiver.getHeaderExtensionsToNegotiate();
+  for (const one of all) if (uris.includes(one.uri)) one.direction = 'sendrecv';
+  transceiver.setHeaderExtensionsToNegotiate(all);
+}
+
+async function whep(url, { codec, video: wanted = true, audio = true, extensions, ...options } = {}) {
   const session = viewer();
   const { pc } = session;
   if (wanted) {
     const transceiver = pc.addTransceiver('video', { direction: 'recvonly' });
     if (codec) prefer(transceiver, 'video', codec);
+    if (extensions) offerExtensions(transceiver, extensions);
   }
   if (audio) pc.addTransceiver('audio', { direction: 'recvonly' });
   Object.assign(session, await connect(pc, url, options));
@@ -142,4 +150,11 @@ async function close(id) {
   return status;
 }
 
-window.lab = { whip, whep, seen, close };
+/** Chooses layers (WHEP's `core:layer` extension). */
+async function choose(id, layer) {
+  const { resource } = sessions.get(id);
+  const response = await fetch(`${resource}/layer`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(layer) });
+  return response.status;
+}
+
+window.lab = { whip, whep, seen, close, choose };

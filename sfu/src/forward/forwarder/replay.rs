@@ -52,6 +52,9 @@ impl Forwarder {
         if let Some(ids) = first.inspection.vp8 {
             self.vp8.restart(ids);
         }
+        if let Some(dependency) = &first.dependency {
+            self.dependency.restart(dependency.frame_number);
+        }
         self.state = State::Replaying {
             cursor: gop.first(),
             rate_bps,
@@ -159,6 +162,7 @@ impl Forwarder {
             audio_level: None,
             orientation: None,
             captured_us: None,
+            dependency: None,
         };
         self.remember_first(&outgoing);
         outgoing

@@ -28,6 +28,7 @@ fn picture(start: Instant, number: u32, packets: u32) -> Vec<MediaPacket> {
                 audio_level: None,
                 orientation: None,
                 captured_us: None,
+                dependency: None,
             }
         })
         .collect()
@@ -206,4 +207,35 @@ fn a_replay_obeys_the_limits() {
     check(Shape::Vp9Full, (1, 0), 3, "11.11.11.");
     check(Shape::Vp9Key, (0, 1), 3, "1.1.1.1.1.");
     check(Shape::Vp9Key, (2, 0), 3, "111.111.111.");
+    check(Shape::Av1Full, (1, 0), 3, "11.11.11.");
+    check(Shape::Av1Key, (0, 1), 3, "1.1.1.1.1.");
+}
+
+#[test]
+fn a_viewer_that_cannot_follow_av1_layers_is_sent_the_lowest_whatever_it_may_have() {
+    let start = Instant::now();
+    let sent = |can_follow, shape: Shape, limit: (u8, u8)| {
+        let mut camera = Camera::new(shape, start);
+        let mut gop = GopCache::new(shape.kind());
+        let mut forwarder = Forwarder::new(90_000);
+        forwarder.follow_av1_layers(can_follow);
+        forwarder.limit(limit.0, limit.1);
+        for frame in camera.shoot(true, 3, 1) {
+            push(&mut gop, &frame.packets);
+        }
+        forwarder.replay(start, 0, &gop, 0);
+        advance(&mut forwarder, start, &gop);
+        let frames = camera.shoot(false, 3, 1);
+        let packets = frames.iter().flat_map(|frame| &frame.packets);
+        let sent = packets.filter_map(|packet| forwarder.forward(0, packet));
+        let markers: Vec<bool> = sent.map(|outgoing| outgoing.marker).collect();
+        assert!(!forwarder.needs_keyframe(start));
+        markers
+    };
+    for shape in [Shape::Av1Full, Shape::Av1Key] {
+        assert_eq!(sent(true, shape, (255, 255)), [false, false, true]);
+        assert_eq!(sent(true, shape, (1, 2)), [false, true]);
+        assert_eq!(sent(false, shape, (255, 255)), [true]);
+        assert_eq!(sent(false, shape, (2, 2)), [true]);
+    }
 }

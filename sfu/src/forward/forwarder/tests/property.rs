@@ -276,6 +276,27 @@ fn check_picture_ids(run: &Run) {
     }
 }
 
+/// Receivers find what a frame needs by the distance of numbers.
+fn check_frame_numbers(run: &Run) {
+    let mut sent = run.sent.iter().filter_map(|(source, outgoing)| {
+        let packets = &run.frames[run.frame_of[source]].packets;
+        let packet = packets.iter().find(|packet| packet.sequence == *source)?;
+        let before = packet.dependency.as_ref()?.frame_number;
+        Some(
+            outgoing
+                .dependency
+                .as_ref()?
+                .frame_number
+                .wrapping_sub(before),
+        )
+    });
+    let first = sent.next();
+    assert!(
+        sent.all(|offset| Some(offset) == first),
+        "a distance changed"
+    );
+}
+
 #[test]
 fn whatever_the_network_and_the_limits_do_the_viewer_can_decode() {
     let seed =
@@ -292,6 +313,7 @@ fn whatever_the_network_and_the_limits_do_the_viewer_can_decode() {
                 check_references(&run);
                 check_markers(&run);
                 check_picture_ids(&run);
+                check_frame_numbers(&run);
             }
         }
     }
