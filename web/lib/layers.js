@@ -3,13 +3,14 @@
  * @module
  */
 
-/** What the layers are called, best first, by how many there are: their sizes are the performer's secret. */
+/** What the layers are called, best first, by how many there are, where the venue does not know their sizes. */
 const NAMES = [[], ['High'], ['High', 'Low'], ['High', 'Medium', 'Low'], ['Highest', 'High', 'Medium', 'Low']];
 
 /**
  * @typedef {object} Layer
  * @property {string} name what the venue calls it
  * @property {number} bitrate_bps 0 while it does not come
+ * @property {number} height of the picture, or its width if that is less; 0 where the venue does not know
  *
  * @typedef {object} Quality
  * @property {number} id the place in the list, best first
@@ -27,9 +28,11 @@ export function parseLayers(body) {
   if (typeof body !== 'object' || body === null) return [];
   const all = Object.values(body).flatMap((section) => (Array.isArray(section?.layers) ? section.layers : []));
   /** @type {Map<string, Layer>} */ const found = new Map();
-  for (const { encodingId, bitrate } of all.filter((layer) => typeof layer?.encodingId === 'string')) {
+  for (const { encodingId, bitrate, width, height } of all.filter((layer) => typeof layer?.encodingId === 'string')) {
     const bitrate_bps = Number.isFinite(bitrate) && bitrate > 0 ? bitrate : 0;
-    found.set(encodingId, { name: encodingId, bitrate_bps: Math.max(bitrate_bps, found.get(encodingId)?.bitrate_bps ?? 0) });
+    const known = found.get(encodingId);
+    const size = Number.isSafeInteger(height) && height > 0 ? Math.min(height, Number.isSafeInteger(width) && width > 0 ? width : height) : 0;
+    found.set(encodingId, { name: encodingId, bitrate_bps: Math.max(bitrate_bps, known?.bitrate_bps ?? 0), height: Math.max(size, known?.height ?? 0) });
   }
   return [...found.values()];
 }
@@ -43,7 +46,9 @@ export function qualitiesOf(layers) {
   const coming = layers.filter(({ bitrate_bps }) => bitrate_bps > 0).sort((left, right) => right.bitrate_bps - left.bitrate_bps);
   if (coming.length < 2) return [];
   const names = NAMES[coming.length];
-  return coming.map(({ name, bitrate_bps }, id) => ({ id, name, bitrate_bps, label: names?.[id] ?? name }));
+  const told = new Set(coming.map(({ height }) => height));
+  const hasSizes = told.size === coming.length && !told.has(0);
+  return coming.map(({ name, bitrate_bps, height }, id) => ({ id, name, bitrate_bps, label: hasSizes ? `${height}p` : names?.[id] ?? name }));
 }
 
 /**

@@ -107,6 +107,7 @@ export class Viewer extends EventTarget {
       this.#instruct();
       if (this.#watcher.reachable) {
         this.#client?.nudge();
+        this.#client?.check();
         this.playback?.player?.retry();
       }
       this.#changed();

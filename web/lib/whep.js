@@ -61,6 +61,14 @@ export class WhepClient extends Client {
     return session;
   }
 
+  /** After an outage of the venue: a session that it does not know any more is over, whatever the browser still takes the connection for. */
+  async check() {
+    const { session } = this;
+    if (!session?.resource) return;
+    const status = await fetch(session.resource, { method: 'HEAD', cache: 'no-store' }).then((response) => response.status, () => 0);
+    if (status === 404 || status === 410) session.end('the venue began anew');
+  }
+
   /**
    * The layers that the venue could send now.
    * @returns {Promise<import('./layers.js').Layer[]>} empty where it does not say

@@ -18,10 +18,18 @@ test('the layers of a simulcast are a menu, best first', () => {
   assert.deepEqual(qualities.map(({ id, name, label }) => [id, name, label]), [[0, 'f', 'High'], [1, 'h', 'Medium'], [2, 'q', 'Low']]);
 });
 
+test('qualities are called by their sizes where all are known', () => {
+  const of = (sizes) => qualitiesOf(parseLayers({ 0: { layers: sizes.map(([width, height], at) => ({ encodingId: String(at), bitrate: 100 + at, width, height })) } })).map(({ label }) => label);
+  assert.deepEqual(of([[320, 180], [1280, 720]]), ['720p', '180p']);
+  assert.deepEqual(of([[360, 640], [720, 1280]]), ['720p', '360p']);
+  assert.deepEqual(of([[undefined, undefined], [1280, 720]]), ['High', 'Low']);
+  assert.deepEqual(of([[1280, 720], [1280, 720]]), ['High', 'Low']);
+});
+
 test('what does not come, comes twice or is no description is no choice', () => {
   assert.deepEqual(qualitiesOf(parseLayers({ 0: { layers: [{ encodingId: 'q', bitrate: 1 }, { encodingId: 'h' }] } })), []);
   const svc = [{ encodingId: '0', bitrate: 1, spatialLayerId: 0 }, { encodingId: '0', bitrate: 2, spatialLayerId: 1 }];
-  assert.deepEqual(parseLayers({ 0: { layers: svc } }), [{ name: '0', bitrate_bps: 2 }]);
+  assert.deepEqual(parseLayers({ 0: { layers: svc } }), [{ name: '0', bitrate_bps: 2, height: 0 }]);
   for (const nonsense of [null, 1, 'x', [], {}, { 0: null }, { 0: { layers: [null, { encodingId: 3 }] } }]) assert.deepEqual(parseLayers(nonsense), []);
 });
 

@@ -23,7 +23,7 @@ use super::super::metrics::Held;
 use super::super::place::Session;
 use super::super::{json, limits};
 use super::streams::Open;
-use super::{find, layers};
+use super::{find, layers, sizes};
 use crate::clock;
 use crate::media::StreamKey;
 
@@ -307,7 +307,8 @@ impl Feed {
         self.told.layers = shape;
         self.told.layers_at = Some(now);
         let line = self.state.sessions.facts(self.resource).video_line;
-        self.tell(LAYERS, layers::described(line.unwrap_or(0), &known));
+        let sizes = sizes::of(&self.state, &self.key);
+        self.tell(LAYERS, layers::described(line.unwrap_or(0), &known, &sizes));
     }
 }
 

@@ -13,6 +13,7 @@ use super::super::errors::{Problem, short};
 use super::super::offer::reply;
 use super::super::place::Session;
 use super::super::{AppState, json};
+use super::sizes::{self, Sizes};
 use super::{find, layers};
 use crate::media::{Refused, StreamKey};
 
@@ -33,6 +34,8 @@ pub(super) struct Wanted {
     temporal_layer_id: Option<u8>,
     max_spatial_layer_id: Option<u8>,
     max_temporal_layer_id: Option<u8>,
+    max_width: Option<u32>,
+    max_height: Option<u32>,
 }
 
 /// The index of a section; pages send it as text or as a number.
@@ -61,7 +64,8 @@ pub(super) async fn look(state: State<AppState>, session: Session) -> Result<Res
 async fn described(State(state): &State<AppState>, session: &Session) -> Result<Response, Problem> {
     let known = reply(state.app.media.layers(session.resource)).await;
     let line = state.sessions.facts(session.resource).video_line;
-    let text = layers::described(line.unwrap_or(0), &known?);
+    let sizes = sizes::of(state, &session.key);
+    let text = layers::described(line.unwrap_or(0), &known?, &sizes);
     let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     Ok(json::answer(&value))
 }
@@ -93,11 +97,41 @@ pub(super) async fn choose(
 impl Wanted {
     fn wish(&self, state: &AppState, key: &StreamKey) -> Result<LayerWish, Problem> {
         let name = self.encoding_id.as_deref().or(self.rid.as_deref());
+        let names = names(state, key);
+        let pick = match pick(name.unwrap_or(AUTO), &names)? {
+            // Who names a layer has seen how large it is.
+            LayerPick::Any => self.within(&names, &sizes::of(state, key)),
+            picked => picked,
+        };
         Ok(LayerWish {
-            pick: pick(name.unwrap_or(AUTO), &names(state, key))?,
+            pick,
             spatial_max: least(self.spatial_layer_id, self.max_spatial_layer_id),
             temporal_max: least(self.temporal_layer_id, self.max_temporal_layer_id),
         })
+    }
+}
+
+impl Wanted {
+    /// The layers that are no larger than asked for; the lowest when all are. Of what is not known nothing is left out.
+    fn within(&self, names: &[String], sizes: &Sizes) -> LayerPick {
+        let (widest, highest) = (self.max_width, self.max_height);
+        let fits = |at: usize| {
+            sizes.get(&at).is_none_or(|(width, height)| {
+                widest.is_none_or(|most| *width <= most)
+                    && highest.is_none_or(|most| *height <= most)
+            })
+        };
+        let fitting: Vec<String> = names
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| fits(*at))
+            .map(|(_, name)| name.clone())
+            .collect();
+        match fitting.len() {
+            0 if !names.is_empty() => LayerPick::Lowest,
+            all if all == names.len() => LayerPick::Any,
+            _ => LayerPick::Named(fitting),
+        }
     }
 }
 
@@ -210,6 +244,27 @@ mod tests {
         assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
         assert!(refused.detail().contains("this stream has q, h"));
         assert!(!refused.detail().contains('\n'));
+    }
+
+    #[test]
+    fn a_limit_of_size_leaves_out_what_is_larger() {
+        let names = ["q".to_owned(), "h".to_owned(), "f".to_owned()];
+        let sizes = Sizes::from([(0, (320, 180)), (1, (640, 360)), (2, (1280, 720))]);
+        let within = |max_width, max_height, sizes: &Sizes| {
+            let wanted = Wanted {
+                max_width,
+                max_height,
+                ..Wanted::default()
+            };
+            wanted.within(&names, sizes)
+        };
+        let two = LayerPick::Named(vec!["q".into(), "h".into()]);
+        assert_eq!(within(Some(640), None, &sizes), two);
+        assert_eq!(within(Some(4000), Some(400), &sizes), two);
+        assert_eq!(within(Some(100), None, &sizes), LayerPick::Lowest);
+        assert_eq!(within(None, None, &sizes), LayerPick::Any);
+        assert_eq!(within(Some(1280), Some(720), &sizes), LayerPick::Any);
+        assert_eq!(within(Some(100), None, &Sizes::new()), LayerPick::Any);
     }
 
     #[test]

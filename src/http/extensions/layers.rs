@@ -6,6 +6,8 @@
 use serde_json::{Map, Value, json};
 use sfu::LayerReport;
 
+use super::sizes::Sizes;
+
 /// What a layer is called in requests and events: its `rid`, or its place where it has none.
 pub(super) fn name_of(at: usize, layer: &LayerReport) -> String {
     match layer.name.as_str() {
@@ -15,7 +17,7 @@ pub(super) fn name_of(at: usize, layer: &LayerReport) -> String {
 }
 
 /// The event's data: an object with the section's index.
-pub(super) fn described(line: usize, layers: &[LayerReport]) -> String {
+pub(super) fn described(line: usize, layers: &[LayerReport], sizes: &Sizes) -> String {
     let (mut active, mut inactive, mut all) = (Vec::new(), Vec::new(), Vec::new());
     for (at, layer) in layers.iter().enumerate() {
         let name = name_of(at, layer);
@@ -24,12 +26,18 @@ pub(super) fn described(line: usize, layers: &[LayerReport]) -> String {
         } else {
             inactive.push(json!({ "id": name, "simulcastIdx": at }));
         }
-        for (spatial, temporal, bps) in steps(layer) {
+        let steps = steps(layer);
+        let top = steps.last().map_or(0, |step| step.0);
+        for (spatial, temporal, bps) in steps {
             let mut one = json!({
                 "encodingId": name, "rid": name, "simulcastIdx": at, "spatialLayerId": spatial, "temporalLayerId": temporal,
             });
             if layer.active {
                 one["bitrate"] = bps.into();
+            }
+            if let Some((width, height)) = sizes.get(&at).filter(|_| spatial == top) {
+                one["width"] = (*width).into();
+                one["height"] = (*height).into();
             }
             all.push(one);
         }
@@ -78,7 +86,8 @@ mod tests {
             layer("q", true, &[(0, 0, 80_000), (0, 1, 120_000)]),
             layer("h", false, &[]),
         ];
-        let told: Value = serde_json::from_str(&described(1, &layers)).unwrap();
+        let told: Value =
+            serde_json::from_str(&described(1, &layers, &Sizes::from([(0, (320, 180))]))).unwrap();
         let section = &told["1"];
         assert_eq!(
             section["active"][0],
@@ -97,6 +106,14 @@ mod tests {
         assert_eq!(ids, ["q", "h"]);
         assert_eq!(section["layers"][0]["bitrate"], 120_000);
         assert!(section["layers"][1].get("bitrate").is_none());
+        let size = |at: usize| {
+            (
+                &section["layers"][at]["width"],
+                &section["layers"][at]["height"],
+            )
+        };
+        assert_eq!(size(0), (&json!(320), &json!(180)));
+        assert_eq!(size(1), (&Value::Null, &Value::Null));
     }
 
     #[test]
@@ -106,7 +123,8 @@ mod tests {
             true,
             &[(0, 0, 50), (0, 2, 100), (1, 0, 300), (1, 2, 500)],
         );
-        let told: Value = serde_json::from_str(&described(0, &[svc])).unwrap();
+        let told: Value =
+            serde_json::from_str(&described(0, &[svc], &Sizes::from([(0, (640, 360))]))).unwrap();
         let layers = told["0"]["layers"].as_array().unwrap();
         let of = |name: &str| {
             layers
@@ -117,5 +135,7 @@ mod tests {
         assert_eq!(of("spatialLayerId"), [0, 1]);
         assert_eq!(of("bitrate"), [100, 500]);
         assert_eq!(of("encodingId"), ["0", "0"]);
+        // What lies below the whole picture is smaller by nobody knows how much.
+        assert_eq!(of("height"), [Value::Null, json!(360)]);
     }
 }

@@ -15,6 +15,7 @@ mod events;
 mod layer;
 mod layers;
 mod links;
+mod sizes;
 mod streams;
 
 use axum::Router;

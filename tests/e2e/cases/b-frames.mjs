@@ -6,9 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { openPage } from '../lib/browser.mjs';
 import { readWithFfmpeg, steps } from '../lib/ffmpeg.mjs';
 import { figure } from '../lib/figures.mjs';
+import { startWhipsink } from '../lib/gstreamer.mjs';
 import { observed, observer } from '../lib/observer.mjs';
 import { e2eDir } from '../lib/paths.mjs';
 import { start } from '../lib/process.mjs';
+import { houseAddress } from '../lib/road.mjs';
 import { freePort, startServer } from '../lib/server.mjs';
 
 async function startCamera(t, audio, more) {
@@ -68,6 +70,17 @@ test('a camera with B-frames is told, watched by HLS, and played whole', { timeo
   const shown = (await observed(page)).frames.length - before;
   figure('B-frames: pictures a second on the event page', (shown / 4).toFixed(1));
   assert.ok(shown > 40, `${shown} pictures in four seconds`);
+});
+
+test('GStreamer with B-frames by WHIP is told too', { timeout: 60_000 }, async (t) => {
+  const server = await startServer(t, { address: houseAddress() });
+  startWhipsink(t, server.whip('stage'), { bFrames: 2 });
+  await server.track('stage', 'video', 20_000);
+  const seenAt = Date.now();
+  while ((await trouble(server)).length === 0 && Date.now() - seenAt < 10_000) await sleep(50);
+  figure('B-frames of GStreamer: from the first picture until they are told', `${Date.now() - seenAt} ms`);
+  assert.equal((await trouble(server))[0]?.code, 'b-frames');
+  assert.ok(Date.now() - seenAt < 3000);
 });
 
 test('a camera without B-frames is in no trouble', { timeout: 60_000 }, async (t) => {

@@ -103,4 +103,14 @@ test('a page whose browser hears no good-bye learns from the venue that it close
   const backAt = Date.now();
   await until(page, 'live again', state, (seen) => seen === 'live', 20_000);
   figure('a venue that is back: until its page plays', `${Date.now() - backAt} ms`);
+
+  // Without a good-bye the page hears nothing; that the venue does not know its session any more it hears when the venue is back.
+  await again.process.kill();
+  const third = await startServer(t, { command: 'demo', port: server.port });
+  await third.live('demo');
+  const thirdAt = Date.now();
+  const shown = () => Math.max(0, ...[...document.querySelectorAll('video')].map((video) => video.getVideoPlaybackQuality().totalVideoFrames));
+  const before = await page.evaluate(shown);
+  const seen = await until(page, 'showing pictures again', shown, (frames) => frames > 0 && (frames < before || frames > before + 20), 20_000);
+  figure('a venue that crashed and is back: until its page plays', `${Date.now() - thirdAt} ms, ${seen} pictures`);
 });

@@ -7,10 +7,12 @@ import { onTheRoad } from './road.mjs';
 const environment = () => ({ GST_PLUGIN_PATH: gstPluginDir(), GST_REGISTRY: join(outputDir('e2e'), 'gst-registry.bin'), GST_DEBUG: process.env.GST_DEBUG ?? '2' });
 
 /** Publishes a bouncing ball (H.264, a keyframe every 10 s) and a tone (Opus) from the road. */
-export function startWhipsink(t, url) {
+export function startWhipsink(t, url, { bFrames = 0 } = {}) {
+  const encoder = bFrames > 0 ? `b-adapt=false bframes=${bFrames} rc-lookahead=5` : 'tune=zerolatency';
+  const profile = bFrames > 0 ? 'main' : 'constrained-baseline';
   const pipeline = `whipsink name=whip whip-endpoint=${url}
     videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=30/1
-      ! x264enc tune=zerolatency speed-preset=veryfast key-int-max=300 bitrate=1000 ! video/x-h264,profile=constrained-baseline
+      ! x264enc ${encoder} speed-preset=veryfast key-int-max=300 bitrate=1000 ! video/x-h264,profile=${profile}
       ! rtph264pay config-interval=-1 aggregate-mode=zero-latency ! application/x-rtp,media=video,encoding-name=H264,payload=96,clock-rate=90000 ! whip.sink_0
     audiotestsrc is-live=true freq=440 volume=0.3 ! audio/x-raw,rate=48000,channels=2
       ! opusenc ! rtpopuspay ! application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,encoding-params=(string)2 ! whip.sink_1`;
