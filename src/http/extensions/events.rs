@@ -51,7 +51,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 pub(super) struct EventSet(u8);
 
 impl EventSet {
-    const ALL: Self = Self((1 << EVENTS.len()) - 1);
+    pub(super) const ALL: Self = Self((1 << EVENTS.len()) - 1);
 
     /// Names that are not known are ignored: the draft may know more.
     fn of(names: &[String]) -> Self {

@@ -203,3 +203,43 @@ fn no_stream() -> Problem {
 fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many event streams of one household, each of a session of its own.
+    fn fill(inner: &mut Inner, count: usize, address: &str) {
+        for _ in 0..count {
+            let (end, ended) = watch::channel(());
+            let made = Made {
+                id: Uuid::new_v4(),
+                events: EventSet::ALL,
+                household: household(address.parse().unwrap()),
+                is_open: true,
+                _end: end,
+                ended,
+            };
+            inner.by_session.insert(Uuid::new_v4(), vec![made]);
+        }
+    }
+
+    #[test]
+    fn a_household_has_half_of_all_event_streams_and_beyond_all_of_them_there_is_no_room() {
+        let mut inner = Inner::default();
+        let check = |inner: &Inner, address: &str| {
+            let address = address.parse().unwrap();
+            let checked = inner.check(Uuid::new_v4(), address, &household(address));
+            checked.map_err(|problem| problem.status().as_u16())
+        };
+        fill(&mut inner, HOUSEHOLD_MAX - 1, "2001:db8::1");
+        assert_eq!(check(&inner, "2001:db8::2"), Ok(()));
+        fill(&mut inner, 1, "2001:db8::3");
+        assert_eq!(check(&inner, "2001:db8::2"), Err(429));
+        assert_eq!(check(&inner, "2001:db8:0:1::2"), Ok(()));
+        assert_eq!(check(&inner, "192.0.2.1"), Ok(()));
+        fill(&mut inner, STREAMS_MAX - HOUSEHOLD_MAX, "127.0.0.1");
+        assert_eq!(check(&inner, "192.0.2.1"), Err(503));
+        assert_eq!(check(&inner, "127.0.0.1"), Err(503));
+    }
+}

