@@ -28,6 +28,6 @@ mod settings;
 pub use codec::silence;
 pub use frame::{CodecKind, Frame, TrackConfig};
 pub use output::{Output, Part, Segment, Warning};
-pub use packager::{Packager, RenditionInfo};
+pub use packager::{Packager, Past, RenditionInfo};
 pub use playlist::{DateRange, Hold, Report, Timeline, Variant, View, multivariant};
 pub use settings::Settings;

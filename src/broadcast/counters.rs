@@ -14,13 +14,14 @@ pub struct BroadcastCounters {
     panics: AtomicU64,
     waiters_refused: AtomicU64,
     slates: AtomicU64,
+    resumed: AtomicU64,
 }
 
 /// How each number is called, without prefix and `_total`, and what it means.
 pub(crate) type Named = (&'static str, &'static str, u64);
 
 impl BroadcastCounters {
-    pub(crate) fn all(&self) -> [Named; 9] {
+    pub(crate) fn all(&self) -> [Named; 10] {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         [
             (
@@ -64,6 +65,11 @@ impl BroadcastCounters {
                 "Times that players were given a slate because nothing came from a publisher.",
                 of(&self.slates),
             ),
+            (
+                "hls_resumed",
+                "Streams that went on after a restart of the server.",
+                of(&self.resumed),
+            ),
         ]
     }
 
@@ -93,6 +99,10 @@ impl BroadcastCounters {
 
     pub(crate) fn count_slate(&self) {
         self.slates.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_resumed(&self) {
+        self.resumed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_panic(&self) {

@@ -179,15 +179,19 @@ impl Broadcast {
         }
     }
 
-    /// Ends all streams and completes their recordings; returns whether that was done within twice `limit`. Blocks: in async
+    /// Closes what is open of all streams and completes their recordings. The next process may go on with them. Returns whether that was done within twice `limit`. Blocks: in async
     /// code only through `spawn_blocking`.
     pub fn finish(&self, limit: Duration) -> bool {
-        self.stop_streams(limit) & self.0.recorder.finish(limit)
+        self.stop(limit, true) & self.0.recorder.finish(limit)
     }
 
     /// Ends all streams for good; returns whether that was done within `limit`. Blocks, as [`Self::finish`].
     pub fn stop_streams(&self, limit: Duration) -> bool {
-        self.tell(Command::Stop);
+        self.stop(limit, false)
+    }
+
+    fn stop(&self, limit: Duration, is_pause: bool) -> bool {
+        self.tell(Command::Stop { is_pause });
         let thread = self
             .0
             .thread

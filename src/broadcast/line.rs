@@ -12,7 +12,7 @@ use super::published::Published;
 use super::stream::Show;
 use crate::clock;
 use crate::media::StreamKey;
-use crate::recording::Entry;
+use crate::recording::{Entry, Resumable};
 
 /// How long the second kind of a publication's tracks is waited for.
 const SETTLE_MAX: Duration = Duration::from_millis(600);
@@ -57,7 +57,8 @@ pub(super) struct Wishes {
 /// One name.
 pub(super) struct Line {
     pub(super) key: StreamKey,
-    pub(super) stream: StreamId,
+    /// Nothing before somebody publishes: the life is one of the last process.
+    pub(super) stream: Option<StreamId>,
     /// Whether it is recorded from the beginning.
     pub(super) keeps: bool,
     /// What the media threads were told.
@@ -82,7 +83,7 @@ impl Line {
     ) -> Self {
         Self {
             key,
-            stream,
+            stream: Some(stream),
             keeps,
             told_watched: false,
             publication: None,
@@ -92,6 +93,42 @@ impl Line {
             target_min_s: None,
             around,
             published,
+        }
+    }
+
+    /// Goes on with a life of the last process, if that is possible.
+    pub(super) fn resume(
+        now: Instant,
+        now_ms: u64,
+        life: &Resumable,
+        around: Surroundings,
+        published: Arc<Published>,
+    ) -> Option<Self> {
+        let production = Production::resume(now, now_ms, life, around.clone())?;
+        published.insert(production.show.clone());
+        Some(Self {
+            key: life.key.clone(),
+            stream: None,
+            keeps: false,
+            told_watched: false,
+            publication: None,
+            production: Some(production),
+            idle_since: now,
+            ended: None,
+            target_min_s: None,
+            around,
+            published,
+        })
+    }
+
+    /// The server stops: what is open is closed, but nothing is over.
+    pub(super) fn suspend(&mut self) {
+        if let Some(production) = &mut self.production
+            && self.ended.is_none()
+        {
+            production.suspend();
+        } else {
+            self.close();
         }
     }
 

@@ -1,6 +1,7 @@
 //! The thread that packages all streams.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -29,6 +30,9 @@ const IDLE: Duration = Duration::from_millis(200);
 /// Between two times at which the media threads are told what is tapped.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
+/// A stream goes on if its last segment ended at most this long before this process began: as long as a performer is waited for.
+const RESUME_AGE_MAX_MS: u64 = 60_000;
+
 /// What the thread is told.
 pub(super) enum Command {
     /// A stream is live under this name. Said again when it has a new id.
@@ -37,8 +41,11 @@ pub(super) enum Command {
         stream: StreamId,
         keeps: bool,
     },
-    /// End everything.
-    Stop,
+    /// Stop everything.
+    Stop {
+        /// Whether the streams go on in the next process; otherwise they are over.
+        is_pause: bool,
+    },
 }
 
 /// The thread's state.
@@ -76,11 +83,12 @@ impl Packaging {
 
     /// Runs until it is told to stop or nobody can tell it anything.
     pub(super) fn run(mut self) {
+        self.resume();
         loop {
             let now = clock::now();
-            if !self.take_commands() {
+            if let ControlFlow::Break(is_pause) = self.take_commands() {
                 self.take_rest(now);
-                break;
+                break self.stop(is_pause);
             }
             let has_more = self.take_items(now);
             self.tick(now);
@@ -89,8 +97,28 @@ impl Packaging {
                     .wait(if self.lines.is_empty() { IDLE } else { TICK });
             }
         }
+    }
+
+    fn stop(&mut self, is_pause: bool) {
         for line in self.lines.values_mut() {
-            close(line);
+            if !is_pause || guarded(|| line.suspend()).is_none() {
+                close(line);
+            }
+        }
+    }
+
+    /// Goes on with what was live when the last process ended.
+    fn resume(&mut self) {
+        let now_ms = clock::unix_micros() / 1000;
+        let archive = self.around.recorder.archive();
+        for life in archive.resumable(now_ms, RESUME_AGE_MAX_MS) {
+            let (around, published) = (self.around.clone(), self.published.clone());
+            let line = guarded(|| Line::resume(clock::now(), now_ms, &life, around, published));
+            if let Some(line) = line.flatten() {
+                tracing::info!(key = %life.key, life = %life.life, "this stream goes on after the restart");
+                self.around.counters.count_resumed();
+                self.lines.insert(life.key.clone(), line);
+            }
         }
     }
 
@@ -103,26 +131,31 @@ impl Packaging {
         }
     }
 
-    /// Returns whether to go on.
-    fn take_commands(&mut self) -> bool {
+    /// Breaks when it is to stop, and says whether that is a pause.
+    fn take_commands(&mut self) -> ControlFlow<bool> {
         use std::sync::mpsc::TryRecvError;
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Open { key, stream, keeps }) => self.open(key, stream, keeps),
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
-                Err(TryRecvError::Empty) => return true,
+                Ok(Command::Stop { is_pause }) => return ControlFlow::Break(is_pause),
+                Err(TryRecvError::Disconnected) => return ControlFlow::Break(false),
+                Err(TryRecvError::Empty) => return ControlFlow::Continue(()),
             }
         }
     }
 
     fn open(&mut self, key: StreamKey, stream: StreamId, keeps: bool) {
         if let Some(line) = self.lines.get_mut(&key) {
-            if line.stream == stream {
+            if line.stream == Some(stream) {
                 return;
             }
-            self.media.tap(line.stream, None);
-            self.keys.remove(&line.stream);
-            line.stream = stream;
+            if let Some(before) = line.stream {
+                self.media.tap(before, None);
+                self.keys.remove(&before);
+            } else {
+                line.keeps = keeps;
+            }
+            line.stream = Some(stream);
             line.told_watched = false;
         } else {
             let line = Line::new(
@@ -176,31 +209,30 @@ impl Packaging {
                 retap,
                 is_over,
             } = wishes;
+            if is_over {
+                over.push(key.clone());
+            }
+            let Some(stream) = line.stream else {
+                continue;
+            };
             if retap {
-                self.media.tap(line.stream, None);
-                self.media.tap(
-                    line.stream,
-                    Some(Tap {
-                        is_watched: line.told_watched,
-                    }),
-                );
+                let is_watched = line.told_watched;
+                self.media.tap(stream, None);
+                self.media.tap(stream, Some(Tap { is_watched }));
             }
             if keyframe {
                 self.around.counters.count_keyframe_asked();
-                self.media.ask_tapped_keyframe(line.stream);
+                self.media.ask_tapped_keyframe(stream);
             }
             let is_watched = line.is_watched();
             let has_changed = is_watched != line.told_watched;
             line.told_watched = is_watched;
             if has_changed || tells {
-                self.media.tap(line.stream, Some(Tap { is_watched }));
+                self.media.tap(stream, Some(Tap { is_watched }));
             }
             if has_changed && is_watched {
                 // Who comes first need not wait for the end of a long segment.
-                self.media.ask_tapped_keyframe(line.stream);
-            }
-            if is_over {
-                over.push(key.clone());
+                self.media.ask_tapped_keyframe(stream);
             }
         }
         for key in broken {
@@ -210,7 +242,7 @@ impl Packaging {
             let again = self.lines.get(&key).map(|line| (line.stream, line.keeps));
             self.remove(&key);
             // Somebody came back this very moment: that is announced once, and may have been taken for what was there.
-            if let Some((stream, keeps)) = again
+            if let Some((Some(stream), keeps)) = again
                 && self.media.directory().is_live(&key)
             {
                 self.open(key, stream, keeps);
@@ -226,7 +258,9 @@ impl Packaging {
             let stream = line.stream;
             self.remove(key);
             // It begins anew when it is next announced.
-            self.media.tap(stream, None);
+            if let Some(stream) = stream {
+                self.media.tap(stream, None);
+            }
         }
     }
 
@@ -234,8 +268,10 @@ impl Packaging {
         let Some(mut line) = self.lines.remove(key) else {
             return;
         };
-        self.keys.remove(&line.stream);
-        self.media.tap(line.stream, None);
+        if let Some(stream) = line.stream {
+            self.keys.remove(&stream);
+            self.media.tap(stream, None);
+        }
         close(&mut line);
     }
 }

@@ -1,6 +1,7 @@
 //! One life of a stream on the packaging thread: from packets to parts in its [`Show`].
 
 mod away;
+mod resume;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -292,6 +293,16 @@ impl Production {
         }
     }
 
+    /// The process ends, and the life may go on in the next one: whoever waits is sent away, and nobody hears of an end.
+    pub(super) fn suspend(&mut self) {
+        self.slate = None;
+        self.packager.pause();
+        self.publish(self.cut_at);
+        for rendition in self.show.renditions() {
+            rendition.suspend();
+        }
+    }
+
     /// Nobody came back.
     pub(super) fn end(&mut self) {
         self.slate = None;
@@ -337,6 +348,7 @@ impl Production {
                 } => self.on_init(rendition, number, bytes),
                 Output::TargetDuration(seconds) => {
                     self.target_s = Some(seconds);
+                    self.tell_constants(seconds);
                     for rendition in self.show.renditions() {
                         rendition.set_target_duration(seconds);
                     }

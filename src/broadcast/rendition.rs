@@ -30,6 +30,8 @@ pub struct State {
     last_parts: u32,
     /// Nothing will come any more.
     pub ended: bool,
+    /// Nothing will come of this process.
+    is_suspended: bool,
     live: Rendered,
     delta: Rendered,
 }
@@ -41,6 +43,8 @@ pub enum Held {
     Ready(Arc<State>),
     /// Such a part is too far in the future to be waited for (RFC 8216bis section 6.2.5.2: more than two segments ahead).
     TooFar,
+    /// The server stops, and the stream goes on with its next start.
+    Suspended,
     /// Too many wait already.
     Full,
 }
@@ -134,6 +138,7 @@ impl Rendition {
             next: timeline.next(),
             last_parts: 0,
             ended: false,
+            is_suspended: false,
             live: Rendered::new(String::new()),
             delta: Rendered::new(String::new()),
         };
@@ -181,11 +186,20 @@ impl Rendition {
     /// Waits until part `part` of segment `msn` exists, or all of `msn` without `part`. Cancel safe; bound its time.
     pub async fn wait(&self, msn: u64, part: Option<u32>, counters: &BroadcastCounters) -> Held {
         let mut states = self.state.subscribe();
-        let check = |state: &State| state.is_shown() && (state.ended || state.has(msn, part));
+        let check = |state: &State| {
+            state.is_shown() && (state.ended || state.is_suspended || state.has(msn, part))
+        };
+        let ready = |state: &Arc<State>| {
+            if state.is_suspended && !state.has(msn, part) {
+                Held::Suspended
+            } else {
+                Held::Ready(state.clone())
+            }
+        };
         {
             let state = states.borrow_and_update();
             if check(&state) {
-                return Held::Ready(state.clone());
+                return ready(&state);
             }
         }
         if self.lock().timeline.check_request(msn, part) == Hold::TooFar {
@@ -198,7 +212,7 @@ impl Rendition {
         }
         let _waiting = Waiting(&self.waiters);
         match states.wait_for(|state| check(state)).await {
-            Ok(state) => Held::Ready(state.clone()),
+            Ok(state) => ready(&state),
             // The sender lives in `self`.
             Err(_) => Held::TooFar,
         }
@@ -276,6 +290,16 @@ impl Rendition {
         inner.has_target = true;
     }
 
+    /// Takes what the timeline has already: numbers, dates in ms and initialisation segments of what is on disk, and the parts of
+    /// the last.
+    pub(super) fn restore(&self, segments: impl Iterator<Item = (u64, u64, u32)>, last_parts: u32) {
+        let mut inner = self.lock();
+        inner.last_parts = last_parts;
+        inner.has_target = true;
+        let dated = segments.map(|(msn, date_ms, init)| Dated { msn, date_ms, init });
+        inner.dates.extend(dated);
+    }
+
     pub(super) fn add_init(&self, number: u32, bytes: Bytes) {
         self.lock().inits.insert(number, bytes);
     }
@@ -327,6 +351,19 @@ impl Rendition {
         }
     }
 
+    /// Sends away whoever waits.
+    pub(super) fn suspend(&self) {
+        let state = self.state.borrow().clone();
+        self.state.send_replace(Arc::new(State {
+            next: state.next,
+            last_parts: state.last_parts,
+            ended: state.ended,
+            is_suspended: true,
+            live: Rendered::new(String::from_utf8_lossy(state.live.plain()).into_owned()),
+            delta: Rendered::new(String::from_utf8_lossy(state.delta.plain()).into_owned()),
+        }));
+    }
+
     pub(super) fn end(&self) {
         let mut inner = self.lock();
         inner.timeline.end();
@@ -348,6 +385,7 @@ impl Rendition {
             next: inner.timeline.next(),
             last_parts: inner.last_parts,
             ended: inner.is_ended,
+            is_suspended: false,
             live: render(View::Live),
             delta: render(View::LiveDelta),
         };

@@ -104,6 +104,8 @@ pub(super) struct Shared {
     cached: Mutex<VecDeque<(Arc<str>, Arc<Model>)>>,
     trouble: Mutex<Option<Trouble>>,
     finished: broadcast::Sender<Recording>,
+    /// Lives that ended with the last server, and whether they were closed.
+    pub(super) suspended: Mutex<Vec<(Arc<str>, bool)>>,
 }
 
 impl Default for Shared {
@@ -113,6 +115,7 @@ impl Default for Shared {
             cached: Mutex::default(),
             trouble: Mutex::default(),
             finished: broadcast::channel(FINISHED_MAX).0,
+            suspended: Mutex::default(),
         }
     }
 }

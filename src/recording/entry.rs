@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::disk::Disk;
+use super::resume::Constants;
 use crate::config::Config;
 use crate::media::StreamKey;
 
@@ -124,6 +125,18 @@ pub enum Entry {
         life: Arc<str>,
         /// Whether.
         aside: bool,
+    },
+    /// What the life's playlists say and never change; again, when it is known better.
+    Constants {
+        /// The life.
+        life: Arc<str>,
+        /// What.
+        constants: Constants,
+    },
+    /// The life goes on that [`super::Archive::resumable`] gave: as [`Entry::Begin`].
+    Resume {
+        /// The life.
+        life: Arc<str>,
     },
     /// The life is over.
     End {

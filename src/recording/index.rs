@@ -5,6 +5,7 @@ use std::str::{FromStr, Split};
 
 use super::layout;
 use super::model::SegmentEntry;
+use super::resume::Constants;
 
 /// The format of the index; a later one refuses what it cannot read.
 const VERSION: u32 = 1;
@@ -40,6 +41,8 @@ pub(super) enum Line {
     Aside(bool),
     /// All chunks so far, and later ones, are kept or not.
     KeepAll(bool),
+    /// What playlists say and never change.
+    Constants(Constants),
     /// A chunk is going to be deleted.
     Prune { rendition: String, chunk: u64 },
     /// A thumbnail is going to be deleted.
@@ -90,6 +93,9 @@ impl Line {
             Self::Keep(keep) => write!(text, "keep {}", u8::from(*keep)),
             Self::Aside(aside) => write!(text, "aside {}", u8::from(*aside)),
             Self::KeepAll(keep) => write!(text, "keep-all {}", u8::from(*keep)),
+            Self::Constants(Constants { part_ms, target_s }) => {
+                write!(text, "constants {part_ms} {target_s}")
+            }
             Self::Prune { rendition, chunk } => write!(text, "prune {rendition} {chunk}"),
             Self::PruneThumbnail { at_s } => write!(text, "prune-thumbnail {at_s}"),
         };
@@ -130,6 +136,10 @@ impl Line {
             "keep" => Self::Keep(words.flag()?),
             "aside" => Self::Aside(words.flag()?),
             "keep-all" => Self::KeepAll(words.flag()?),
+            "constants" => Self::Constants(Constants {
+                part_ms: words.next()?,
+                target_s: words.next()?,
+            }),
             "prune" => Self::Prune {
                 rendition: words.checked(layout::is_rendition)?,
                 chunk: words.next()?,
@@ -328,6 +338,10 @@ mod tests {
             Line::Keep(true),
             Line::KeepAll(false),
             Line::Aside(true),
+            Line::Constants(Constants {
+                part_ms: 500,
+                target_s: 10,
+            }),
             Line::Prune {
                 rendition: rendition(),
                 chunk: 5,

@@ -15,6 +15,9 @@ pub(super) const INDEX: &str = "index";
 /// The summary of a finished life.
 pub(super) const FINISHED: &str = "finished";
 
+/// Says that a finished life ended with the server, so that it may go on with the next one.
+pub(super) const SUSPENDED: &str = "suspended";
+
 /// What is being written and renamed when it is complete; worthless when found at the start.
 pub(super) const UNFINISHED_SUFFIX: &str = ".tmp";
 

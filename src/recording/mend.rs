@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::archive::{Location, Shared};
 use super::entry::Settings;
 use super::index::{Line, checksum};
-use super::layout::{self, DELETED_SUFFIX, FINISHED, INDEX, UNFINISHED_SUFFIX};
+use super::layout::{self, DELETED_SUFFIX, FINISHED, INDEX, SUSPENDED, UNFINISHED_SUFFIX};
 use super::model::{Chunk, Model, SegmentEntry};
 use super::slot::{Slot, State, Summary};
 use crate::media::StreamKey;
@@ -69,6 +69,14 @@ pub(super) fn survey(settings: &Settings, now_ms: u64, shared: &Shared) -> io::R
                     // A deletion that was cut off.
                     report(&path, fs::remove_dir_all(&path));
                 } else if layout::is_life(&life) {
+                    let is_whole = path.join(FINISHED).exists();
+                    let is_suspended = path.join(SUSPENDED).exists();
+                    if is_suspended {
+                        report(&path, settings.disk.remove(&path.join(SUSPENDED)));
+                    }
+                    if is_suspended || !is_whole {
+                        shared.suspend(&life, is_whole);
+                    }
                     let slot = revive(settings, &key, &life, &path, now_ms);
                     if let Some(slot) = slot
                         && !shared.insert(Arc::new(slot))

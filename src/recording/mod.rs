@@ -12,7 +12,8 @@
 //! * `index`: one line for each of these, for each segment and for each moment that players are told of, each line with a
 //!   checksum, appended when the bytes are there. What the index does not name does not exist;
 //! * `finished`: a summary, written when the life has ended. Without it the life was cut off, and is mended at the
-//!   next start: torn tails are cut, and it is finished.
+//!   next start: torn tails are cut, and it is finished;
+//! * `suspended`, until the next start: it ended with the server, and may go on ([`Archive::resumable`]).
 //!
 //! # What is lost
 //! `kill -9`: nothing that was complete. A power cut: at most the last [`SYNC_EVERY`], because files are synced so
@@ -36,6 +37,7 @@ mod model;
 mod mp4;
 mod open;
 mod queue;
+mod resume;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -47,4 +49,5 @@ pub use entry::{Entry, Settings};
 pub use model::{Recording, RecordingState, Reel, SegmentEntry};
 pub use mp4::Mp4;
 pub use queue::{Counters, QUEUE_BYTES_MAX, QUEUE_MAX, Recorder};
+pub use resume::{Constants, PastTrack, Resumable};
 pub use tidy::SYNC_EVERY;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::index::Line;
+use super::resume::Constants;
 use crate::media::StreamKey;
 
 /// A segment that is on disk.
@@ -180,6 +181,8 @@ pub(super) struct Model {
     pub(super) keep: bool,
     /// Whether what comes now is a slate.
     pub(super) aside: bool,
+    /// Of its playlists, when they are known.
+    pub(super) constants: Option<Constants>,
     pub(super) tracks: Vec<Track>,
     /// Seconds and lengths.
     pub(super) thumbnails: VecDeque<(u64, u64)>,
@@ -233,6 +236,7 @@ impl Model {
                 }
             }
             Line::Keep(keep) => self.keep = keep,
+            Line::Constants(constants) => self.constants = Some(constants),
             Line::Aside(aside) => self.aside = aside,
             Line::KeepAll(keep) => {
                 self.keep = keep;
@@ -339,6 +343,7 @@ impl Model {
             life: self.life.clone(),
             origin_ms: self.origin_ms,
         }];
+        lines.extend(self.constants.map(Line::Constants));
         for track in &self.tracks {
             let rendition = || track.info.name.clone();
             lines.push(Line::Rendition(track.info.clone()));

@@ -11,7 +11,8 @@ use super::disk::Disk;
 use super::entry::Settings;
 use super::index::{Line, checksum};
 use super::layout::{self, INDEX};
-use super::model::{DATERANGES_MAX, SegmentEntry};
+use super::model::{DATERANGES_MAX, Model, SegmentEntry};
+use super::resume::Constants;
 use super::slot::{Slot, State};
 
 /// Renditions of one life: three layers of pictures and two of sound, and changes of publishers in between.
@@ -69,6 +70,22 @@ impl Open {
             is_made: false,
             pending: VecDeque::new(),
         }
+    }
+
+    /// Of a life that is on disk and goes on; its chunks do not.
+    pub(super) fn resume(slot: Arc<Slot>, index_len: u64, model: &Model) -> Self {
+        Self {
+            index_len,
+            index_lines: model.lines().len(),
+            is_made: true,
+            ..Self::new(slot, model.origin_ms, model.keep)
+        }
+    }
+
+    /// What playlists go on saying if the server starts again.
+    pub(super) fn set_constants(&mut self, constants: Constants) {
+        self.pending
+            .push_back(Pending::Line(Line::Constants(constants)));
     }
 
     pub(super) fn is_stopped(&self) -> bool {

@@ -113,6 +113,12 @@ impl Writer {
                     open.set_aside(aside);
                 }
             }
+            Entry::Constants { life, constants } => {
+                if let Some(open) = self.open_life(&life) {
+                    open.set_constants(constants);
+                }
+            }
+            Entry::Resume { life } => self.resume(&life),
             Entry::End { life } => self.close(&life, now_ms),
         }
     }
@@ -319,6 +325,8 @@ impl Writer {
     pub(super) fn close_all(&mut self, now_ms: u64) {
         let lives: Vec<Arc<str>> = self.open.keys().cloned().collect();
         for life in lives {
+            // Nobody said that it ended: whoever starts next may go on.
+            self.suspend(&life);
             self.close(&life, now_ms);
         }
     }

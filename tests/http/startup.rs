@@ -5,6 +5,7 @@
 #[path = "bus/crash.rs"]
 mod crash;
 mod process;
+mod restart;
 mod token_command;
 
 use std::fs;

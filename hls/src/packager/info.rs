@@ -29,6 +29,21 @@ pub struct RenditionInfo {
     pub active: bool,
 }
 
+/// A rendition of a life that another process began, as far as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// The rendition.
+    pub info: RenditionInfo,
+    /// The number of its next segment.
+    pub next_msn: u64,
+    /// The number of its next initialisation segment.
+    pub next_init: u32,
+    /// The end of its last segment in ticks since the life's begin.
+    pub end: i64,
+    /// Of its last segment.
+    pub discontinuity_sequence: u64,
+}
+
 impl RenditionInfo {
     pub(crate) fn new(name: String, kind: CodecKind) -> Self {
         Self {

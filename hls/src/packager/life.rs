@@ -1,10 +1,10 @@
 //! One life, all its renditions.
 
-use super::RenditionInfo;
 use super::audio::{Audio, Gate};
 use super::shared::{COMMON_HZ, GAP_MAX, LATE_MAX, Limits, Shared, common};
 use super::video::Video;
 use super::writer::Writer;
+use super::{Past, RenditionInfo};
 use crate::{Frame, Output, Settings, TrackConfig};
 
 /// Tracks of a publication, at most: a few layers and two kinds of sound.
@@ -50,6 +50,39 @@ impl Packager {
             configs: Vec::new(),
             has_ended: false,
         }
+    }
+
+    /// Goes on with a life that another process began; numbers and times continue, and the target duration is
+    /// what it was. At most 64 renditions.
+    pub fn resume(
+        settings: Settings,
+        life: String,
+        origin_ms: u64,
+        target_s: u32,
+        past: Vec<Past>,
+    ) -> Self {
+        let mut packager = Self::new(settings, life, origin_ms);
+        packager.shared.target_s = Some(target_s);
+        for past in past.into_iter().take(RENDITIONS_MAX) {
+            let shared = &mut packager.shared;
+            let kind = past.info.kind;
+            let mut writer = Writer::new(
+                shared.infos.len(),
+                kind,
+                Limits::new(&shared.settings, kind),
+            );
+            writer.resume(&past);
+            writer.follow_target(shared);
+            shared.clock = shared.clock.max(common(past.end, kind.timescale()));
+            shared.epoch = shared.epoch.max(past.discontinuity_sequence);
+            shared.infos.push(RenditionInfo {
+                active: false,
+                init: None,
+                ..past.info
+            });
+            packager.writers.push(writer);
+        }
+        packager
     }
 
     /// A publication begins, or its tracks changed. The first call starts the timeline; a later one closes what is open

@@ -12,5 +12,5 @@ mod shared;
 mod video;
 mod writer;
 
-pub use info::RenditionInfo;
+pub use info::{Past, RenditionInfo};
 pub use life::Packager;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::RenditionInfo;
 use super::shared::{Limits, Shared, common};
+use super::{Past, RenditionInfo};
 use crate::boxes::{self, Sample};
 use crate::codec::Format;
 use crate::{CodecKind, Output, Part, Segment};
@@ -68,6 +68,15 @@ impl Writer {
         if let Some(seconds) = shared.target_s {
             self.limits.segment_max = self.limits.segment_max_of(seconds);
         }
+    }
+
+    /// Goes on behind what was written of it in another process.
+    pub(crate) fn resume(&mut self, past: &Past) {
+        self.msn = past.next_msn;
+        self.inits = past.next_init;
+        self.epoch = Some(past.discontinuity_sequence);
+        self.end = past.end;
+        self.part_start = past.end;
     }
 
     /// Where the open part began.

@@ -65,6 +65,9 @@ const WINDOW_TARGETS: u32 = 8;
 
 pub(super) const DISCONTINUITY: &str = "#EXT-X-DISCONTINUITY\n";
 
+/// RFC 8216bis section 4.4.4.7.
+const GAP: &str = "#EXT-X-GAP\n";
+
 /// More text than this is not kept for segments that were forgotten.
 const FORGOTTEN_BYTES_MAX: usize = 64 * 1024;
 
@@ -194,6 +197,15 @@ impl Timeline {
     /// a recording some may be missing before it: whoever knows that counts a discontinuity there. One that is not the
     /// next of an open timeline, or that is older than the last, is ignored.
     pub fn apply_segment(&mut self, segment: &Segment) {
+        self.complete(segment, "");
+    }
+
+    /// Adds a segment whose bytes are lost, so that its number is not used again: players skip it.
+    pub fn apply_gap(&mut self, segment: &Segment) {
+        self.complete(segment, GAP);
+    }
+
+    fn complete(&mut self, segment: &Segment, mark: &str) {
         let is_next = segment.msn == self.next_msn || self.is_empty();
         let is_later = segment.msn > self.next_msn && self.open.is_none();
         if self.has_ended || !(is_next || is_later) {
@@ -217,7 +229,10 @@ impl Timeline {
             ticks: segment.duration,
             timescale: segment.timescale,
         };
-        let tail = format!("#EXTINF:{duration},\n{}{}.m4s\n", self.stem, segment.msn);
+        let tail = format!(
+            "{mark}#EXTINF:{duration},\n{}{}.m4s\n",
+            self.stem, segment.msn
+        );
         entry.duration = length(segment.duration, segment.timescale);
         entry.at = self.history_at + self.history.len();
         self.history.push_str(&lines.text[..lines.head]);

@@ -194,6 +194,7 @@ async fn live_media(
             match held {
                 Ok(Held::Ready(now)) => now,
                 Ok(Held::TooFar) => return Err(too_far(msn, ask.part)),
+                Ok(Held::Suspended) => return Err(restarts()),
                 Ok(Held::Full) => return Err(too_many()),
                 Err(_) => return Err(held_too_long()),
             }
@@ -245,6 +246,12 @@ fn too_far(msn: u64, part: Option<u32>) -> Problem {
 
 fn too_many() -> Problem {
     let detail = "too many requests wait for this playlist; try again in a second";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
+}
+
+fn restarts() -> Problem {
+    let detail =
+        "the server is being restarted; the stream goes on at this address in some seconds";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
 }
 

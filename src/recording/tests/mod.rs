@@ -3,6 +3,7 @@
 mod crash;
 mod file;
 mod lives;
+mod restart;
 mod room;
 
 use std::path::PathBuf;

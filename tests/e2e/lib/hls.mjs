@@ -57,6 +57,7 @@ export function parseMedia(text) {
       '#EXT-X-PRELOAD-HINT': () => { playlist.hint = attributes(value); },
       '#EXT-X-RENDITION-REPORT': () => { playlist.reports.push(numbers(attributes(value))); },
       '#EXT-X-DATERANGE': () => { playlist.dateRanges.push(attributes(value)); },
+      '#EXT-X-GAP': () => { open().gap = true; },
       '#EXTINF': () => { open().duration = Number(value.split(',')[0]); },
       '#EXT-X-ENDLIST': () => { playlist.ended = true; },
     }[tag];

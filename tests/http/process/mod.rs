@@ -153,6 +153,11 @@ impl Server {
         Self::start_in(None, path, "serve", more)
     }
 
+    /// Starts `demo` on a directory that outlives it.
+    pub(crate) fn start_demo(path: &Path) -> Self {
+        Self::start_in(None, path, "demo", &[])
+    }
+
     fn start_in(directory: Option<TempDir>, path: &Path, command: &str, more: &[&str]) -> Self {
         let mut child = binary()
             .args([
