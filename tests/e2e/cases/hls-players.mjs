@@ -1,20 +1,21 @@
-// Browsers that play the built-in performer by HLS, each through a library that people use.
+// Browsers that play by HLS, each through a library that people use or by itself: five performers in Chromium, the built-in one in others.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { distinct } from '../lib/browser.mjs';
 import { figure, median } from '../lib/figures.mjs';
+import { openHouse, openRestartable, PERFORMERS } from '../lib/house.mjs';
+import { faults, restartFaults, summarise, throughRestart, words } from '../lib/judge.mjs';
 import { describe, fatal, longestFreeze, openPlayer } from '../lib/player.mjs';
 import { startServer } from '../lib/server.mjs';
 import { media, multivariant } from '../lib/hls.mjs';
 
 const WAYS = [
-  { browser: 'Chromium', by: 'hls' },
-  { browser: 'Chromium', by: 'shaka' },
   { browser: 'Firefox', by: 'hls' },
   // Its Web Audio takes sound faster than it is played when nothing has a loudspeaker's clock.
   { browser: 'WebKitGTK', by: 'hls', deaf: true },
 ];
-const NAMES = { hls: 'hls.js', shaka: 'shaka-player' };
+const NAMES = { hls: 'hls.js' };
 /** shaka-player stumbles over a playlist with fewer. */
 const SEGMENTS_MIN = 4;
 const SECONDS = 12;
@@ -48,3 +49,56 @@ for (const { browser, by, deaf = false } of WAYS) {
     assert.ok(freeze < 5000, `frozen for ${freeze} ms: ${describe(seen)}`);
   });
 }
+
+/** Of those who do not play with low latency. */
+const BACK_S_MAX = 12;
+const STILL_S_MAX = 4;
+
+/** Ways to play in Chromium; `behindMax` in seconds, where it is not three target durations. */
+const LIBRARIES = {
+  'hls.js with low latency': { options: { by: 'hls' }, behindMax: LATENCY_MAX },
+  'hls.js without low latency': { options: { by: 'hls', config: { lowLatencyMode: false } } },
+  'shaka-player': { options: { by: 'shaka' }, behindMax: LATENCY_MAX },
+  'video.js': { options: { by: 'videojs' }, behindMax: 10 },
+  "Chromium's own player": { options: { by: 'native' } },
+};
+
+test('every player for pages plays what five performers publish', { timeout: 300_000 }, async (t) => {
+  const { server, targets } = await openHouse(t);
+  const wrong = [];
+  for (const [name, { options, ...limits }] of Object.entries(LIBRARIES)) {
+    const all = await Promise.all(Object.entries(PERFORMERS).map(async ([space, performer]) => {
+      const player = await openPlayer(t);
+      await player.play(server.hls(space), options);
+      await sleep(SECONDS * 1000);
+      const seen = await player.seen();
+      await player.page.close();
+      const errors = fatal(seen);
+      wrong.push(...faults({ ...seen, errors }, performer, targets[space], SECONDS, limits).map((fault) => `${name}, ${performer.what}: ${fault}`));
+      return `${space} ${words(summarise(seen))}`;
+    }));
+    figure(`HLS, ${name}`, all.join('; '));
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('every player for pages plays on through the restart of a performer', { timeout: 120_000 }, async (t) => {
+  const { url, restart } = await openRestartable(t, 5000);
+  const players = await Promise.all(Object.entries(LIBRARIES).map(async ([name, { options }]) => {
+    const player = await openPlayer(t);
+    await player.play(url, options);
+    return [name, player];
+  }));
+  await sleep(7000);
+  const moments = await restart();
+  await sleep(16_000);
+  const wrong = [];
+  for (const [name, player] of players) {
+    const all = await player.seen();
+    const seen = { ...all, errors: fatal(all) };
+    const { back, still } = throughRestart(seen, moments);
+    figure(`HLS, ${name} through a restart of ${((moments.backAt - moments.goneAt) / 1000).toFixed(1)} s`, `the performer's pictures ${back?.toFixed(1) ?? 'never'} s after the return, ${still.toFixed(1)} s without a picture`);
+    wrong.push(...restartFaults(seen, moments, { behindMax: BACK_S_MAX, stillMax: STILL_S_MAX }).map((fault) => `${name} ${fault}`));
+  }
+  assert.deepEqual(wrong, []);
+});

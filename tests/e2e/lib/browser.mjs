@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium as playwright } from 'playwright-core';
+import { bundle } from './bundle.mjs';
 import { chromium, e2eDir } from './paths.mjs';
 
 const FLAGS = [
@@ -15,8 +16,16 @@ const FLAGS = [
 const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', mjs: 'text/javascript; charset=utf-8' };
 /** Libraries of others, under the names by which the test pages know them. */
 const LIBRARIES = {
-  'hls.mjs': 'hls.js/dist/hls.mjs', 'shaka.js': 'shaka-player/dist/shaka-player.compiled.js',
+  'hls.mjs': 'hls.js/dist/hls.mjs', 'shaka.js': 'shaka-player/dist/shaka-player.compiled.js', 'video.js': 'video.js/dist/video.min.js',
   'reconnecting-websocket.mjs': 'reconnecting-websocket/dist/reconnecting-websocket-mjs.js',
+};
+/** Libraries of others that are no modules of a browser's by themselves: what a page takes of them, and where it is. */
+const BUNDLES = {
+  'foreign-clients.mjs': `
+    export { WHIPClient as EyevinnPublisher } from '@eyevinn/whip-web-client';
+    export { WebRTCPlayer as EyevinnPlayer } from '@eyevinn/webrtc-player';
+    export { WHIPClient as MedoozePublisher } from 'whip-whep/whip.js';
+    export { WHEPClient as MedoozeViewer } from 'whip-whep/whep.js';`,
 };
 const pageFile = (name) => (LIBRARIES[name] ? join(e2eDir, 'node_modules', LIBRARIES[name]) : join(e2eDir, 'page', name));
 const IDLE_MS_MAX = 60_000;
@@ -30,7 +39,7 @@ async function open() {
   const browser = await launch();
   const files = createServer(async (request, response) => {
     const name = new URL(request.url, 'http://localhost').pathname.slice(1) || 'index.html';
-    const body = await readFile(pageFile(name)).catch(() => null);
+    const body = BUNDLES[name] ? bundle(BUNDLES[name]) : await readFile(pageFile(name)).catch(() => null);
     response.writeHead(body ? 200 : 404, { 'Content-Type': TYPES[name.split('.').at(-1)] ?? 'text/plain' }).end(body ?? 'not found');
   });
   await new Promise((resolve) => files.listen(0, '127.0.0.1', resolve));
@@ -85,6 +94,13 @@ export async function openLab(t) {
   return new Lab(page);
 }
 
+/** A page that acts as page clients of others do, beside what `openLab` gives. */
+export async function openForeign(t) {
+  const page = await openPage(t, `${await labUrl()}foreign.html`);
+  await page.waitForFunction(() => window.lab?.foreign);
+  return new Foreign(page);
+}
+
 class Lab {
   constructor(page) { this.page = page; }
 
@@ -104,6 +120,17 @@ class Lab {
       await sleep(100);
     }
   }
+}
+
+class Foreign extends Lab {
+  publish(by, url, options) { return this.page.evaluate(([b, u, o]) => window.lab.foreign.publish(b, u, o), [by, url, options ?? {}]); }
+  view(by, url) { return this.page.evaluate(([b, u]) => window.lab.foreign.view(b, u), [by, url]); }
+  heard(id) { return this.page.evaluate((i) => window.lab.foreign.heard(i), id); }
+  restart(id) { return this.page.evaluate((i) => window.lab.foreign.restart(i), id); }
+  stop(id) { return this.page.evaluate((i) => window.lab.foreign.stop(i), id); }
+  errors(id) { return this.page.evaluate((i) => window.lab.foreign.errors(i), id); }
+  /** What went over the wire, and which promises of the client's broke. */
+  wire() { return this.page.evaluate(() => window.lab.foreign.wire()); }
 }
 
 /** What a session saw, in a line. */

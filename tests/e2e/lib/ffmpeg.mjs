@@ -8,9 +8,10 @@ const HARMLESS = /Found duplicated MOOV Atom. Skipped it|^ +Last message repeate
 
 /**
  * A picture whose top rows show a number as page/clock.js draws it, beside a test pattern; and a 440 Hz tone. The number is that of
- * the frame or, with `clock`, the time of day in milliseconds at which it was drawn.
+ * the frame or, with `clock`, the time of day in milliseconds at which it was drawn. `sides`: how strong the tone is on the left, and
+ * another one on the right.
  */
-export function sceneInputs({ width = 640, height = 360, rate = 30, clock = false, noise = 0 } = {}) {
+export function sceneInputs({ width = 640, height = 360, rate = 30, clock = false, noise = 0, sides } = {}) {
   const number = clock ? 'mod(floor(T*1000),65536)' : 'N';
   const blank = `color=black:s=16x2:r=${rate},format=gray`;
   // Paced first and dated afterwards, so that the time is that of the drawing.
@@ -18,21 +19,22 @@ export function sceneInputs({ width = 640, height = 360, rate = 30, clock = fals
   const strip = `${paced},geq=lum='255*abs(Y-mod(floor(${number}/pow(2,X)),2))'${clock ? `,setpts=N/(${rate}*TB)` : ''}`;
   const strip_size = `${width}:${(height * 2) / 9}`;
   const grain = noise ? `,noise=alls=${noise}:allf=t` : '';
+  const tone = sides ? `aevalsrc=${sides.map((gain, side) => `${gain}*sin(2*PI*${440 + 220 * side}*t)`).join('|')}:s=48000` : 'sine=frequency=440:sample_rate=48000';
   // Row 0 shows the bit, row 1 its complement: |0 - bit| and |1 - bit|.
   const picture = `${strip},scale=${strip_size}:flags=neighbor,format=yuv420p[strip];testsrc2=s=${width}x${height}:r=${rate},format=yuv420p${grain}[back];[back][strip]overlay`;
-  return [...(clock ? [] : ['-re']), '-f', 'lavfi', '-i', picture, '-re', '-f', 'lavfi', '-i', 'sine=frequency=440:sample_rate=48000'];
+  return [...(clock ? [] : ['-re']), '-f', 'lavfi', '-i', picture, '-re', '-f', 'lavfi', '-i', tone];
 }
 
-function videoArguments({ gop, profile, kilobits = 1200 }) {
-  const encoder = ['-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-profile:v', profile, '-pix_fmt', 'yuv420p', '-bf', '0'];
+function videoArguments({ gop, profile, preset = 'veryfast', kilobits = 1200 }) {
+  const encoder = ['-c:v', 'libx264', '-preset', preset, '-tune', 'zerolatency', '-profile:v', profile, '-pix_fmt', 'yuv420p', '-bf', '0'];
   return [...encoder, '-g', String(gop), '-keyint_min', String(gop), '-sc_threshold', '0', '-b:v', `${kilobits}k`, '-maxrate', `${kilobits * 1.25}k`, '-bufsize', `${kilobits * 1.25}k`];
 }
 
 /** Starts FFmpeg's WHIP muxer with a long group of pictures, as streaming programs do. */
-export function startFfmpegWhip(t, url, { rate = 30, gop = 300, profile = 'high', kilobits, key, picture, extra = [] } = {}) {
+export function startFfmpegWhip(t, url, { rate = 30, gop = 300, profile = 'high', preset, kilobits, key, picture, extra = [] } = {}) {
   const audio = ['-c:a', 'libopus', '-ac', '2', '-ar', '48000', '-b:a', '96k'];
   const authorization = key ? ['-authorization', key] : [];
-  const args = ['-hide_banner', '-nostdin', ...sceneInputs({ rate, ...picture }), ...videoArguments({ gop, profile, kilobits }), ...audio, ...extra, '-f', 'whip', ...authorization, url];
+  const args = ['-hide_banner', '-nostdin', ...sceneInputs({ rate, ...picture }), ...videoArguments({ gop, profile, preset, kilobits }), ...audio, ...extra, '-f', 'whip', ...authorization, url];
   return start(t, 'ffmpeg', ffmpeg(), args, { stopSignal: 'SIGINT' });
 }
 

@@ -6,8 +6,8 @@ const GATHER_MS_MAX = 1000;
 const sessions = new Map();
 let lastId = 0;
 
-/** A moving picture with a clock, and a 440 Hz tone. */
-export function scene({ width = 640, height = 360, rate = 30 } = {}) {
+/** A moving picture with a clock, and tones of 440 Hz and more whose strengths are those of `sides`: one, or left and right. */
+export function scene({ width = 640, height = 360, rate = 30, sides = [0.3] } = {}) {
   const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d', { alpha: false });
   document.body.append(context.canvas);
   let frame = 0;
@@ -22,11 +22,14 @@ export function scene({ width = 640, height = 360, rate = 30 } = {}) {
   draw();
   setInterval(draw, 1000 / rate);
   const audio = new AudioContext({ sampleRate: 48_000 });
-  const tone = new OscillatorNode(audio, { frequency: 440 });
-  const volume = new GainNode(audio, { gain: 0.3 });
+  const merger = new ChannelMergerNode(audio, { numberOfInputs: sides.length });
   const destination = new MediaStreamAudioDestinationNode(audio);
-  tone.connect(volume).connect(destination);
-  tone.start();
+  merger.connect(destination);
+  sides.forEach((gain, side) => {
+    const tone = new OscillatorNode(audio, { frequency: 440 + 220 * side });
+    tone.connect(new GainNode(audio, { gain })).connect(merger, 0, side);
+    tone.start();
+  });
   return new MediaStream([...context.canvas.captureStream(rate).getVideoTracks(), ...destination.stream.getAudioTracks()]);
 }
 
@@ -85,6 +88,8 @@ export function keep(session) {
   return lastId;
 }
 
+export const session = (id) => sessions.get(id);
+
 function watch(session) {
   const reader = new Reader();
   const { video, frames } = session;
@@ -96,19 +101,27 @@ function watch(session) {
   video.requestVideoFrameCallback(onFrame);
 }
 
+/** A video element that remembers what it showed. */
+export function screen() {
+  const video = Object.assign(document.createElement('video'), { autoplay: true, playsInline: true });
+  document.body.append(video);
+  const session = { video, frames: [], askedAt: Date.now(), ended: false };
+  watch(session);
+  return session;
+}
+
+/** Shows a track that arrived beside those that did before. */
+export function show(session, track) {
+  session.video.srcObject ??= new MediaStream();
+  session.video.srcObject.addTrack(track);
+  track.onended = () => { session.ended = true; };
+}
+
 /** A connection that shows what it receives. */
 export function viewer() {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
-  const video = Object.assign(document.createElement('video'), { autoplay: true, playsInline: true });
-  document.body.append(video);
-  const stream = new MediaStream();
-  video.srcObject = stream;
-  const session = { pc, video, frames: [], askedAt: Date.now(), ended: false };
-  pc.ontrack = ({ track }) => {
-    stream.addTrack(track);
-    track.onended = () => { session.ended = true; };
-  };
-  watch(session);
+  const session = Object.assign(screen(), { pc });
+  pc.ontrack = ({ track }) => show(session, track);
   return session;
 }
 

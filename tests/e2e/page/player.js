@@ -10,7 +10,7 @@ const LOW_LATENCY = { lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1, liveSy
 
 const video = Object.assign(document.createElement('video'), { playsInline: true, crossOrigin: 'anonymous' });
 document.body.append(video);
-const own = { askedAt: 0, frames: [], errors: [], stalls: 0, manifests: 0, switched: [], energy: 0, sound: 'unknown' };
+const own = { askedAt: 0, frames: [], errors: [], stalls: 0, manifests: 0, switched: [], energy: 0, loudness: [], sound: 'unknown' };
 let library;
 
 function watch() {
@@ -30,12 +30,24 @@ const energyOf = (samples) => samples.reduce((sum, sample) => sum + sample * sam
 async function listen() {
   const audio = new AudioContext();
   const analyser = new AnalyserNode(audio, { fftSize: 2048 });
-  audio.createMediaElementSource(video).connect(analyser).connect(audio.destination);
+  const source = audio.createMediaElementSource(video);
+  source.connect(analyser).connect(audio.destination);
+  const splitter = new ChannelSplitterNode(audio, { numberOfOutputs: 2 });
+  source.connect(splitter);
+  const sides = [0, 1].map((side) => {
+    const ear = new AnalyserNode(audio, { fftSize: 2048 });
+    splitter.connect(ear, side);
+    return ear;
+  });
   const samples = new Float32Array(analyser.fftSize);
+  const energy = (ear) => {
+    ear.getFloatTimeDomainData(samples);
+    return energyOf(samples);
+  };
   setInterval(() => {
     own.sound = audio.state;
-    analyser.getFloatTimeDomainData(samples);
-    own.energy += energyOf(samples);
+    own.energy += energy(analyser);
+    own.loudness.push(sides.map((ear) => Math.sqrt(energy(ear))));
   }, LISTEN_MS);
   await audio.resume();
 }
@@ -86,20 +98,28 @@ async function playWithShaka(url, config) {
   };
 }
 
-/** Plays what the server says is a video itself, such as an MP4. */
+/** As a page that knows nothing of the server sets it up. */
+function playWithVideojs(url, config) {
+  const shown = videojs(video, { autoplay: false, controls: false, html5: { vhs: { overrideNative: true, ...config } } });
+  shown.on('error', () => own.errors.push({ at: Date.now(), type: 'video.js', details: String(shown.error()?.code), fatal: true, reason: shown.error()?.message }));
+  shown.src({ src: url, type: 'application/x-mpegURL' });
+  return { levels: () => [], now: () => ({}) };
+}
+
+/** What the browser plays by itself: an MP4, or a playlist in a page without a library. */
 function playNatively(url) {
   video.addEventListener('error', () => own.errors.push({ at: Date.now(), type: 'native', details: String(video.error?.code), fatal: true, reason: video.error?.message }));
   video.src = url;
   return { levels: () => [], now: () => ({}) };
 }
 
-/** Begins to play `url` by `by`: `hls`, `shaka` or `native`. */
+/** Begins to play `url` by `by`: `hls`, `shaka`, `videojs` or `native`. */
 async function play(url, { by = 'hls', config = {}, muted = false, deaf = false } = {}) {
   own.askedAt = Date.now();
   video.muted = muted;
   watch();
   video.addEventListener('waiting', () => { own.stalls++; });
-  library = await { hls: playWithHls, shaka: playWithShaka, native: playNatively }[by](url, config);
+  library = await { hls: playWithHls, shaka: playWithShaka, videojs: playWithVideojs, native: playNatively }[by](url, config);
   if (!muted && !deaf) (video.mozCaptureStream ? record() : listen()).catch((error) => { own.sound = String(error); });
   // Refused while nothing is loaded in some browsers: once more when there is something.
   const begin = () => video.play().catch((error) => { own.sound += ` play: ${error.name}`; });
