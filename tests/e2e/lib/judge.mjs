@@ -10,7 +10,7 @@ const RIGHT_MIN = 0.005;
 const FREEZE_S_MAX = 3;
 const SETTLE_MS = 1000;
 /** What a busy machine may add to three target durations, in which a segment is still to be completed. */
-const MARGIN_S = 6;
+const MARGIN_S = 8;
 /** VLC's `adaptive-livedelay`, whatever the playlist says. */
 const PATIENT_S = 15;
 
