@@ -10,7 +10,7 @@ const RIGHT_MIN = 0.005;
 const FREEZE_S_MAX = 3;
 const SETTLE_MS = 1000;
 /** What a busy machine may add to three target durations, in which a segment is still to be completed. */
-const MARGIN_S = 8;
+const MARGIN_S = 10;
 /** VLC's `adaptive-livedelay`, whatever the playlist says. */
 const PATIENT_S = 15;
 
@@ -57,7 +57,7 @@ export function faults(seen, performer, target, seconds, { behindMax = Infinity,
   const summary = summarise(seen, settleMs);
   const found = seen.errors.map((error) => (typeof error === 'string' ? error : `${error.type} ${error.details} ${error.reason ?? ''}`));
   if (summary.count === 0) return [...found, 'shows nothing'];
-  const limit = isPatient ? PATIENT_S + 3 * target : Math.min(3 * target + MARGIN_S, performer.keyframes > 2 ? Infinity : behindMax);
+  const limit = isPatient ? PATIENT_S + 3 * target + MARGIN_S : Math.min(3 * target + MARGIN_S, performer.keyframes > 2 ? Infinity : behindMax);
   found.push(...soundFaults(summary, performer));
   if (summary.behind > limit) found.push(`is ${summary.behind.toFixed(1)} s behind, of at most ${limit}`);
   if (summary.count < 0.5 * pictures * seconds) found.push(`shows ${summary.count} different pictures`);
