@@ -1,3 +1,4 @@
+mod past;
 mod property;
 
 use super::*;
