@@ -40,7 +40,8 @@ for (const scalabilityMode of Object.keys(LOWEST)) {
 }
 
 test('spatial layers of AV1 are left out and come back while the picture goes on', { timeout: 90_000 }, async (t) => {
-  const server = await startServer(t);
+  // HLS asks for keyframes of its own.
+  const server = await startServer(t, { args: ['--hls', 'off'] });
   const { requests } = await perform(t, server, 'L3T3');
   const viewer = await openLab(t);
   const id = await viewer.whep(server.whep('stage'), { codec: 'AV1', extensions: [DESCRIPTOR] });
