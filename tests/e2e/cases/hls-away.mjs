@@ -1,5 +1,8 @@
 // The performer goes away without a word and comes back: what a player shows meanwhile, and what it is answered.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startFfmpegWhip } from '../lib/ffmpeg.mjs';
@@ -11,6 +14,9 @@ import { startServer } from '../lib/server.mjs';
 const AWAY_MS = 8000;
 /** What a viewer would call a picture that stands still. */
 const STILL_MS_MAX = 2000;
+/** As patient as a player has to be when a server is away for some seconds. */
+const RETRY = { maxNumRetry: 20, retryDelayMs: 500, maxRetryDelayMs: 2000 };
+const lifeOf = (playlist) => playlist.segments.at(-1).map.split('-')[0];
 const PICTURE = { gop: 30, picture: { width: 640, height: 360 } };
 
 /** Asks for each next part as soon as the one before is there, until told to stop. */
@@ -76,3 +82,28 @@ test('hls.js in Chromium plays on while its performer is away for eight seconds'
 });
 
 const multivariantCodecs = (text) => /CODECS="([^"]*)"/.exec(text)[1];
+
+for (const [way, stop] of [['stopped', (server) => server.process.stop()], ['killed', (server) => server.process.kill()]]) {
+  test(`hls.js in Chromium plays on when its server is ${way} and started again`, { timeout: 180_000 }, async (t) => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'proscenium-e2e-restart-'));
+    t.after(() => rmSync(dataDir, { recursive: true, force: true }));
+    const server = await startServer(t, { command: 'demo', dataDir });
+    await server.live('demo');
+    const { variants } = await multivariant(server.hls('demo'));
+    const before = await media(variants[0].url, (playlist) => playlist.segments.filter((one) => one.uri).length >= 4);
+    const player = await openPlayer(t);
+    const policy = { default: { maxTimeToFirstByteMs: 10_000, maxLoadTimeMs: 20_000, timeoutRetry: RETRY, errorRetry: RETRY } };
+    await player.play(server.hls('demo'), { config: { playlistLoadPolicy: policy, fragLoadPolicy: policy } });
+    const first = await player.until('playing', (s) => s.count > 60, 30_000);
+    await stop(server);
+    await startServer(t, { command: 'demo', dataDir, port: server.port });
+    const seen = await player.until('playing on', (s) => s.count > first.count + 150, 60_000);
+    assert.deepEqual(fatal(seen), [], describe(seen));
+    assert.equal(seen.manifests, 1, 'it was not loaded anew');
+    const after = await media(variants[0].url);
+    assert.equal(lifeOf(after), lifeOf(before), 'the life is the same');
+    const last = before.segments.filter((one) => one.uri).at(-1);
+    assert.ok(after.segments.some((one) => one.msn === last.msn && one.uri === last.uri), 'no number means something else');
+    figure(`HLS, server ${way} and started again: in hls.js`, `${seen.latency?.toFixed(2)} s behind, ${seen.stalls} stalls`);
+  });
+}
