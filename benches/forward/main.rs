@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use sfu::{
     Certificate, Command, Datagram, Input, Output, PeerId, Reply, RequestId, Role, StreamId,
-    TrackInfo, Transport, Worker, WorkerConfig, WorkerId,
+    TakesOver, TrackInfo, Transport, Worker, WorkerConfig, WorkerId,
 };
 use str0m::format::Codec;
 use str0m::media::Direction;
@@ -188,6 +188,7 @@ impl World {
             offer,
             tracks: self.tracks.clone(),
             origin: Some(WorkerId(0)),
+            takes_over: TakesOver::Anybody,
         };
         self.worker.handle(self.now, Input::Command(command));
         self.work(&[])?;

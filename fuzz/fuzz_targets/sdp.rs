@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
 use sfu::{
-    Certificate, Codec, CodecKind, Command, Input, Output, PeerId, Reply, RequestId, Role, StreamId, TrackInfo,
+    Certificate, Codec, CodecKind, Command, Input, Output, PeerId, Reply, RequestId, Role, StreamId, TakesOver, TrackInfo,
     Transport, Worker, WorkerConfig, WorkerId,
 };
 
@@ -46,6 +46,7 @@ fuzz_target!(|data: &[u8]| {
             offer: sdp.to_owned(),
             tracks: tracks(),
             origin: None,
+            takes_over: TakesOver::Anybody,
         };
         run(&mut worker, now, command);
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use libfuzzer_sys::fuzz_target;
 use sfu::{
     Certificate, CloseReason, Codec, CodecKind, Command, Datagram, Event, Input, Output, PeerId, Reply, RequestId,
-    Role, SourcePacket, StreamId, TrackInfo, Transport, Worker, WorkerConfig, WorkerId,
+    Role, SourcePacket, StreamId, TakesOver, TrackInfo, Transport, Worker, WorkerConfig, WorkerId,
 };
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::config::DtlsCert;
@@ -129,6 +129,7 @@ impl World {
                 offer,
                 tracks: tracks(),
                 origin: None,
+                takes_over: TakesOver::Anybody,
             });
             let answer = world.answer.take().expect("the offer is good");
             let client = &mut world.clients[number];

@@ -57,10 +57,22 @@ pub enum Role {
     Participant,
 }
 
+/// Whom a new publisher may replace when its media come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakesOver {
+    /// Whoever has the stream.
+    Anybody,
+    /// This publisher, or one that is silent.
+    Only(PeerId),
+    /// A publisher that is silent.
+    Silent,
+}
+
 /// A request to a worker. Those with a `request` are answered by exactly one [`Output::Reply`].
 #[derive(Debug)]
 pub enum Command {
-    /// Accept an SDP offer. A publisher takes the stream over from whoever had it on this worker.
+    /// Accept an SDP offer. A publisher of a stream that has one waits until its media come, and takes the stream over then:
+    /// [`Event::TookOver`]. It is closed when they do not come within [`CONNECT_MAX`](crate::CONNECT_MAX).
     Accept {
         /// To be answered.
         request: RequestId,
@@ -76,6 +88,8 @@ pub enum Command {
         tracks: Vec<TrackInfo>,
         /// For a viewer: the worker that owns the stream's publisher.
         origin: Option<WorkerId>,
+        /// For a publisher: whom it may replace.
+        takes_over: TakesOver,
     },
     /// Make an SDP offer to a viewer whose own offer could not be accepted (WHEP section 4.2.2).
     Offer {
@@ -476,7 +490,7 @@ pub enum CloseReason {
     NeverConnected,
     /// ICE consent was lost.
     Lost,
-    /// Another publisher took the stream over.
+    /// Another publisher took the stream over, or has it and is not to be replaced.
     TakenOver,
     /// The transport failed; the text says how.
     Failed(String),
@@ -498,6 +512,13 @@ pub enum Event {
         peer: PeerId,
         /// Why.
         reason: CloseReason,
+    },
+    /// A publisher that waited has the stream now; whoever had it is closed next.
+    TookOver {
+        /// Which stream.
+        stream: StreamId,
+        /// Who publishes it from now on.
+        peer: PeerId,
     },
     /// The first media packet of a publication came, or its tracks changed.
     Live {

@@ -31,7 +31,7 @@ mod worker;
 
 pub use api::{
     CloseReason, Codec, CodecKind, Command, Datagram, Event, Input, Output, Refusal, Reply, Role,
-    SourcePacket, TrackInfo, Transmit, Transport,
+    SourcePacket, TakesOver, TrackInfo, Transmit, Transport,
 };
 pub use conference::{
     AUDIO_SLOTS_MAX, PUBLICATIONS_MAX, Priority, Quality, RoomStream, SILENCE_MAX, Slot, SlotState,

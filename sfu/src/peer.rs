@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use crate::api::{CloseReason, Codec, CodecKind, Role, TrackInfo};
+use crate::api::{CloseReason, Codec, CodecKind, Role, TakesOver, TrackInfo};
 use crate::conference::{AUDIO_SLOTS_MAX, VIDEO_SLOTS_MAX, Want};
 use crate::data::Data;
 use crate::forward::{Forwarder, Outgoing, Selector};
-use crate::id::PeerId;
+use crate::id::{PeerId, StreamId};
 use crate::layer_wish::LayerWish;
 use crate::rtc::{Mid, PayloadTypes, PeerOutput, RtcPeer};
 use crate::seat::Seat;
@@ -37,6 +37,8 @@ pub(crate) struct Peer {
     pub(crate) is_dirty: bool,
     /// What it publishes: one stream of a publisher, several of a participant.
     pub(crate) publishes: Vec<Published>,
+    /// A publisher whose stream still is another one's.
+    pub(crate) waiting: Option<Waiting>,
     /// Slot of the stream that a viewer views.
     pub(crate) views: Option<usize>,
     /// Sections that we send in.
@@ -56,6 +58,21 @@ pub(crate) struct Published {
     /// Slot of the stream.
     pub(crate) stream: usize,
     pub(crate) sections: Sections,
+}
+
+/// A publisher that takes a stream over when its media come.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) stream: StreamId,
+    pub(crate) over: TakesOver,
+    /// When its first packet came.
+    pub(crate) first: Option<Instant>,
+    /// Whether one of a picture did.
+    pub(crate) has_picture: bool,
+    /// When it was last asked for a keyframe.
+    pub(crate) asked: Option<Instant>,
+    /// Why it waits in vain.
+    pub(crate) is_over: Option<CloseReason>,
 }
 
 /// The sections of one published stream.
@@ -160,6 +177,7 @@ impl Peer {
             queued: None,
             is_dirty: false,
             publishes: Vec::new(),
+            waiting: None,
             views: None,
             legs: Vec::new(),
             estimate_bps: None,
@@ -340,12 +358,12 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
 #[expect(clippy::disallowed_methods, reason = "an epoch for virtual time")]
 mod tests {
     use super::*;
-    use crate::rtc::Certificate;
+    use crate::rtc::{Certificate, Use};
 
     #[test]
     fn a_panic_in_a_connection_becomes_the_reason_of_its_end() {
         let now = Instant::now();
-        let rtc = RtcPeer::new(now, &Certificate::generate(), &[], None, true);
+        let rtc = RtcPeer::new(now, &Certificate::generate(), &[], None, Use::Viewer);
         let mut peer = Peer::new(PeerId(1), Role::Viewer, rtc, now);
         let ended = peer.guarded::<()>(|_| panic!("a broken invariant of track {}", 7));
         assert_eq!(

@@ -158,11 +158,15 @@ impl Fragment {
         let in_session = self.media.is_empty();
         let section = self.media.last_mut().unwrap_or(&mut self.session);
         let value = line.value;
-        if attribute(value, "candidate").is_some_and(|rest| !rest.is_empty()) {
-            if value.chars().any(char::is_control) {
+        if let Some(rest) = attribute(value, "candidate") {
+            // Nothing is how browsers' scripts say that there are no more.
+            if rest.is_empty() {
+                section.end_of_candidates = true;
+            } else if is_candidate(rest) {
+                section.candidates.push(value.trim().to_owned());
+            } else {
                 return Err(bad(line));
             }
-            section.candidates.push(value.trim().to_owned());
         } else if attribute(value, "end-of-candidates").is_some() {
             section.end_of_candidates = true;
         } else if let Some(ufrag) = attribute(value, "ice-ufrag") {
@@ -255,6 +259,22 @@ impl fmt::Display for Fragment {
         }
         Ok(())
     }
+}
+
+/// Whether what follows `candidate:` has the shape of RFC 8839 section 5.1, whatever its address: `1 1 udp 2122260223 192.0.2.1 61764
+/// typ host`, and extensions.
+fn is_candidate(rest: &str) -> bool {
+    let mut words = rest.split_ascii_whitespace();
+    let mut is_next = |is_so: &dyn Fn(&str) -> bool| words.next().is_some_and(is_so);
+    !rest.chars().any(char::is_control)
+        && is_next(&|foundation| is_ice_word(foundation, 1))
+        && is_next(&|component| component.parse::<u16>().is_ok())
+        && is_next(&|_transport| true)
+        && is_next(&|priority| priority.parse::<u32>().is_ok())
+        && is_next(&|_address| true)
+        && is_next(&|port| port.parse::<u16>().is_ok())
+        && is_next(&|typ| typ == "typ")
+        && is_next(&|_kind| true)
 }
 
 /// The two lines of a pair of credentials come one after the other in either order.

@@ -13,7 +13,7 @@ fn credentials() -> impl Strategy<Value = Credentials> {
 }
 
 fn candidate() -> impl Strategy<Value = String> {
-    "candidate:[0-9]{1,10} 1 (udp|tcp) [0-9]{1,10} [0-9a-f.:]{7,39} [0-9]{1,5} typ (host|srflx)"
+    "candidate:[0-9]{1,10} 1 (udp|tcp) [0-9]{1,9} [0-9a-f.:]{7,39} [0-9]{1,4} typ (host|srflx)"
 }
 
 fn section(line: &'static str, mid: &'static str) -> impl Strategy<Value = Section> {

@@ -238,7 +238,8 @@ impl RoomMedia {
                 session: session(peer)?,
                 quality: translate::quality(quality),
             },
-            Event::Live { .. }
+            Event::TookOver { .. }
+            | Event::Live { .. }
             | Event::Silent { .. }
             | Event::Reordered { .. }
             | Event::Ended { .. } => return None,

@@ -89,6 +89,14 @@ impl Problem {
         )
     }
 
+    /// 410 for a publisher whose stream another one has now.
+    pub(crate) fn replaced() -> Self {
+        Self::new(
+            StatusCode::GONE,
+            "another publisher has taken this stream over; stop here, or publish again to take it back",
+        )
+    }
+
     /// 503 while the server stops.
     pub(crate) fn stopping() -> Self {
         Self::new(

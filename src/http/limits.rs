@@ -104,6 +104,11 @@ impl Peer {
         }
     }
 
+    /// Who asks.
+    pub(crate) fn client(self, state: &AppState, headers: &HeaderMap) -> IpAddr {
+        client_address(self.address, headers, &state.app.trusted_proxies)
+    }
+
     /// Counts a request that presents what may be a guess, unless [`rate_limit`] has; before anybody looks whether it is right, because
     /// a right guess must not be answered otherwise than with 429 either.
     ///

@@ -6,7 +6,13 @@ use signaling::IceServerLink;
 use crate::config::IceServer;
 
 /// Ready-made header values.
-pub(crate) struct IceServers(Vec<HeaderValue>);
+pub(crate) struct IceServers(Vec<IceServerHeader>);
+
+struct IceServerHeader {
+    value: HeaderValue,
+    /// A TURN server's, which cost whoever runs them.
+    has_login: bool,
+}
 
 impl IceServers {
     /// Servers that no header can carry are left out with a warning; the configuration refuses them before.
@@ -20,7 +26,8 @@ impl IceServers {
             match link.map(|link| HeaderValue::try_from(link.to_string())) {
                 Ok(Ok(mut value)) => {
                     value.set_sensitive(true);
-                    Some(value)
+                    let has_login = server.credential.is_some();
+                    Some(IceServerHeader { value, has_login })
                 }
                 Ok(Err(_)) => None,
                 Err(error) => {
@@ -32,10 +39,14 @@ impl IceServers {
         Self(servers.iter().filter_map(value).collect())
     }
 
-    /// Adds one `Link` per server.
-    pub(crate) fn add_to(&self, headers: &mut HeaderMap) {
-        for value in &self.0 {
-            headers.append(header::LINK, value.clone());
+    /// Adds one `Link` per server; those with a login only for a client that may begin a session, or has.
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap, may_begin: bool) {
+        let shown = self
+            .0
+            .iter()
+            .filter(|server| may_begin || !server.has_login);
+        for server in shown {
+            headers.append(header::LINK, server.value.clone());
         }
     }
 }

@@ -50,6 +50,7 @@ mod place;
 mod playback;
 mod range;
 mod recordings;
+mod refusals;
 mod resource;
 mod rtc;
 mod sessions;
@@ -103,6 +104,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: metrics::Metrics,
     pub(crate) faces: area51::Faces,
     pub(crate) private: playback::PrivateSpaces,
+    pub(crate) refusals: refusals::Refusals,
 }
 
 #[derive(Clone)]
@@ -131,12 +133,14 @@ pub fn router(app: App) -> Result<Router, AssetError> {
         metrics: metrics::Metrics::new(&app),
         faces: area51::Faces::default(),
         private: playback::PrivateSpaces::new(&app.config.spaces),
+        refusals: refusals::Refusals::default(),
         app,
     }));
     let open = Router::new()
         .merge(whip::routes())
         .merge(whep::routes())
         .merge(extensions::routes())
+        .layer(middleware::from_fn_with_state(state.clone(), refusals::log))
         .merge(token::routes())
         .merge(openvidu::routes())
         .merge(recordings::routes())

@@ -206,6 +206,6 @@ pub(crate) fn tell(
             HeaderValue::try_from(value).expect("names, UUIDs and tags are printable ASCII");
         headers.insert(name, value);
     }
-    state.ice_servers.add_to(headers);
+    state.ice_servers.add_to(headers, true);
     Ok((resource, response))
 }

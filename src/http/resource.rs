@@ -20,7 +20,7 @@ use super::errors::Problem;
 use super::offer::{ACCEPT_PATCH, Sdp, reply};
 use super::place::Session;
 use super::sessions::Facts;
-use crate::media::{Restarted, SessionRecord};
+use crate::media::{Gone, Restarted, SessionRecord};
 
 const METHODS: &str = "OPTIONS, GET, HEAD, PATCH, DELETE";
 /// What `PATCH` takes from a viewer.
@@ -56,21 +56,38 @@ fn accepted_types(role: Role) -> &'static str {
     }
 }
 
-/// 404 unless the session is there, at this very URL.
+/// 404 unless the session is there, at this very URL; 410 for a publisher that another one has replaced.
 fn find(state: &AppState, session: &Session, role: Role) -> Result<SessionRecord, Problem> {
     let record = state.app.media.directory().session(session.resource);
     record
-        .filter(|record| {
-            record.role == role
-                && record.key.space == session.key.space
-                && record.key.stream == session.key.stream
+        .filter(|record| is_at(record, session, role))
+        .ok_or_else(|| match gone(state, session, role) {
+            Some(Gone::Replaced) => Problem::replaced(),
+            Some(Gone::Over) | None => Problem::no_session(),
         })
-        .ok_or_else(Problem::no_session)
 }
 
-/// Exactly 200; `If-Match` is ignored.
+fn is_at(record: &SessionRecord, session: &Session, role: Role) -> bool {
+    record.role == role && record.key == session.key
+}
+
+/// How a session ended of which its client may not know that it did.
+fn gone(state: &AppState, session: &Session, role: Role) -> Option<Gone> {
+    let (record, gone) = state.app.media.directory().gone(session.resource)?;
+    is_at(&record, session, role).then_some(gone)
+}
+
+/// Exactly 200; `If-Match` is ignored. A client that closed its connection first, as OBS does, has ended nothing but what it wanted to
+/// end.
 async fn delete(state: &AppState, session: &Session, role: Role) -> Result<StatusCode, Problem> {
-    find(state, session, role)?;
+    if let Err(problem) = find(state, session, role) {
+        if gone(state, session, role) != Some(Gone::Over) {
+            return Err(problem);
+        }
+        state.app.media.directory().forget_gone(session.resource);
+        state.sessions.remove(session.resource);
+        return Ok(StatusCode::OK);
+    }
     reply(state.app.media.close(session.resource)).await?;
     state.sessions.remove(session.resource);
     tracing::info!(space = %session.key.space, stream = %session.key.stream, resource = %session.resource, "a session ends");

@@ -45,8 +45,19 @@ pub(crate) fn routes() -> Router<AppState> {
         .method_not_allowed_fallback(errors::method_not_allowed)
 }
 
-async fn options() -> Response {
-    preflight(METHODS, &[(ACCEPT_POST, SDP)])
+/// With the ICE servers, which some pages read nowhere else.
+async fn options(
+    State(state): State<AppState>,
+    key: Result<Stream, Problem>,
+    peer: Peer,
+    headers: HeaderMap,
+) -> Response {
+    let mut response = preflight(METHODS, &[(ACCEPT_POST, SDP)]);
+    let may_watch = key.is_ok_and(|Stream(key)| {
+        playback::may_watch(&state, peer, &key.space, &headers, None).is_ok()
+    });
+    state.ice_servers.add_to(response.headers_mut(), may_watch);
+    response
 }
 
 /// A player finds out by `HEAD` that this is WHEP: 200 with the type that `POST` takes, and no content.

@@ -40,9 +40,16 @@ pub(crate) fn routes() -> Router<AppState> {
         .method_not_allowed_fallback(errors::method_not_allowed)
 }
 
-/// Section 4.2: without authentication, whatever the name.
-async fn options() -> Response {
-    preflight(METHODS, &[(ACCEPT_POST, SDP)])
+/// Section 4.2: without authentication, whatever the name. With the ICE servers (section 4.6), which some pages read nowhere else.
+async fn options(
+    State(state): State<AppState>,
+    key: Result<Stream, Problem>,
+    headers: HeaderMap,
+) -> Response {
+    let mut response = preflight(METHODS, &[(ACCEPT_POST, SDP)]);
+    let may_begin = key.is_ok_and(|Stream(key)| right(&state, &key.space, &headers).is_ok());
+    state.ice_servers.add_to(response.headers_mut(), may_begin);
+    response
 }
 
 /// Section 4.1: an endpoint has no representation, so `GET` and `HEAD` succeed with nothing.
@@ -59,14 +66,7 @@ async fn publish(
     if state.app.shutdown.has_begun() {
         return Err(Problem::stopping());
     }
-    let bearer = bearer(&headers)?;
-    let right = match state.app.keys.check(&key.space, bearer) {
-        Access::Granted => TakeOver::Always,
-        Access::Open { owner: Some(owner) } => TakeOver::SameOwner(owner),
-        Access::Open { owner: None } => TakeOver::OnlyIfSilent,
-        Access::Denied if is_performer(&state, &key.space, bearer) => TakeOver::Always,
-        Access::Denied => return Err(not_the_key(&key.space, bearer.is_some())),
-    };
+    let right = right(&state, &key.space, &headers)?;
     let offer = Sdp::read_offer(&headers, body).await?;
     let summary = offer.summary();
     summary
@@ -90,6 +90,21 @@ async fn publish(
     };
     let (_, response) = offer::tell(&state, begun, telling)?;
     Ok(response)
+}
+
+/// Under which right whoever sends `headers` may publish.
+///
+/// # Errors
+/// 401 without it.
+fn right(state: &AppState, space: &str, headers: &HeaderMap) -> Result<TakeOver, Problem> {
+    let bearer = bearer(headers)?;
+    match state.app.keys.check(space, bearer) {
+        Access::Granted => Ok(TakeOver::Always),
+        Access::Open { owner: Some(owner) } => Ok(TakeOver::SameOwner(owner)),
+        Access::Open { owner: None } => Ok(TakeOver::OnlyIfSilent),
+        Access::Denied if is_performer(state, space, bearer) => Ok(TakeOver::Always),
+        Access::Denied => Err(not_the_key(space, bearer.is_some())),
+    }
 }
 
 /// Whether `bearer` is a token that makes a performer, or more, of its holder in `space`: as good as the space's key.

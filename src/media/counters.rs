@@ -61,7 +61,7 @@ const fn gauge(
 }
 
 /// How many numbers a thread keeps. A literal: `METRICS.len()` in a type sends the optimising compiler in a circle.
-const METRICS_COUNT: usize = 36;
+const METRICS_COUNT: usize = 39;
 
 /// What the numbers of [`Counters::values`] are, in its order.
 pub const METRICS: [Metric; METRICS_COUNT] = [
@@ -107,6 +107,14 @@ pub const METRICS: [Metric; METRICS_COUNT] = [
         "Times that a layer of a publisher came again after a cut.",
     ),
     counter(
+        "takeovers",
+        "Publishers that took a stream over from another one.",
+    ),
+    counter(
+        "takeovers_dropped",
+        "Publishers that waited to take a stream over and had to go because too many did.",
+    ),
+    counter(
         "data_received",
         "Messages received over data channels of participants.",
     ),
@@ -138,6 +146,7 @@ pub const METRICS: [Metric; METRICS_COUNT] = [
     dropped("malformed"),
     dropped("unusable"),
     dropped("stale"),
+    dropped("waiting"),
     dropped("data"),
     dropped("send_refused"),
     dropped("send_overflow"),
@@ -240,6 +249,8 @@ impl Counters {
             worker.keyframes_requested,
             worker.replays,
             worker.cuts,
+            worker.takeovers,
+            worker.waiting_dropped,
             worker.data_in,
             worker.data_out,
             worker.data_closed,
@@ -254,6 +265,7 @@ impl Counters {
             worker.dropped_malformed,
             worker.dropped_unusable,
             worker.dropped_stale,
+            worker.dropped_waiting,
             worker.dropped_data,
             egress.dropped as u64,
             egress.overflowed as u64,

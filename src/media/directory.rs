@@ -1,9 +1,11 @@
 //! Who is live where, and which sessions exist. Far from the packet path: threads tell it by events.
 
 mod cameras;
+mod gone;
 mod rooms;
 mod sessions;
 mod streams;
+mod takeover;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -11,12 +13,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use sfu::{Event, PeerId, Role, StreamId, TrackInfo, WorkerId};
+use sfu::{Event, PeerId, Role, StreamId, TakesOver, TrackInfo, WorkerId};
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::trouble::Trouble;
 
+pub use gone::Gone;
 pub(super) use rooms::FeedShape;
 
 /// How long viewers are kept after a publisher left, before they are told good-bye.
@@ -91,8 +94,8 @@ pub(super) struct Publication {
 struct StreamEntry {
     id: StreamId,
     publication: Option<Publication>,
-    /// Who had the stream before a publisher that is not accepted yet, and will have it again if it is refused.
-    displaced: Option<Publication>,
+    /// Publishers that get the stream when their media come, the oldest first.
+    waiting: Vec<Publication>,
     viewers: usize,
     /// When the last publisher left; viewers wait.
     idle_since: Option<Instant>,
@@ -106,6 +109,7 @@ struct Inner {
     resources: BTreeMap<PeerId, Uuid>,
     /// Peers that ended before their acceptance was entered: a take-over can be that quick.
     departed: VecDeque<PeerId>,
+    ends: gone::Ends,
     conferences: rooms::Rooms,
     next_id: u64,
 }
@@ -148,6 +152,7 @@ pub(super) struct Reserved {
     pub(super) peer: PeerId,
     pub(super) stream: StreamId,
     pub(super) worker: WorkerId,
+    pub(super) takes_over: TakesOver,
 }
 
 impl Directory {
@@ -276,9 +281,13 @@ impl Directory {
             Event::Closed { peer, reason } => {
                 tracing::debug!(%peer, ?reason, "session ended");
                 self.unseat(peer).unwrap_or_else(|| {
-                    self.leave(peer);
+                    self.leave(peer, Some(&reason));
                     Vec::new()
                 })
+            }
+            Event::TookOver { stream, peer } => {
+                self.on_took_over(stream, peer);
+                Vec::new()
             }
             Event::Live {
                 stream,
@@ -318,7 +327,7 @@ impl Directory {
 
 impl Inner {
     fn publishers(&self) -> usize {
-        let published = |entry: &&StreamEntry| entry.publication.is_some();
+        let published = |entry: &&StreamEntry| entry.is_taken();
         self.streams.values().filter(published).count()
     }
 
@@ -342,7 +351,7 @@ impl Inner {
             StreamEntry {
                 id,
                 publication: None,
-                displaced: None,
+                waiting: Vec::new(),
                 viewers: 0,
                 idle_since: None,
             },
@@ -355,7 +364,7 @@ impl Inner {
         let is_unused = self
             .streams
             .get(key)
-            .is_some_and(|entry| entry.publication.is_none() && entry.viewers == 0);
+            .is_some_and(|entry| !entry.is_taken() && entry.viewers == 0);
         if is_unused && let Some(entry) = self.streams.remove(key) {
             self.keys.remove(&entry.id);
         }

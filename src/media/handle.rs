@@ -123,7 +123,11 @@ impl Handle {
         reason = "one of a family, and free to wait some day"
     )]
     pub async fn open_source(&self, key: StreamKey, tracks: Vec<Codec>) -> Result<Source, Refused> {
-        let reserved = self.reserve(&key, &TakeOver::OnlyIfSilent)?;
+        if self.is_stopping() {
+            return Err(Refused::Stopping);
+        }
+        let right = TakeOver::OnlyIfSilent;
+        let reserved = self.0.directory.seize(&key, &right, &self.loads())?;
         let (peer, stream, worker) = (reserved.peer, reserved.stream, reserved.worker);
         let count = tracks.len();
         self.tell(

@@ -51,7 +51,8 @@ impl Subject {
             Event::Layers { stream, .. } => Self::Layers(*stream),
             Event::Speakers { .. } => Self::Speakers,
             Event::Closed { peer, .. } => Self::Closed(*peer),
-            Event::Live { .. }
+            Event::TookOver { .. }
+            | Event::Live { .. }
             | Event::Silent { .. }
             | Event::Reordered { .. }
             | Event::Ended { .. } => return None,

@@ -56,8 +56,20 @@ impl Client {
 
     /// A client whose offer `path` has accepted.
     async fn begin(server: &Server, path: &str, direction: Direction) -> (Self, Session) {
+        Self::begin_with(server, path, direction, "").await
+    }
+
+    /// The same with a key.
+    async fn begin_with(
+        server: &Server,
+        path: &str,
+        direction: Direction,
+        key: &str,
+    ) -> (Self, Session) {
         let (mut client, offer) = Self::new(direction);
-        let answer = server.post(path, offer).await;
+        let request = server.ask("POST", path).body(SDP, offer);
+        let authorization = format!("Bearer {key}");
+        let answer = request.header("authorization", &authorization).send().await;
         assert_eq!(answer.status, 201, "{answer:?}");
         client.take(&answer.body);
         (client, Session::of(answer))
@@ -260,4 +272,68 @@ async fn a_counter_offer_that_is_answered_connects() {
         clients[0].received > 50
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_closes_its_connection_first_still_deletes_its_session() {
+    let server = Server::start().await;
+    let (mut performer, session) = Client::begin(&server, "/whip/demo", Direction::SendOnly).await;
+    run(&mut [&mut performer], "a connection", |clients| {
+        clients[0].sent > 20
+    })
+    .await;
+    performer.rtc.close().unwrap();
+    performer.step();
+    server.expect_sessions(0).await;
+    let ask = async |method| server.ask(method, &session.location).send().await;
+    ask("GET").await.check_problem(404, "no such session");
+    assert_eq!(ask("DELETE").await.status, 200);
+    ask("DELETE").await.check_problem(404, "no such session");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publisher_is_replaced_when_the_next_one_sends_and_learns_it() {
+    let server = Server::start().await;
+    let begin = async || {
+        Client::begin_with(&server, "/whip/locked", Direction::SendOnly, "open-sesame").await
+    };
+    let key = proscenium::media::StreamKey {
+        space: "locked".into(),
+        stream: "main".into(),
+    };
+    let status = async |method, session: &Session| {
+        let request = server
+            .ask(method, &session.location)
+            .header("if-match", "*");
+        let body = "a=end-of-candidates\r\n";
+        request.body(SDPFRAG, body).send().await
+    };
+    let (mut first, first_session) = begin().await;
+    run(&mut [&mut first], "live", |_| {
+        server.media.directory().is_live(&key)
+    })
+    .await;
+    let (mut second, second_session) = begin().await;
+    // It has not connected: the show goes on, and both sessions are there.
+    let sent = first.sent;
+    run(&mut [&mut first], "more sound", |clients| {
+        clients[0].sent > sent + 30
+    })
+    .await;
+    server.expect_sessions(2).await;
+    assert_eq!(status("GET", &first_session).await.status, 204);
+    run(&mut [&mut second, &mut first], "a take-over", |_| {
+        assert!(
+            server.media.directory().is_live(&key),
+            "no moment without a show"
+        );
+        server.media.directory().totals().1 == 1
+    })
+    .await;
+    for method in ["GET", "PATCH", "DELETE", "DELETE"] {
+        let answer = status(method, &first_session).await;
+        answer.check_problem(410, "another publisher has taken this stream over");
+    }
+    assert_eq!(status("DELETE", &second_session).await.status, 200);
+    assert_eq!(server.count("takeovers"), 1);
 }

@@ -268,7 +268,7 @@ async fn hostile_fragments_leave_the_session_as_it_was() {
             "a=candidate:1 1 tcp 1 127.0.0.1 99999 typ relay raddr x rport y\r\n"
                 .to_owned()
                 .into_bytes(),
-            204,
+            400,
         ),
     ] {
         let request = server

@@ -8,6 +8,7 @@ mod connected;
 mod extensions;
 mod hls;
 mod hostile;
+mod letter;
 mod limits;
 mod offers;
 mod openvidu;

@@ -319,3 +319,37 @@ fn settings_of_a_file_reach_the_server() {
         assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
     }
 }
+
+#[test]
+fn a_refusal_is_logged_once_with_its_reason_and_its_client() {
+    let mut server = Server::start("serve", &[]);
+    let refused = |body: &str| {
+        let length = body.len();
+        let request = format!(
+            "POST /whip/refused HTTP/1.1\r\nHost: a\r\nConnection: close\r\nUser-Agent: Stage-Sender/7\r\n\
+             Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        server.connect().exchange(&request)
+    };
+    for _ in 0..3 {
+        assert!(refused("no offer at all").contains("400 Bad Request"));
+    }
+    assert!(refused("").contains("400 Bad Request"));
+    let log = server.log();
+    let told = |reason: &str| {
+        let mut lines = log.lines().filter(|line| line.contains(reason));
+        let line = lines.next().unwrap_or_default();
+        for part in [
+            "refused",
+            "/whip/refused",
+            "400",
+            "Stage-Sender/7",
+            "127.0.0.x",
+        ] {
+            assert!(line.contains(part), "no {part} in {line:?}: {log}");
+        }
+        assert_eq!(lines.next(), None, "{log}");
+    };
+    told("the body does not begin with v=0");
+    told("the body is empty");
+}

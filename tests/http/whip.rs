@@ -294,7 +294,7 @@ async fn the_key_is_checked_before_the_body_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_key_takes_over_and_the_old_session_is_gone() {
+async fn an_offer_with_the_right_key_ends_no_session_by_itself() {
     let server = Server::start().await;
     let publish = async || {
         let request = server
@@ -306,10 +306,19 @@ async fn the_same_key_takes_over_and_the_old_session_is_gone() {
     };
     let first = publish().await;
     let second = publish().await;
-    server.expect_sessions(1).await;
-    assert_eq!(server.ask("DELETE", first).send().await.status, 404);
+    server.expect_sessions(2).await;
     assert_eq!(server.ask("DELETE", second).send().await.status, 200);
-    server.expect_sessions(0).await;
+    server.expect_sessions(1).await;
+    assert_eq!(server.ask("GET", &first).send().await.status, 204);
+    // Of many that never connect a few are kept, and the first of all.
+    let mut last = String::new();
+    for _ in 0..7 {
+        last = publish().await;
+    }
+    server.expect_sessions(5).await;
+    for present in [&first, &last] {
+        assert_eq!(server.ask("GET", present).send().await.status, 204);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -335,5 +344,5 @@ async fn a_second_publisher_without_right_is_409() {
     }
     server.expect_sessions(1).await;
     assert_eq!(publish(Some("mine")).await.status, 201);
-    server.expect_sessions(1).await;
+    server.expect_sessions(2).await;
 }

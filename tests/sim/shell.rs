@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sfu::{Command, PeerId, Refusal, Reply, RequestId, Role, StreamId, WorkerId};
+use sfu::{Command, PeerId, Refusal, Reply, RequestId, Role, StreamId, TakesOver, WorkerId};
 
 use crate::client::{Client, Part, Terms};
 use crate::publisher::{Manner, Publisher};
@@ -62,7 +62,7 @@ impl Terms {
 }
 
 impl World {
-    /// WHIP on `worker`, taking over whoever publishes.
+    /// WHIP on `worker`, taking over from whoever publishes.
     pub fn publish(&mut self, worker: usize, stream: StreamId, manner: Manner) -> usize {
         let terms = terms(&manner);
         self.publish_with(worker, stream, manner, &terms)
@@ -82,8 +82,11 @@ impl World {
         let (request, peer) = (RequestId(self.next_id()), PeerId(self.next_id()));
         let before = self.directory.get(&stream).cloned().unwrap_or_default();
         let entry = self.directory.entry(stream).or_default();
-        entry.origin = Some(worker);
-        entry.publisher = Some(peer);
+        // On its worker whoever publishes goes on until this one's media come.
+        if before.origin != Some(worker) || before.publisher.is_none() {
+            entry.origin = Some(worker);
+            entry.publisher = Some(peer);
+        }
         let command = Command::Accept {
             request,
             peer,
@@ -92,6 +95,7 @@ impl World {
             offer,
             tracks: Vec::new(),
             origin: None,
+            takes_over: self.takes_over,
         };
         let Reply::Sdp(answer) = self.ask(worker, command, request)? else {
             panic!("an Accept is answered with SDP");
@@ -133,6 +137,7 @@ impl World {
             offer,
             tracks: entry.tracks,
             origin: entry.origin.map(|at| WorkerId(u8::try_from(at).unwrap())),
+            takes_over: TakesOver::Anybody,
         };
         let Reply::Sdp(answer) = self.ask(worker, command, request)? else {
             panic!("an Accept is answered with SDP");
@@ -164,6 +169,7 @@ impl World {
                 .map(|entry| entry.tracks.clone())
                 .unwrap_or_default(),
             origin: None,
+            takes_over: TakesOver::Anybody,
         };
         (peer, self.ask(worker, command, request))
     }

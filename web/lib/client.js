@@ -124,6 +124,13 @@ export class Client extends EventTarget {
   /** Called once a second with fresh statistics. @param {import('./stats.js').Summary} _summary @param {Session} _session */
   observe(_summary, _session) {}
 
+  /**
+   * Called with every session that ended by itself or never began. Throws a refusal where trying again would be wrong.
+   * @param {Session} _session @param {AbortSignal} _signal
+   * @returns {Promise<void>}
+   */
+  async explain(_session, _signal) {}
+
   /** Called with every session that ended, to close it. @param {Session} session */
   retire(session) {
     session.close();
@@ -206,7 +213,12 @@ export class Client extends EventTarget {
       session.addEventListener('unstable', () => this.step('lost', { refusal: new Refusal('unreachable', 'The connection is interrupted') }));
       this.step('connected');
       timer = setInterval(() => this.#measure(session), STATS_INTERVAL_MS);
-      return session.ended ? 'the connection was closed' : await ended;
+      const reason = session.ended ? 'the connection was closed' : await ended;
+      if (reason !== 'renewed') await this.explain(session, signal);
+      return reason;
+    } catch (error) {
+      if (!(error instanceof Refusal && error.kind === 'replaced')) await this.explain(session, signal);
+      throw error;
     } finally {
       clearInterval(timer);
       // After `stop` the session is closed already, with the flags that a leaving page needs.

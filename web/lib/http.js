@@ -11,8 +11,8 @@ export const RETRY_AFTER_MAX_MS = 30_000;
 const EXPLANATION_LENGTH_MAX = 300;
 
 /**
- * @typedef {'not-live' | 'taken' | 'key' | 'not-acceptable' | 'gone' | 'busy' | 'refused' | 'unreachable' | 'blocked'} RefusalKind
- * not-live: nobody performs yet · taken: somebody else performs · key: no key or a wrong one · not-acceptable: no codec in common ·
+ * @typedef {'not-live' | 'taken' | 'replaced' | 'key' | 'not-acceptable' | 'gone' | 'busy' | 'refused' | 'unreachable' | 'blocked'} RefusalKind
+ * not-live: nobody performs yet · taken: somebody else performs · replaced: somebody took over from this session · key: no key or a wrong one · not-acceptable: no codec in common ·
  * gone: no such address · busy: try later · refused: the offer itself is wrong · unreachable: no answer, or the server failed ·
  * blocked: the server answered, but no media got through.
  */
@@ -170,6 +170,23 @@ export async function deleteResource(resource, { key, leaving = false } = {}) {
     await fetch(resource, { method: 'DELETE', headers: authorization(key), keepalive: leaving, signal: leaving ? undefined : withTimeout(undefined, 5000) });
   } catch {
     // Nothing is left to do here.
+  }
+}
+
+/**
+ * Whether a session ended because somebody else took its stream over: trying again would only take it back.
+ * @param {string} resource
+ * @param {{key?: string | null}} [options]
+ * @returns {Promise<Refusal | null>} null also when nobody answers
+ */
+export async function replacement(resource, { key } = {}) {
+  if (!resource) return null;
+  try {
+    const response = await fetch(resource, { headers: authorization(key), cache: 'no-store', signal: withTimeout(undefined, 5000) });
+    if (response.status !== 410) return null;
+    return new Refusal('replaced', await explanation(response) || 'Somebody else has taken over', { status: 410 });
+  } catch {
+    return null;
   }
 }
 

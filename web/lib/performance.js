@@ -49,6 +49,8 @@ function failure(refusal, { hasKey, camera }) {
         : { kind: 'trouble', title: 'This space has a key', text: 'Enter the stream key that the venue gave you, then go live.' };
     case 'taken':
       return { kind: 'trouble', title: 'Someone else is live here', text: `${camera} is taken. Choose another camera, or wait until they have finished.` };
+    case 'replaced':
+      return { kind: 'trouble', title: 'Live from somewhere else', text: `Another window or device has taken ${camera} over, and you stopped here. Go live again to take it back.` };
     case 'not-acceptable':
       return { kind: 'trouble', title: 'No format in common', text: `${sentence(refusal.message)} Use another browser.` };
     case 'gone':

@@ -3,7 +3,7 @@
  * @module
  */
 import { sleep } from './backoff.js';
-import { deleteResource, patchResource, postOffer, Refusal } from './http.js';
+import { deleteResource, patchResource, postOffer, Refusal, replacement } from './http.js';
 import { fragment, iceOf, withIce } from './sdp.js';
 
 /** How long ICE and DTLS may take after the answer, in ms. */
@@ -124,6 +124,11 @@ export class Session extends EventTarget {
     }
     this.#watch();
     if (this.#options.trickle) this.#flush();
+  }
+
+  /** Why the server ended the session, if that was for another's sake. @returns {Promise<Refusal | null>} */
+  replacement() {
+    return replacement(this.#resource, { key: this.#options.key });
   }
 
   /**

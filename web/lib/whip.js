@@ -83,22 +83,26 @@ export class WhipClient extends Client {
     }
   }
 
-  /** @param {string} sdp */
+  /** A browser sends two channels, and their bit rate, when the answer asks for it; the venue answers as it is offered. @param {string} sdp */
   tuneOffer(sdp) {
     return this.#options.music ? tuneOpus(sdp, { stereo: 1, 'sprop-stereo': 1, maxaveragebitrate: 256_000 }) : sdp;
   }
 
-  /** A browser sends what the other side's description asks for: two channels and their bit rate are asked for here. @param {string} sdp */
+  /** @param {string} sdp */
   tuneAnswer(sdp) {
-    const { music, preset } = this.#options;
-    const started = startAt(sdp, Math.min(START_MAX_BPS, preset.bitrate_bps * 0.6));
-    return music ? tuneOpus(started, { stereo: 1, maxaveragebitrate: 256_000, usedtx: 0 }) : started;
+    return startAt(sdp, Math.min(START_MAX_BPS, this.#options.preset.bitrate_bps * 0.6));
   }
 
   /** @param {import('./http.js').Refusal} refusal @returns {import('./states.js').Step} */
   judge(refusal) {
     if (refusal.kind === 'taken' && performance.now() - this.#lastLive < GHOST_MAX_MS) return 'lost';
     return super.judge(refusal);
+  }
+
+  /** Two pages with one key do not fight: the one that was replaced stops. @param {import('./session.js').Session} session @param {AbortSignal} signal */
+  async explain(session, signal) {
+    const replaced = signal.aborted ? null : await session.replacement();
+    if (replaced) throw replaced;
   }
 
   /** While it is live, the moment that counts for `judge` moves on. */

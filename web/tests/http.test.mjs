@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { after, before, test } from 'node:test';
-import { classify, deleteResource, parseIceServers, parseRetryAfter, patchResource, postOffer, Refusal, RETRY_AFTER_MAX_MS } from '../lib/http.js';
+import { classify, deleteResource, parseIceServers, parseRetryAfter, patchResource, postOffer, Refusal, replacement, RETRY_AFTER_MAX_MS } from '../lib/http.js';
 
 let base;
 let server;
@@ -135,4 +135,16 @@ test('deleting what was never made asks nobody, and deleting in vain does not fa
   assert.equal(asked.length, before);
   next = (response) => response.socket.destroy();
   await deleteResource(`${base}/r`);
+});
+
+test('only a session that somebody else took over says so', async () => {
+  const told = async (status, body = '') => {
+    answering(status, { 'Content-Type': 'application/problem+json' }, body);
+    return replacement(`${base}/whip/demo/main/1`, { key: 'mine' });
+  };
+  const refusal = await told(410, '{"detail": "another publisher has taken this stream over"}');
+  assert.deepEqual([refusal?.kind, refusal?.status, refusal?.message], ['replaced', 410, 'another publisher has taken this stream over']);
+  assert.equal(asked.at(-1).headers.authorization, 'Bearer mine');
+  for (const status of [204, 404, 503]) assert.equal(await told(status), null, String(status));
+  assert.equal(await replacement(''), null);
 });

@@ -131,6 +131,7 @@ test('a performer is told what to do about every refusal', () => {
   check('key', false, /has a key/);
   check('key', true, /not the key/);
   check('taken', false, /Someone else is live/);
+  check('replaced', false, /Live from somewhere else/);
   check('not-acceptable', false, /No format/);
   check('refused', false, /did not work/);
   assert.match(reportOf('failed', new Refusal('taken', ''), { hasKey: false, camera: 'Camera 2' }).text, /Camera 2 is taken/);

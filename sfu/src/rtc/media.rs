@@ -28,6 +28,8 @@ pub(crate) struct Section {
     pub(crate) sends: bool,
     /// Simulcast layers that the remote side announced, in its order.
     pub(crate) rids: Vec<Rid>,
+    /// The remote side said that its Opus has two channels.
+    pub(crate) is_stereo: bool,
 }
 
 /// All of a peer's sections.
@@ -53,11 +55,20 @@ impl Sections {
                     Rids::Specific(rids) => rids.clone(),
                     Rids::None | Rids::Any => Vec::new(),
                 },
+                is_stereo: false,
             };
             match self.0.iter_mut().find(|known| known.mid == mid) {
                 Some(known) => *known = section,
                 None => self.0.push(section),
             }
+        }
+    }
+
+    /// Notes in which sections an offer has two channels to send.
+    pub(super) fn learn_stereo<'a>(&mut self, mids: impl IntoIterator<Item = &'a str>) {
+        let mids: Vec<Mid> = mids.into_iter().map(Mid::from).collect();
+        for section in &mut self.0 {
+            section.is_stereo = mids.contains(&section.mid);
         }
     }
 
@@ -74,6 +85,7 @@ impl Sections {
             receives: false,
             sends: true,
             rids: Vec::new(),
+            is_stereo: false,
         });
     }
 }
@@ -99,7 +111,7 @@ fn codec_kind(codec: RtcCodec) -> Option<CodecKind> {
     })
 }
 
-fn codec(params: &PayloadParams) -> Option<Codec> {
+fn codec(params: &PayloadParams, is_stereo: bool) -> Option<Codec> {
     let spec = params.spec();
     let kind = codec_kind(spec.codec)?;
     Some(Codec {
@@ -108,7 +120,8 @@ fn codec(params: &PayloadParams) -> Option<Codec> {
             .format
             .profile_level_id
             .filter(|_| kind == CodecKind::H264),
-        stereo: spec.format.sprop_stereo == Some(true) || spec.format.stereo == Some(true),
+        // str0m keeps what we would accept, not what was offered.
+        stereo: kind == CodecKind::Opus && is_stereo,
     })
 }
 
@@ -221,7 +234,7 @@ impl Incoming {
         })
     }
 
-    fn codec(&mut self, rtc: &Rtc, payload_type: u8) -> Option<(Codec, bool)> {
+    fn codec(&mut self, rtc: &Rtc, sections: &Sections, payload_type: u8) -> Option<(Codec, bool)> {
         if let Some((known, codec, red)) = self.payload_type
             && known == payload_type
         {
@@ -233,18 +246,24 @@ impl Incoming {
             .params()
             .iter()
             .find(|params| is(Some(params.pt())) || is(params.red()))?;
-        let codec = codec(params)?;
+        let section = sections.iter().find(|section| section.mid == self.mid);
+        let codec = codec(params, section.is_some_and(|section| section.is_stereo))?;
         let red = is(params.red());
         self.payload_type = Some((payload_type, codec, red));
         Some((codec, red))
     }
 
-    pub(super) fn packet(&mut self, rtc: &Rtc, packet: RtpPacket) -> Option<PeerOutput> {
+    pub(super) fn packet(
+        &mut self,
+        rtc: &Rtc,
+        sections: &Sections,
+        packet: RtpPacket,
+    ) -> Option<PeerOutput> {
         // Padding, which probes for bandwidth on some senders' own SSRC, is for whoever counts sequence numbers.
         if packet.payload.len() > crate::FORWARD_PAYLOAD_MAX {
             return None;
         }
-        let (codec, red) = self.codec(rtc, *packet.header.payload_type)?;
+        let (codec, red) = self.codec(rtc, sections, *packet.header.payload_type)?;
         let values = &packet.header.ext_vals;
         let mut inspection = inspect(codec.kind, &packet.payload);
         // Other codecs say in their payloads what is needed, and receivers believe a descriptor before that.

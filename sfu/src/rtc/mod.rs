@@ -23,7 +23,7 @@ pub(crate) use data::Written;
 #[cfg(fuzzing)]
 pub(crate) use dtls::fuzz::run as fuzz_dtls;
 pub(crate) use media::{PayloadTypes, Sections};
-pub(crate) use sdp::count_sections;
+pub(crate) use sdp::{Use, count_sections};
 pub(crate) use stun::BindingRequest;
 #[cfg(test)]
 pub(crate) use stun::check as stun_check;
@@ -110,8 +110,7 @@ pub(crate) struct RtcPeer {
     offer: String,
     /// An offer of ours, and the sections that it adds.
     pending: Option<(SdpPendingOffer, Vec<Mid>)>,
-    /// All that is sent belongs together: one MediaStream.
-    is_one_stream: bool,
+    used: Use,
     sections: Sections,
     /// Streams that were seen, by SSRC.
     streams: Vec<media::Incoming>,
@@ -125,9 +124,10 @@ impl RtcPeer {
         certificate: &Certificate,
         candidates: &[(Transport, std::net::SocketAddr)],
         estimate_bps: Option<u64>,
-        is_one_stream: bool,
+        used: Use,
     ) -> Self {
-        let stats_interval = (!is_one_stream).then_some(config::STATS_INTERVAL);
+        let is_participant = used == Use::Participant;
+        let stats_interval = is_participant.then_some(config::STATS_INTERVAL);
         let mut rtc = config::build(
             now,
             certificate,
@@ -158,10 +158,10 @@ impl RtcPeer {
             remote_candidates: 0,
             offer: String::new(),
             pending: None,
-            is_one_stream,
+            used,
             sections: Sections::default(),
             streams: Vec::new(),
-            channels: data::Channels::new(!is_one_stream),
+            channels: data::Channels::new(is_participant),
         }
     }
 
@@ -171,9 +171,15 @@ impl RtcPeer {
         (credentials.ufrag, credentials.pass)
     }
 
+    /// All that is sent belongs together: one MediaStream.
+    fn is_one_stream(&self) -> bool {
+        self.used != Use::Participant
+    }
+
     /// Answers an SDP offer.
     pub(crate) fn accept_offer(&mut self, offer: &str) -> Result<String, Refusal> {
-        let parsed = SdpOffer::from_sdp_string(&sdp::without_descriptors(&sdp::normalise(offer)))
+        let normal = sdp::without_descriptors(&sdp::normalise(offer, self.used));
+        let parsed = SdpOffer::from_sdp_string(&normal)
             .map_err(|error| Refusal::Malformed(error.to_string()))?;
         let answer = self
             .rtc
@@ -187,18 +193,20 @@ impl RtcPeer {
         }
         let answer = answer.to_sdp_string();
         self.sections.learn(&self.rtc, &answer);
-        Ok(sdp::polish(&answer, self.is_one_stream))
+        self.sections.learn_stereo(sdp::stereo_mids(offer));
+        let answer = sdp::polish(&answer, self.is_one_stream());
+        Ok(sdp::finish(&answer, offer, self.used))
     }
 
     /// Offers so many sections to send in, beside what is there.
     pub(crate) fn make_offer(&mut self, audio: usize, video: usize) -> Result<String, Refusal> {
+        let stream = self.is_one_stream().then(|| sdp::STREAM.to_owned());
         let mut api = self.rtc.sdp_api();
         let kinds = std::iter::repeat_n(MediaKind::Audio, audio)
             .chain(std::iter::repeat_n(MediaKind::Video, video));
         let mut mids = Vec::with_capacity(audio + video);
         for kind in kinds {
-            let stream = self.is_one_stream.then(|| sdp::STREAM.to_owned());
-            let mid = api.add_media(kind, Direction::SendOnly, stream, None, None);
+            let mid = api.add_media(kind, Direction::SendOnly, stream.clone(), None, None);
             mids.push((mid, kind.is_audio()));
         }
         let (offer, pending) = api
@@ -209,7 +217,8 @@ impl RtcPeer {
         }
         let mids = mids.into_iter().map(|(mid, _)| mid).collect();
         self.pending = Some((pending, mids));
-        Ok(sdp::polish(&offer.to_sdp_string(), self.is_one_stream))
+        let offer = sdp::polish(&offer.to_sdp_string(), self.is_one_stream());
+        Ok(sdp::announce(&offer, &self.offer))
     }
 
     /// Takes the answer to [`Self::make_offer`].
@@ -459,7 +468,7 @@ impl RtcPeer {
             },
         };
         self.streams[at]
-            .packet(&self.rtc, packet)
+            .packet(&self.rtc, &self.sections, packet)
             .unwrap_or(PeerOutput::Unusable)
     }
 }

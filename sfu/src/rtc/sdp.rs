@@ -1,5 +1,11 @@
 //! Small text work on session descriptions that str0m leaves to us.
 
+mod answer;
+mod offer;
+
+pub(super) use answer::{announce, finish};
+pub(super) use offer::{normalise, stereo_mids};
+
 /// The `a=msid` stream that all our sections carry: receivers synchronise tracks of one MediaStream (RFC 8830).
 pub(super) const STREAM: &str = "proscenium";
 
@@ -48,27 +54,64 @@ fn is_av1_alone(section: &str) -> bool {
     codecs.all(|name| name.eq_ignore_ascii_case("AV1"))
 }
 
-/// Mends what real clients write and no parser takes: GStreamer's `whepsrc` leaves out that Opus has two channels, which RFC
-/// 7587 section 7 demands.
-pub(super) fn normalise(offer: &str) -> String {
-    let mut out = String::with_capacity(offer.len() + 16);
-    for line in offer.lines() {
-        out.push_str(line);
-        let is_short = line.strip_prefix("a=rtpmap:").is_some_and(|map| {
-            map.split_once(' ')
-                .is_some_and(|(_, codec)| codec.eq_ignore_ascii_case("opus/48000"))
-        });
-        out.push_str(if is_short { "/2\r\n" } else { "\r\n" });
-    }
-    out
+/// What a connection is for, as far as its descriptions are concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It sends to us and is sent nothing.
+    Publisher,
+    /// It is sent to and sends nothing.
+    Viewer,
+    /// Both, and it offers again and again.
+    Participant,
 }
 
-/// The lines of a description with its candidates in the first section that is used: str0m puts them into the first, where
-/// clients do not look when it is refused.
+/// The lines of a description, section by section.
+struct Sdp<'a> {
+    session: Vec<&'a str>,
+    /// Each begins with its `m=` line.
+    sections: Vec<Vec<&'a str>>,
+}
+
+impl<'a> Sdp<'a> {
+    fn split(text: &'a str) -> Self {
+        let (mut session, mut sections) = (Vec::new(), Vec::<Vec<_>>::new());
+        for line in text.lines() {
+            if line.starts_with("m=") {
+                sections.push(vec![line]);
+            } else {
+                sections.last_mut().unwrap_or(&mut session).push(line);
+            }
+        }
+        Self { session, sections }
+    }
+}
+
+/// Whether a section is switched off: port 0, unless it lives on another one's port (RFC 9143 section 6).
+fn is_off(section: &[&str]) -> bool {
+    word(section[0], 1) == Some("0") && !section.contains(&"a=bundle-only")
+}
+
+fn mid<'a>(section: &[&'a str]) -> Option<&'a str> {
+    section.iter().find_map(|line| line.strip_prefix("a=mid:"))
+}
+
+fn word(line: &str, at: usize) -> Option<&str> {
+    line.split(' ').nth(at)
+}
+
+/// No candidate of ours comes later (RFC 8840 section 8.2).
+const END: &str = "a=end-of-candidates";
+
+/// The lines of a description with its candidates, and that these are all, in the first section that is used: str0m puts them
+/// into the first, where clients do not look when it is refused.
 fn with_candidates_in_use(sdp: &str) -> Vec<&str> {
-    let (candidates, mut lines): (Vec<&str>, Vec<&str>) = sdp
+    let (mut candidates, mut lines): (Vec<&str>, Vec<&str>) = sdp
         .lines()
-        .partition(|line| line.starts_with("a=candidate:") || *line == "a=end-of-candidates");
+        .filter(|line| *line != END)
+        .partition(|line| line.starts_with("a=candidate:"));
+    if !candidates.is_empty() {
+        candidates.push(END);
+    }
     let is_used = |line: &str| line.starts_with("m=") && line.split(' ').nth(1) != Some("0");
     let Some(used) = lines.iter().position(|line| is_used(line)) else {
         return sdp.lines().collect();
@@ -190,16 +233,6 @@ mod tests {
     }
 
     #[test]
-    fn opus_has_two_channels_whatever_a_client_leaves_out() {
-        assert_eq!(
-            normalise(
-                "a=rtpmap:96 OPUS/48000\r\na=rtpmap:97 opus/48000/2\na=rtpmap:98 H264/90000\r\n"
-            ),
-            "a=rtpmap:96 OPUS/48000/2\r\na=rtpmap:97 opus/48000/2\r\na=rtpmap:98 H264/90000\r\n"
-        );
-    }
-
-    #[test]
     fn descriptors_are_agreed_on_where_nothing_but_av1_is_sent() {
         let uri = crate::rtc::extensions::DEPENDENCY;
         let section = |direction: &str, codecs: &[&str]| {
@@ -234,7 +267,7 @@ mod tests {
         let answer = "v=0\r\nm=audio 0 X 0\r\na=candidate:1\r\na=candidate:2\r\na=mid:0\r\nm=video 9 X 96\r\na=mid:1\r\nm=video 9 X 96\r\n";
         assert_eq!(
             polish(answer, true),
-            "v=0\r\nm=audio 0 X 0\r\na=mid:0\r\nm=video 9 X 96\r\na=mid:1\r\na=candidate:1\r\na=candidate:2\r\nm=video 9 X 96\r\n"
+            "v=0\r\nm=audio 0 X 0\r\na=mid:0\r\nm=video 9 X 96\r\na=mid:1\r\na=candidate:1\r\na=candidate:2\r\na=end-of-candidates\r\nm=video 9 X 96\r\n"
         );
         let refused = "m=audio 0 X 0\r\na=candidate:1\r\n";
         assert_eq!(polish(refused, true), refused);

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::Worker;
-use crate::api::{CloseReason, Codec, Command, Output, Refusal, Reply, Role, TrackInfo};
+use crate::api::{CloseReason, Codec, Command, Output, Refusal, Reply, Role, TakesOver, TrackInfo};
 use crate::id::{PeerId, RequestId, StreamId, WorkerId};
 use crate::peer::{Peer, Published, Sections};
-use crate::rtc::{RtcPeer, count_sections};
+use crate::rtc::{RtcPeer, Use, count_sections};
 use crate::stream::{Feed, Publication, TRACKS_MAX, Track};
 
 /// Sections of an offer that are looked at; a browser's conference of thirty people would have sixty, a stream has two.
@@ -26,9 +26,10 @@ impl Worker {
                 offer,
                 tracks,
                 origin,
+                takes_over,
             } => {
                 let result = match role {
-                    Role::Publisher => self.accept_publisher(now, peer, stream, &offer),
+                    Role::Publisher => self.accept_publisher(now, peer, stream, &offer, takes_over),
                     Role::Viewer => self.accept_viewer(now, peer, stream, &offer, &tracks, origin),
                     Role::Participant => Err(not_a_stream()),
                 };
@@ -109,7 +110,11 @@ impl Worker {
             &self.config.certificate,
             &self.config.candidates,
             estimate_bps,
-            role != Role::Participant,
+            match role {
+                Role::Publisher => Use::Publisher,
+                Role::Viewer => Use::Viewer,
+                Role::Participant => Use::Participant,
+            },
         );
         let (ufrag, pwd) = rtc.credentials();
         let mut peer = Peer::new(id, role, rtc, now);
@@ -188,6 +193,7 @@ impl Worker {
         id: PeerId,
         stream: StreamId,
         offer: &str,
+        takes_over: TakesOver,
     ) -> Result<String, Refusal> {
         Self::check_offer(offer)?;
         let stream_slot = self
@@ -203,6 +209,10 @@ impl Worker {
             return Err(Refusal::NotAcceptable(
                 "offer audio or video to send, as Opus, G.711, H.264, VP8, VP9 or AV1".into(),
             ));
+        }
+        if self.has_publisher(stream_slot) {
+            self.let_wait(now, slot, stream, takes_over);
+            return Ok(answer);
         }
         self.begin_publication(now, stream_slot, id, Feed::Peer(slot), &[]);
         if let Some(peer) = self.peer_mut(slot) {

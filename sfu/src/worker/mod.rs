@@ -9,6 +9,7 @@ mod relay;
 mod room;
 mod route;
 mod stats;
+mod takeover;
 mod tap;
 mod tick;
 mod watch;

@@ -33,6 +33,13 @@ impl Worker {
         let Some(peer) = self.peers.get(slot).and_then(Option::as_ref) else {
             return;
         };
+        if peer.waiting.is_some() && !self.on_waiting_packet(now, slot, (mid, rid), codec, &packet)
+        {
+            return;
+        }
+        let Some(peer) = self.peers.get(slot).and_then(Option::as_ref) else {
+            return;
+        };
         let Some(stream) = peer.stream_of(mid) else {
             self.stats.dropped_stale += 1;
             return;

@@ -41,6 +41,12 @@ pub struct WorkerStats {
     pub dropped_stale: u64,
     /// Dropped: from a stream that is muted here.
     pub dropped_muted: u64,
+    /// Dropped: from a publisher whose stream still is another one's.
+    pub dropped_waiting: u64,
+    /// Publishers that took over from another one.
+    pub takeovers: u64,
+    /// Publishers that waited to take over and had to go because too many did.
+    pub waiting_dropped: u64,
     /// Messages that came over data channels.
     pub data_in: u64,
     /// Messages that were sent over data channels.

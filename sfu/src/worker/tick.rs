@@ -31,6 +31,9 @@ impl Worker {
 
     fn tick(&mut self, now: Instant) {
         for slot in 0..self.peers.len() {
+            if self.tick_waiting(now, slot) {
+                continue;
+            }
             let Some(peer) = self.peers[slot].as_ref() else {
                 continue;
             };

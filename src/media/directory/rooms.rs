@@ -334,7 +334,8 @@ impl Directory {
                 let room = inner.conferences.rooms.get(room);
                 room.map(|room| room.mailbox.clone())
             }
-            Event::Live { .. }
+            Event::TookOver { .. }
+            | Event::Live { .. }
             | Event::Silent { .. }
             | Event::Reordered { .. }
             | Event::Ended { .. } => None,
@@ -427,7 +428,7 @@ impl Inner {
 
     fn check_name(&self, key: &StreamKey, limits: &super::Limits) -> Result<(), Refused> {
         match self.streams.get(key) {
-            Some(entry) if entry.publication.is_some() => return Err(Refused::Taken),
+            Some(entry) if entry.is_taken() => return Err(Refused::Taken),
             None if self.streams.len() >= limits.streams_max => {
                 return Err(Refused::Full("there are as many streams as there may be"));
             }

@@ -1,6 +1,6 @@
 //! WHIP and WHEP sessions as their HTTP resources show them.
 
-use sfu::{PeerId, Role, StreamId, TrackInfo, WorkerId};
+use sfu::{CloseReason, PeerId, Role, StreamId, TrackInfo, WorkerId};
 use uuid::Uuid;
 
 use super::{DEPARTED_MAX, Directory, SessionRecord, StreamKey, least_loaded};
@@ -37,6 +37,7 @@ impl Directory {
         let mut inner = self.lock();
         if let Some(at) = inner.departed.iter().position(|gone| *gone == peer) {
             inner.departed.remove(at);
+            inner.forget_waiting(key, peer);
             return (resource, etag);
         }
         inner.sessions.insert(
@@ -79,25 +80,29 @@ impl Directory {
             .collect()
     }
 
-    pub(super) fn leave(&self, peer: PeerId) {
+    /// Forgets a session. With a reason its client may learn for a while how it ended; without, it knows.
+    pub(in crate::media) fn leave(&self, peer: PeerId, reason: Option<&CloseReason>) {
         let mut inner = self.lock();
-        let Some(session) = inner
+        let session = inner
             .resources
             .remove(&peer)
-            .and_then(|resource| inner.sessions.remove(&resource))
-        else {
+            .and_then(|resource| Some((resource, inner.sessions.remove(&resource)?)));
+        let Some((resource, session)) = session else {
             if inner.departed.len() >= DEPARTED_MAX {
                 inner.departed.pop_front();
             }
             inner.departed.push_back(peer);
             return;
         };
+        if let Some(reason) = reason {
+            inner.ends.remember(resource, session.clone(), reason);
+        }
         if session.role == Role::Viewer
             && let Some(entry) = inner.streams.get_mut(&session.key)
         {
             entry.viewers = entry.viewers.saturating_sub(1);
         }
-        inner.collect(&session.key);
+        inner.forget_waiting(&session.key, peer);
         drop(inner);
         self.changed(&session.key.space);
     }

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use sfu::{PeerId, StreamId, TrackInfo};
+use sfu::{PeerId, StreamId, TakesOver, TrackInfo};
 
 use super::{
     Consequence, Directory, LINGER, Publication, Reserved, StreamEntry, StreamKey, least_loaded,
@@ -13,22 +13,40 @@ use crate::media::handle::{Refused, TakeOver};
 use crate::media::trouble::Trouble;
 
 impl Directory {
-    /// Takes the stream for a new publisher, if `right` allows.
+    /// Takes the stream for a new publisher, if `right` allows. One that somebody else has stays that one's until the new
+    /// publisher's media come.
     pub(in crate::media) fn reserve(
         &self,
         key: &StreamKey,
         right: &TakeOver,
         loads: &[usize],
     ) -> Result<Reserved, Refused> {
+        self.take(key, right, loads, true)
+    }
+
+    /// The same for a source without WebRTC, which sends at once: whoever had the stream is replaced now.
+    pub(in crate::media) fn seize(
+        &self,
+        key: &StreamKey,
+        right: &TakeOver,
+        loads: &[usize],
+    ) -> Result<Reserved, Refused> {
+        self.take(key, right, loads, false)
+    }
+
+    fn take(
+        &self,
+        key: &StreamKey,
+        right: &TakeOver,
+        loads: &[usize],
+        may_wait: bool,
+    ) -> Result<Reserved, Refused> {
         let mut inner = self.lock();
         if !inner.streams.contains_key(key) && inner.streams.len() >= self.limits.streams_max {
             return Err(Refused::Full("there are as many streams as there may be"));
         }
         // A take-over needs no further place.
-        let is_new = inner
-            .streams
-            .get(key)
-            .is_none_or(|entry| entry.publication.is_none());
+        let is_new = inner.streams.get(key).is_none_or(|entry| !entry.is_taken());
         if is_new && inner.publishers() >= self.limits.publishers_max {
             return Err(Refused::Full(
                 "there are as many publishers as there may be",
@@ -40,13 +58,24 @@ impl Directory {
         let worker = match &entry.publication {
             Some(current) if !current.may_be_taken(right) => return Err(Refused::Taken),
             Some(current) => current.worker,
-            None => least_loaded(loads, None),
+            None => match entry.waiting.last() {
+                Some(waiting) => waiting.worker,
+                None => least_loaded(loads, None),
+            },
+        };
+        let current = entry.publication.as_ref();
+        let takes_over = match right {
+            TakeOver::Always => TakesOver::Anybody,
+            TakeOver::SameOwner(owner) => current
+                .filter(|current| current.owner.as_ref() == Some(owner))
+                .map_or(TakesOver::Silent, |current| TakesOver::Only(current.peer)),
+            TakeOver::OnlyIfSilent => TakesOver::Silent,
         };
         let owner = match right {
             TakeOver::SameOwner(owner) => Some(*owner),
             TakeOver::Always | TakeOver::OnlyIfSilent => None,
         };
-        entry.displaced = entry.publication.replace(Publication {
+        let publication = Publication {
             peer,
             worker,
             owner,
@@ -55,15 +84,21 @@ impl Directory {
             is_silent: false,
             is_reordered: false,
             is_feed: false,
-        });
+        };
+        if may_wait && entry.is_taken() {
+            entry.waiting.push(publication);
+        } else {
+            entry.publication = Some(publication);
+        }
         Ok(Reserved {
             peer,
             stream,
             worker,
+            takes_over,
         })
     }
 
-    /// Gives a reserved stream back: its publisher was refused. Whoever had it, and is still there, has it again.
+    /// Gives a reserved stream back: its publisher was refused.
     pub(in crate::media) fn give_back(&self, key: &StreamKey, peer: PeerId) {
         let mut inner = self.lock();
         if let Some(entry) = inner.streams.get_mut(key)
@@ -72,9 +107,9 @@ impl Directory {
                 .as_ref()
                 .is_some_and(|current| current.peer == peer)
         {
-            entry.publication = entry.displaced.take();
+            entry.publication = None;
         }
-        inner.collect(key);
+        inner.forget_waiting(key, peer);
     }
 
     /// Whether `peer` is still the publisher of its stream.
@@ -97,6 +132,12 @@ impl Directory {
         let entry = inner.streams.get(key)?;
         let publication = entry.publication.as_ref()?;
         (publication.peer == peer).then_some(entry.id)
+    }
+
+    fn with_entry<R>(&self, stream: StreamId, f: impl FnOnce(&mut StreamEntry) -> R) -> Option<R> {
+        let mut inner = self.lock();
+        let key = inner.keys.get(&stream)?.clone();
+        inner.streams.get_mut(&key).map(f)
     }
 
     pub(super) fn with_publication<R>(
@@ -124,6 +165,7 @@ impl Directory {
         tracks: Vec<TrackInfo>,
     ) -> Option<Consequence> {
         let feed_worker = self.feed_is_live(stream, peer, &tracks);
+        self.with_entry(stream, |entry| entry.promote(peer));
         let published = self.with_publication(stream, peer, |publication| {
             publication.tracks = tracks;
             let is_first = publication.since.is_none();
@@ -161,7 +203,7 @@ impl Directory {
         let mut inner = self.lock();
         let key = inner.keys.get(&stream)?.clone();
         let entry = inner.streams.get_mut(&key)?;
-        entry.displaced.take_if(|displaced| displaced.peer == peer);
+        entry.waiting.retain(|waiting| waiting.peer != peer);
         entry
             .publication
             .as_ref()
@@ -178,12 +220,13 @@ impl Directory {
     /// Streams whose viewers waited long enough.
     pub(in crate::media) fn expire(&self, now: Instant) -> Vec<Consequence> {
         let mut inner = self.lock();
+        inner.ends.expire(now);
         let mut forgotten = Vec::new();
         for entry in inner.streams.values_mut() {
             let is_over = entry
                 .idle_since
                 .is_some_and(|since| now.saturating_duration_since(since) > LINGER);
-            if entry.publication.is_none() && is_over {
+            if !entry.is_taken() && is_over {
                 entry.idle_since = Some(now);
                 forgotten.push(Consequence::Forget(entry.id));
             }

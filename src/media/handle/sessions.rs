@@ -1,6 +1,8 @@
 //! WHIP and WHEP sessions: one stream each, behind one HTTP resource.
 
-use sfu::{Command, Event, LayerReport, LayerWish, PeerId, Reply, Role, StreamId, WorkerId};
+use sfu::{
+    Command, Event, LayerReport, LayerWish, PeerId, Reply, Role, StreamId, TakesOver, WorkerId,
+};
 use uuid::Uuid;
 
 use super::{Accepted, Handle, Refused, Restarted, TakeOver};
@@ -19,6 +21,7 @@ impl Handle {
     ) -> Result<Accepted, Refused> {
         let reserved = self.reserve(&key, &right)?;
         let (peer, stream, worker) = (reserved.peer, reserved.stream, reserved.worker);
+        let takes_over = reserved.takes_over;
         let result = self
             .ask(worker, |request| Command::Accept {
                 request,
@@ -28,6 +31,7 @@ impl Handle {
                 offer,
                 tracks: Vec::new(),
                 origin: None,
+                takes_over,
             })
             .await;
         match result {
@@ -56,6 +60,7 @@ impl Handle {
             offer,
             tracks,
             origin: Some(origin),
+            takes_over: TakesOver::Silent,
         };
         match self.ask(worker, command).await? {
             Reply::Sdp(sdp) => Ok(self.accepted(key, Role::Viewer, (peer, stream, worker), sdp)),
@@ -196,10 +201,7 @@ impl Handle {
             .session(resource)
             .ok_or(Refused::UnknownResource)?;
         let (peer, worker) = (record.peer, record.worker);
-        directory.apply(Event::Closed {
-            peer,
-            reason: sfu::CloseReason::Asked,
-        });
+        directory.leave(peer, None);
         self.tell(worker, Command::Close { peer });
         // The stream is free before the thread says so: whoever ended a session may begin the next one at once.
         if let Some(stream) = directory.published_by(&record.key, peer) {

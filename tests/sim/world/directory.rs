@@ -29,6 +29,9 @@ impl World {
                     }
                 }
             }
+            Event::TookOver { stream, peer } => {
+                self.directory.entry(*stream).or_default().publisher = Some(*peer);
+            }
             Event::Ended { stream, peer } => {
                 let entry = self.directory.entry(*stream).or_default();
                 if entry.publisher == Some(*peer) {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use sfu::{
     Certificate, Command, DataEvent, Datagram, Event, Input, PeerId, Refusal, Reply, RequestId,
-    RoomId, StreamId, TapItem, Transport,
+    RoomId, StreamId, TakesOver, TapItem, Transport,
 };
 
 use crate::client::{Client, Part};
@@ -49,6 +49,8 @@ pub struct World {
     /// What participants' data channels brought, with when.
     pub data: Vec<(Instant, PeerId, DataEvent)>,
     pub trace: Trace,
+    /// Whom the next publisher may replace.
+    pub takes_over: TakesOver,
     pub relay_max: usize,
     pub relay_dropped: u64,
     /// Keep some of the datagrams that arrive at workers, to be mutated.
@@ -81,6 +83,7 @@ impl World {
             taps: Vec::new(),
             data: Vec::new(),
             trace: Trace::default(),
+            takes_over: TakesOver::Anybody,
             relay_max: RELAY_MAX,
             relay_dropped: 0,
             keeps_samples: false,
