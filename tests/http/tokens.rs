@@ -330,7 +330,8 @@ async fn a_performers_token_is_as_good_as_the_key_to_publish_and_no_lesser_one_i
         let answer = publish(space, role, now).await;
         assert_eq!(answer.status, 201, "{space} {role:?}: {answer:?}");
     }
-    server.expect_sessions(1).await;
+    // The first has the stage, the others wait for their media.
+    server.expect_sessions(3).await;
     for (space, role, now) in [
         ("locked", Participant, now),
         ("locked", Viewer, now),
