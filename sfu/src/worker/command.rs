@@ -77,16 +77,18 @@ impl Worker {
                 peer,
                 tracks,
             } => self.open_source(now, stream, peer, &tracks),
-            Command::SetOrigin { stream, origin } => {
-                if let Some(slot) = self.stream_slot(stream)
-                    && let Some(stream) = self.stream_mut(slot)
-                {
-                    stream.origin = origin;
-                    self.follow_origin(slot);
-                }
-            }
+            Command::SetOrigin { stream, origin } => self.set_origin(stream, origin),
             Command::Forget { stream } => self.forget(now, stream),
             other => self.on_layer_command(now, other),
+        }
+    }
+
+    fn set_origin(&mut self, stream: StreamId, origin: Option<WorkerId>) {
+        if let Some(slot) = self.stream_slot(stream)
+            && let Some(stream) = self.stream_mut(slot)
+        {
+            stream.origin = origin;
+            self.follow_origin(slot);
         }
     }
 
