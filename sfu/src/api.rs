@@ -1,5 +1,7 @@
 //! What goes into a [`Worker`](crate::Worker) and what comes out: plain data, no callbacks.
 
+mod codec;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +12,8 @@ use crate::id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
 use crate::layer_wish::{LayerReport, LayerWish};
 use crate::relay::Relay;
 use crate::tap::{Tap, TapItem};
+
+pub use codec::{Codec, CodecKind};
 
 /// How a datagram travels. Over [`Transport::Tcp`] the shell adds and removes the two length bytes of RFC 4571.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -300,65 +304,6 @@ pub enum Command {
         /// Which.
         channel: DataChannel,
     },
-}
-
-/// The codecs that are forwarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CodecKind {
-    /// RFC 7587, 48 kHz.
-    Opus,
-    /// G.711 mu-law, RFC 3551, 8 kHz.
-    Pcmu,
-    /// G.711 A-law, RFC 3551, 8 kHz.
-    Pcma,
-    /// RFC 6184, 90 kHz.
-    H264,
-    /// RFC 7741, 90 kHz.
-    Vp8,
-    /// RFC 9628, 90 kHz.
-    Vp9,
-    /// The AV1 RTP payload format, 90 kHz.
-    Av1,
-}
-
-impl CodecKind {
-    /// Whether this is a sound codec.
-    pub fn is_audio(self) -> bool {
-        matches!(self, Self::Opus | Self::Pcmu | Self::Pcma)
-    }
-
-    /// The RTP clock in Hz.
-    pub fn clock_rate(self) -> u32 {
-        match self {
-            Self::Opus => 48_000,
-            Self::Pcmu | Self::Pcma => 8_000,
-            Self::H264 | Self::Vp8 | Self::Vp9 | Self::Av1 => 90_000,
-        }
-    }
-
-    /// The encoding name of the IANA registry.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Opus => "opus",
-            Self::Pcmu => "PCMU",
-            Self::Pcma => "PCMA",
-            Self::H264 => "H264",
-            Self::Vp8 => "VP8",
-            Self::Vp9 => "VP9",
-            Self::Av1 => "AV1",
-        }
-    }
-}
-
-/// A codec with what a receiver must know to choose a payload type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Codec {
-    /// Which.
-    pub kind: CodecKind,
-    /// H.264 only: `profile-level-id`, 24 bits, as negotiated or read from the SPS.
-    pub h264_profile: Option<u32>,
-    /// Opus only: whether the sender announced stereo.
-    pub stereo: bool,
 }
 
 /// One packet of a publisher without WebRTC.
