@@ -32,8 +32,9 @@ mod thumbnails;
 
 pub use counters::BroadcastCounters;
 pub use follow::{Broadcast, Settings};
+pub(crate) use plan::{AAC, OPUS};
 pub use presentation::{Sound, multivariant};
 pub use published::Published;
 pub use rendered::Rendered;
-pub use rendition::{Held, Rendition, WAITERS_MAX};
+pub use rendition::{Held, Rendition, Skip, WAITERS_MAX};
 pub use stream::Show;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hls::{Frame, Output, Packager, RenditionInfo, Timeline, TrackConfig};
+use hls::{Frame, Output, Packager, RenditionInfo, Timeline, TrackConfig, Warning};
 use sfu::MediaPacket;
 
 use self::away::Entrance;
@@ -157,6 +157,7 @@ impl Production {
         }
         self.names = plan.renditions.iter().map(|one| one.name.clone()).collect();
         self.has_picture = plan.renditions.iter().any(|one| one.name != OPUS);
+        self.show.set_rare_keyframes(false);
         self.plan = plan;
         self.configs = configs;
         let is_first = self.on_air.is_empty();
@@ -370,6 +371,10 @@ impl Production {
                 Output::Warning(warning) => {
                     self.around.counters.count_warning();
                     let key = self.show.key();
+                    if matches!(warning, Warning::KeyframesRare { .. }) {
+                        self.show.set_rare_keyframes(true);
+                        (self.around.on_change)(&key.space);
+                    }
                     tracing::warn!(space = %key.space, stream = %key.stream, "{warning}");
                 }
             }

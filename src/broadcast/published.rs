@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use signaling::bus::MediaMoment;
 
 use super::stream::Show;
-use crate::media::StreamKey;
+use crate::media::{StreamKey, Trouble};
 
 /// The stream that is meant when none is named.
 const MAIN: &str = "main";
@@ -63,6 +63,12 @@ impl Published {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What a performer should mend so that HLS is what it could be.
+    pub fn trouble(&self, key: &StreamKey) -> Option<Trouble> {
+        let is_rare = self.show(key)?.has_rare_keyframes();
+        is_rare.then_some(Trouble::RareKeyframes)
     }
 
     /// Why a live stream has no HLS.

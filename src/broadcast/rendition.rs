@@ -18,8 +18,20 @@ pub const WAITERS_MAX: usize = 20_000;
 /// Bytes of finished segments that are kept in memory: a minute of 8 Mbit/s. What is older is read from disk.
 const MEMORY_MAX: usize = 64 << 20;
 
-/// Date ranges that wait for the next part: more than half a second should have, less than a playlist takes.
-const RANGES_WAITING_MAX: usize = 256;
+/// Date ranges that wait for the next part: more than a minute without performer should have, less than a playlist takes.
+const RANGES_WAITING_MAX: usize = 1024;
+
+/// What a player wants to be left out of a playlist, `_HLS_skip`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Skip {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Segments before the skip boundary: `YES`.
+    Segments,
+    /// Date ranges that were added before it, too: `v2`.
+    DateRanges,
+}
 
 /// What a playlist looks like since its newest part.
 #[derive(Debug)]
@@ -34,6 +46,7 @@ pub struct State {
     is_suspended: bool,
     live: Rendered,
     delta: Rendered,
+    news: Rendered,
 }
 
 /// How the wait for a part ended.
@@ -76,7 +89,7 @@ struct Inner {
     /// What is written into the playlists from the next part on, so that all that are asked for until then say the same.
     ranges: Vec<DateRange>,
     /// The DVR views, rendered when somebody asks, until the next part.
-    dvr: [Option<Arc<Rendered>>; 2],
+    dvr: [Option<Arc<Rendered>>; 3],
 }
 
 /// A segment of the DVR view.
@@ -117,9 +130,13 @@ impl State {
         &self.live
     }
 
-    /// Only what is new (`EXT-X-SKIP`).
-    pub fn delta(&self) -> &Rendered {
-        &self.delta
+    /// The playlist as it was asked for.
+    pub fn with(&self, skip: Skip) -> &Rendered {
+        match skip {
+            Skip::Nothing => &self.live,
+            Skip::Segments => &self.delta,
+            Skip::DateRanges => &self.news,
+        }
     }
 }
 
@@ -141,6 +158,7 @@ impl Rendition {
             is_suspended: false,
             live: Rendered::new(String::new()),
             delta: Rendered::new(String::new()),
+            news: Rendered::new(String::new()),
         };
         Self {
             name: name.into(),
@@ -155,7 +173,7 @@ impl Rendition {
                 dates: VecDeque::new(),
                 parts: VecDeque::new(),
                 ranges: Vec::new(),
-                dvr: [None, None],
+                dvr: [None, None, None],
             }),
             state: watch::Sender::new(Arc::new(state)),
             waiters: AtomicUsize::new(0),
@@ -238,16 +256,19 @@ impl Rendition {
     /// The playlist of everything that can be gone back to; rendered at most once per part.
     pub(super) fn dvr(
         &self,
-        is_delta: bool,
+        skip: Skip,
         reports: &[Report],
         counters: &BroadcastCounters,
     ) -> Arc<Rendered> {
         let mut inner = self.lock();
-        let at = usize::from(is_delta);
+        let (at, view) = match skip {
+            Skip::Nothing => (0, View::Dvr),
+            Skip::Segments => (1, View::DvrDelta),
+            Skip::DateRanges => (2, View::DvrNews),
+        };
         if let Some(rendered) = &inner.dvr[at] {
             return rendered.clone();
         }
-        let view = if is_delta { View::DvrDelta } else { View::Dvr };
         let rendered = Arc::new(Rendered::new(inner.timeline.render(view, reports)));
         counters.count_rendered();
         inner.dvr[at] = Some(rendered.clone());
@@ -373,7 +394,7 @@ impl Rendition {
     /// Renders once, and wakes whoever waits.
     pub(super) fn publish(&self, reports: &[Report], counters: &BroadcastCounters) {
         let mut inner = self.lock();
-        inner.dvr = [None, None];
+        inner.dvr = [None, None, None];
         for range in std::mem::take(&mut inner.ranges) {
             inner.timeline.add_daterange(range);
         }
@@ -388,6 +409,7 @@ impl Rendition {
             is_suspended: false,
             live: render(View::Live),
             delta: render(View::LiveDelta),
+            news: render(View::LiveNews),
         };
         drop(inner);
         counters.count_rendered();

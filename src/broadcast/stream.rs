@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::counters::BroadcastCounters;
 use super::presentation::Sound;
 use super::rendered::Rendered;
-use super::rendition::Rendition;
+use super::rendition::{Rendition, Skip};
 use crate::clock;
 use crate::media::StreamKey;
 
@@ -47,6 +47,8 @@ pub struct Show {
     newest_ms: AtomicU64,
     /// Whether somebody performs right now.
     is_performed: AtomicBool,
+    /// Whether the target duration is long because of who performs.
+    has_rare_keyframes: AtomicBool,
 }
 
 impl Show {
@@ -61,6 +63,7 @@ impl Show {
             is_ended: AtomicBool::new(false),
             newest_ms: AtomicU64::new(0),
             is_performed: AtomicBool::new(false),
+            has_rare_keyframes: AtomicBool::new(false),
         }
     }
 
@@ -96,6 +99,15 @@ impl Show {
     /// Whether somebody performs right now, and is not just expected back.
     pub fn is_performed(&self) -> bool {
         self.is_performed.load(Ordering::Relaxed)
+    }
+
+    /// Whether who performs sends keyframes so rarely that players must stay far behind.
+    pub fn has_rare_keyframes(&self) -> bool {
+        self.has_rare_keyframes.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_rare_keyframes(&self, is_so: bool) {
+        self.has_rare_keyframes.store(is_so, Ordering::Relaxed);
     }
 
     /// Puts a moment into the playlists of all renditions, from their next part on.
@@ -151,10 +163,10 @@ impl Show {
     pub fn dvr(
         &self,
         rendition: &Rendition,
-        is_delta: bool,
+        skip: Skip,
         counters: &BroadcastCounters,
     ) -> Arc<Rendered> {
-        rendition.dvr(is_delta, &self.reports(rendition), counters)
+        rendition.dvr(skip, &self.reports(rendition), counters)
     }
 
     /// Where the other renditions of the same kind and the other kinds stand.

@@ -132,7 +132,12 @@ impl StreamReport {
             tracks: summary.tracks.iter().map(track).collect(),
             hls: HlsReport::of(&key, broadcast).filter(|_| summary.live),
             hls_refusal: broadcast.published().refusal(&key),
-            trouble: summary.troubles.iter().map(TroubleReport::of).collect(),
+            trouble: summary
+                .troubles
+                .iter()
+                .chain(&broadcast.published().trouble(&key))
+                .map(TroubleReport::of)
+                .collect(),
         }
     }
 }

@@ -5,6 +5,8 @@
 pub enum Trouble {
     /// Pictures come in another order than they are shown (B-frames).
     Reordered,
+    /// Keyframes are so far apart that players must stay far behind.
+    RareKeyframes,
 }
 
 impl Trouble {
@@ -13,6 +15,7 @@ impl Trouble {
     pub fn code(self) -> &'static str {
         match self {
             Self::Reordered => "b-frames",
+            Self::RareKeyframes => "rare-keyframes",
         }
     }
 
@@ -24,6 +27,11 @@ impl Trouble {
                 "The encoder makes B-frames. Browsers show only three or four pictures a second of them over WebRTC, so the pages watch by HLS, \
                  some seconds later. Turn them off: bframes=0 (x264, GStreamer), -bf 0 (FFmpeg), Tune zerolatency (OBS), or the profile Baseline, \
                  or Main without B-frames, in a camera."
+            }
+            Self::RareKeyframes => {
+                "The encoder's keyframes are more than three seconds apart. Players without low latency stay three times that far behind, and \
+                 whoever comes waits longer for a picture. Set the keyframe interval to 2 s: Keyframe Interval 2 s (OBS, not 0 or auto), -g with \
+                 twice the frame rate (FFmpeg), key-int-max with twice the frame rate (GStreamer)."
             }
         }
     }

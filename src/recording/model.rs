@@ -130,8 +130,8 @@ pub struct Recording {
     pub thumbnails: Arc<[u64]>,
 }
 
-/// Moments of one life that players are told of: what a playlist lists at most.
-pub(super) const DATERANGES_MAX: usize = 512;
+/// Moments of one life that players are told of: what a playlist lists at most, one a second for nearly three hours.
+pub(super) const DATERANGES_MAX: usize = 10_000;
 
 /// How far apart renditions are cut at what is the same moment.
 const TOLERANCE_MS: i64 = 500;

@@ -17,6 +17,9 @@ const SWITCH_FRAME: u32 = 3;
 /// `SELECT_SCREEN_CONTENT_TOOLS` and `SELECT_INTEGER_MV`: each frame says it.
 const BY_FRAME: u32 = 2;
 
+/// A padding OBU (section 5.13): a decoder shows nothing for it, so that the picture before stays.
+const PADDING: [u8; 3] = [0x7a, 1, 0x80];
+
 /// Operating points, at most.
 const POINTS_MAX: u32 = 32;
 
@@ -85,8 +88,8 @@ impl Av1 {
             payload: vec![frame.data],
             keyframe: frame.keyframe,
             change,
-            // A keyframe must not be shown again (section 6.8.2).
-            recipe,
+            // A keyframe must not be shown again (section 6.8.2), and what is in no slot cannot be.
+            recipe: Some(recipe.unwrap_or(Recipe::Av1(PADDING))),
         })
     }
 

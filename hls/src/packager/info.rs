@@ -15,11 +15,11 @@ pub struct RenditionInfo {
     pub width: u32,
     /// Pixels; 0 for audio and until the first keyframe.
     pub height: u32,
-    /// Pictures in 1,000 s in the last segment; 0 for audio and until the first segment.
+    /// Pictures in 1,000 s, at most; 0 for audio and until the first segment. Constant, unless a segment has more.
     pub frame_rate_milli: u32,
-    /// The highest bit rate of any segment (of the parts so far, before the first segment), in bit/s.
+    /// No segment has a higher bit rate, in bit/s (no part, before the first segment). Constant until one does.
     pub bandwidth_peak: u64,
-    /// Bits by seconds over the whole life.
+    /// Bits by seconds over the life, as they were when `bandwidth_peak` last changed: players read it once.
     pub bandwidth_average: u64,
     /// Audio channels; 0 for video.
     pub channels: u8,
@@ -61,12 +61,24 @@ impl RenditionInfo {
         }
     }
 
-    /// Takes `bits` in `ticks` into the highest rate.
-    pub(crate) fn measure(&mut self, bits: u64, ticks: u64, timescale: u32) {
-        let rate = bits * u64::from(timescale) / ticks.max(1);
-        self.bandwidth_peak = self.bandwidth_peak.max(rate);
-        if self.bandwidth_average == 0 {
-            self.bandwidth_average = rate;
+    /// Takes a bit rate into account; `average` is that of the whole life.
+    pub(crate) fn note_rate(&mut self, rate: u64, average: u64) {
+        if rate > self.bandwidth_peak {
+            self.bandwidth_peak = rate.saturating_add(rate / 2);
+            self.bandwidth_average = average;
         }
     }
+
+    /// Takes so many pictures in 1,000 s into account.
+    pub(crate) fn note_frame_rate(&mut self, milli: u32) {
+        let is_usual = |rate: &&u32| milli.abs_diff(**rate) <= **rate / 50;
+        let known = USUAL_FRAME_RATES_MILLI.iter().find(is_usual);
+        let rate = known.copied().unwrap_or(milli.div_ceil(1000) * 1000);
+        self.frame_rate_milli = self.frame_rate_milli.max(rate);
+    }
 }
+
+/// A rate near one of these is that one: of two seconds it cannot be told more exactly.
+const USUAL_FRAME_RATES_MILLI: [u32; 8] = [
+    10_000, 15_000, 20_000, 24_000, 25_000, 30_000, 50_000, 60_000,
+];

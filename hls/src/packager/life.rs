@@ -26,9 +26,9 @@ enum Lane {
 /// One life of a stream: all its renditions, from the first publication until the end.
 ///
 /// Push frames as they come, then poll until nothing comes out. Media time is told by the frames alone: the sound that
-/// goes on is how the packager knows that a picture stands still. It then repeats the picture (H.264 and VP9), so
-/// that parts keep their length; silence is filled likewise. Where a picture cannot be repeated (AV1, B-frames, pictures that
-/// no other refers to), a part may be shorter than 85 % of PART-TARGET or, when one picture lasts longer, longer than it;
+/// goes on is how the packager knows that a picture stands still. It then repeats the picture (of AV1, where it cannot be
+/// repeated, it puts padding after it), so that parts keep their length; silence is filled likewise. Where neither is possible
+/// (B-frames, pictures of H.264 and VP9 that no other refers to), a part may be shorter than 85 % of PART-TARGET or, when one picture lasts longer, longer than it;
 /// each such part is told by a [`crate::Warning`].
 pub struct Packager {
     life: String,

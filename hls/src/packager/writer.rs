@@ -210,7 +210,8 @@ impl Writer {
         if self.ticks == 0 && !shared.is_stand_in {
             let bits = segment.parts.iter().map(|part| part.len() as u64 * 8).sum();
             let ticks = (segment.end - segment.start).unsigned_abs();
-            shared.infos[self.rendition].measure(bits, ticks, self.timescale);
+            let rate = self.rate(bits, ticks);
+            shared.infos[self.rendition].note_rate(rate, rate);
         }
         shared.outputs.push_back(Output::Part(Arc::new(part)));
     }
@@ -261,13 +262,16 @@ impl Writer {
         }
         self.bits += bits;
         self.ticks += ticks;
-        info.measure(bits, ticks, self.timescale);
-        let average = self.bits * u64::from(self.timescale) / self.ticks.max(1);
-        info.bandwidth_average = average;
-        if self.kind.is_video() {
-            let rate = u64::from(frames) * u64::from(self.timescale) * 1000 / ticks.max(1);
-            info.frame_rate_milli = rate.try_into().unwrap_or(u32::MAX);
+        info.note_rate(self.rate(bits, ticks), self.rate(self.bits, self.ticks));
+        // One of a moment, as at the end of a publication, says little.
+        if self.kind.is_video() && ticks >= u64::from(self.timescale) {
+            let rate = u64::from(frames) * u64::from(self.timescale) * 1000 / ticks;
+            info.note_frame_rate(rate.try_into().unwrap_or(u32::MAX));
         }
+    }
+
+    fn rate(&self, bits: u64, ticks: u64) -> u64 {
+        bits * u64::from(self.timescale) / ticks.max(1)
     }
 }
 

@@ -9,11 +9,13 @@ use super::date::Date;
 /// The longest line of a date range in bytes.
 const LINE_MAX: usize = 2048;
 
-/// Date ranges in one playlist of everything that is kept: with [`LINE_MAX`] at most 1 MB, and 100 kB as they usually are.
-const RANGES_MAX: usize = 512;
+/// Date ranges of one rendition: one a second for nearly three hours, 2 MB as they usually are. The oldest goes when there is one
+/// too many, or when their lines have more than [`BYTES_MAX`].
+const RANGES_MAX: usize = 10_000;
+const BYTES_MAX: usize = 4 << 20;
 
-/// Those of them in a playlist of the live window, which is sent with every part: the newest.
-pub(super) const LIVE_RANGES_MAX: usize = 64;
+/// Removed ones that delta updates still tell of, at most.
+const REMOVED_MAX: usize = 1_024;
 
 /// A moment of the performance that players are told of, RFC 8216bis section 4.4.5.1. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,12 @@ impl DateRange {
         self.start_ms
     }
 
+    /// Its `ID`, as it is written.
+    pub(super) fn id(&self) -> &str {
+        let quoted = self.line.split_once("ID=\"");
+        quoted.map_or("", |(_, rest)| rest.split('"').next().unwrap_or_default())
+    }
+
     /// The line without its line feed: visible ASCII without spaces.
     pub fn line(&self) -> &str {
         &self.line
@@ -85,35 +93,83 @@ impl std::fmt::Display for Quoted<'_> {
     }
 }
 
-/// The date ranges of a playlist, by their time. The oldest goes when there is one too many.
+/// One in the list.
+#[derive(Clone, Debug)]
+struct Listed {
+    range: DateRange,
+    /// The media sequence number of the segment that was open when it was added.
+    added: u64,
+}
+
+/// The date ranges of a playlist, by their time.
 #[derive(Clone, Debug, Default)]
-pub(super) struct DateRanges(VecDeque<DateRange>);
+pub(super) struct DateRanges {
+    listed: VecDeque<Listed>,
+    bytes: usize,
+    /// Those that are no longer listed anywhere, and the segment that was open when they went.
+    removed: VecDeque<(DateRange, u64)>,
+}
 
 impl DateRanges {
-    /// Adds one, unless it is there.
-    pub(super) fn add(&mut self, range: DateRange) {
-        let place = self.0.partition_point(|one| one.start_ms <= range.start_ms);
-        let same = self.0.iter().take(place).rev();
-        let mut same = same.take_while(|one| one.start_ms == range.start_ms);
-        if same.any(|one| one.line == range.line) {
+    /// Adds one, unless it is there, while the segment `msn` is open.
+    pub(super) fn add(&mut self, range: DateRange, msn: u64) {
+        let place = self.place(range.start_ms.saturating_add(1));
+        let same = self.listed.iter().take(place).rev();
+        let mut same = same.take_while(|one| one.range.start_ms == range.start_ms);
+        if same.any(|one| one.range.line == range.line) {
             return;
         }
-        self.0.insert(place, range);
-        if self.0.len() > RANGES_MAX {
-            self.0.pop_front();
+        self.bytes += range.line.len();
+        self.listed.insert(place, Listed { range, added: msn });
+        while self.listed.len() > RANGES_MAX || self.bytes > BYTES_MAX {
+            self.remove_first(msn);
         }
     }
 
-    pub(super) fn forget_before(&mut self, date_ms: u64) {
-        let gone = self.0.partition_point(|one| one.start_ms < date_ms);
-        self.0.drain(..gone);
+    /// The place of the first one that is not before `date_ms`.
+    fn place(&self, date_ms: u64) -> usize {
+        self.listed
+            .partition_point(|one| one.range.start_ms < date_ms)
     }
 
-    /// The newest of those that are not before `date_ms`, at most `most`.
-    pub(super) fn since(&self, date_ms: u64, most: usize) -> impl Iterator<Item = &DateRange> {
-        let first = self.0.partition_point(|one| one.start_ms < date_ms);
-        let first = first.max(self.0.len().saturating_sub(most));
-        self.0.range(first..)
+    fn remove_first(&mut self, msn: u64) {
+        let Some(Listed { range, .. }) = self.listed.pop_front() else {
+            return;
+        };
+        self.bytes -= range.line.len();
+        if self.removed.len() == REMOVED_MAX {
+            self.removed.pop_front();
+        }
+        self.removed.push_back((range, msn));
+    }
+
+    /// Forgets those before `date_ms`, while the segment `msn` is open.
+    pub(super) fn forget_before(&mut self, date_ms: u64, msn: u64) {
+        for _ in 0..self.place(date_ms) {
+            self.remove_first(msn);
+        }
+    }
+
+    /// Those that are not before `date_ms`, and were added when the segment `added` or a later one was open.
+    pub(super) fn since(&self, date_ms: u64, added: u64) -> impl Iterator<Item = &DateRange> {
+        let listed = self.listed.range(self.place(date_ms)..);
+        let new = listed.filter(move |one| one.added >= added);
+        new.map(|one| &one.range)
+    }
+
+    /// Those between two dates, and those that went when the segment `msn` or a later one was open.
+    pub(super) fn gone(
+        &self,
+        from_ms: u64,
+        to_ms: u64,
+        msn: u64,
+    ) -> impl Iterator<Item = &DateRange> {
+        let (first, end) = (self.place(from_ms), self.place(to_ms));
+        let hidden = self.listed.range(first.min(end)..end);
+        let removed = self.removed.iter().filter(move |(_, at)| *at >= msn);
+        hidden
+            .map(|one| &one.range)
+            .chain(removed.map(|(range, _)| range))
     }
 }
 
@@ -154,18 +210,29 @@ mod tests {
         let range = |at: u64| DateRange::moment(&at.to_string(), "cue", at, &[]);
         let mut ranges = DateRanges::default();
         for at in [5, 3, 9, 5, 3] {
-            ranges.add(range(at));
+            ranges.add(range(at), at);
         }
-        let times = |ranges: &DateRanges, from, most| {
-            let all = ranges.since(from, most).map(DateRange::start_ms);
+        let times = |ranges: &DateRanges, from, added| {
+            let all = ranges.since(from, added).map(DateRange::start_ms);
             all.collect::<Vec<u64>>()
         };
-        assert_eq!(times(&ranges, 0, 10), [3, 5, 9]);
-        assert_eq!(times(&ranges, 4, 10), [5, 9]);
-        assert_eq!(times(&ranges, 0, 1), [9]);
-        ranges.forget_before(5);
-        assert_eq!(times(&ranges, 0, 10), [5, 9]);
-        (100..100 + 2 * RANGES_MAX as u64).for_each(|at| ranges.add(range(at)));
-        assert_eq!(times(&ranges, 0, usize::MAX).len(), RANGES_MAX);
+        assert_eq!(times(&ranges, 0, 0), [3, 5, 9]);
+        assert_eq!(times(&ranges, 4, 0), [5, 9]);
+        assert_eq!(times(&ranges, 0, 6), [9]);
+        ranges.forget_before(5, 11);
+        assert_eq!(times(&ranges, 0, 0), [5, 9]);
+        let gone = |ranges: &DateRanges, from, to, msn| {
+            let all = ranges.gone(from, to, msn).map(|one| one.id().to_owned());
+            all.collect::<Vec<String>>()
+        };
+        assert_eq!(gone(&ranges, 0, 0, 11), ["3"]);
+        assert_eq!(gone(&ranges, 5, 9, 12), ["5"]);
+        (100..100 + 2 * RANGES_MAX as u64).for_each(|at| ranges.add(range(at), 20));
+        assert_eq!(times(&ranges, 0, 0).len(), RANGES_MAX);
+        let long = "x".repeat(LINE_MAX - 100);
+        let long = |at: u64| DateRange::moment(&at.to_string(), "cue", at, &[("X-VALUE", &long)]);
+        (30_000..33_000).for_each(|at| ranges.add(long(at), 20));
+        assert!(ranges.bytes <= BYTES_MAX);
+        assert_eq!(times(&ranges, 0, 0).last(), Some(&32_999));
     }
 }

@@ -37,7 +37,7 @@ pub fn multivariant(video: &[Variant<'_>], audio: &[Variant<'_>], base: &str) ->
         let channels = sound.info.channels.max(1);
         writeln!(
             text,
-            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"{label}\",DEFAULT=YES,AUTOSELECT=YES,\
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{group}\",NAME=\"{label}\",LANGUAGE=\"und\",DEFAULT=YES,AUTOSELECT=YES,\
              CHANNELS=\"{channels}\",URI=\"{base}{name}.m3u8\""
         )
         .expect("text takes more text");

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::daterange::LIVE_RANGES_MAX;
 use super::timeline::{DISCONTINUITY, Report, Timeline, put};
 
 /// Which playlist to write.
@@ -12,16 +11,38 @@ pub enum View {
     Live,
     /// The live window as a delta update; the whole of it while nothing in it is old enough.
     LiveDelta,
+    /// The same without the date ranges that are older than the update: `_HLS_skip=v2`.
+    LiveNews,
     /// Everything that is kept, still growing.
     Dvr,
     /// Everything that is kept, as a delta update.
     DvrDelta,
+    /// The same without the date ranges that are older than the update.
+    DvrNews,
     /// Everything that is kept, finished.
     Vod,
 }
 
-/// The version of the format, RFC 8216bis section 8: 9 knows `EXT-X-SKIP`, 6 the `EXT-X-MAP` that all need.
-const VERSION_LIVE: u32 = 9;
+impl View {
+    fn is_live(self) -> bool {
+        matches!(self, Self::Live | Self::LiveDelta | Self::LiveNews)
+    }
+
+    fn skips(self) -> bool {
+        matches!(
+            self,
+            Self::LiveDelta | Self::LiveNews | Self::DvrDelta | Self::DvrNews
+        )
+    }
+
+    fn skips_dateranges(self) -> bool {
+        matches!(self, Self::LiveNews | Self::DvrNews)
+    }
+}
+
+/// The version of the format, RFC 8216bis section 8: 10 knows an `EXT-X-SKIP` that skips date ranges, 6 the `EXT-X-MAP` that all
+/// need. A playlist and its delta updates have the same.
+const VERSION_LIVE: u32 = 10;
 const VERSION_FINISHED: u32 = 6;
 
 /// Room for the lines that are not segments.
@@ -32,13 +53,13 @@ impl Timeline {
     /// less than a millisecond.
     pub fn render(&self, view: View, reports: &[Report]) -> String {
         let is_finished = view == View::Vod;
-        let first = match view {
-            View::Live | View::LiveDelta => self.entries.len() - self.live,
-            _ => 0,
+        let first = match view.is_live() {
+            true => self.entries.len() - self.live,
+            false => 0,
         };
-        let skipped = match view {
-            View::LiveDelta | View::DvrDelta => self.skippable(first),
-            _ => 0,
+        let skipped = match view.skips() {
+            true => self.skippable(first),
+            false => 0,
         };
         let listed = first + skipped;
         let history = self.lines_without_parts(listed, is_finished);
@@ -53,8 +74,12 @@ impl Timeline {
         if skipped > 0 {
             put(
                 &mut text,
-                format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}\n"),
+                format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"),
             );
+            if view.skips_dateranges() {
+                self.put_removed_dateranges(&mut text, first, listed);
+            }
+            text.push('\n');
         }
         let begin = text.len();
         text.push_str(history);
@@ -72,7 +97,11 @@ impl Timeline {
             }
             text.insert_str(place, &self.map_line(entry.init));
         }
-        self.put_dateranges(&mut text, view, first);
+        let added = match view.skips_dateranges() && skipped > 0 {
+            true => self.msn_at(listed),
+            false => 0,
+        };
+        self.put_dateranges(&mut text, first, added);
         if is_finished || self.has_ended {
             text.push_str("#EXT-X-ENDLIST\n");
         } else {
@@ -117,7 +146,7 @@ impl Timeline {
             put(
                 text,
                 format_args!(
-                    "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold_back}.0,PART-HOLD-BACK={part_hold_back:.3},CAN-SKIP-UNTIL={skip_until}.0\n#EXT-X-PART-INF:PART-TARGET={part:.3}\n"
+                    "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold_back}.0,PART-HOLD-BACK={part_hold_back:.3},CAN-SKIP-UNTIL={skip_until}.0,CAN-SKIP-DATERANGES=YES\n#EXT-X-PART-INF:PART-TARGET={part:.3}\n"
                 ),
             );
         }
@@ -139,19 +168,42 @@ impl Timeline {
         }
     }
 
-    /// Those of the whole view: also of segments that a delta update skips.
-    fn put_dateranges(&self, text: &mut String, view: View, first: usize) {
+    /// The number of the `place`th kept segment, or of the one that comes next.
+    fn msn_at(&self, place: usize) -> u64 {
+        self.entries
+            .get(place)
+            .map_or(self.next().0, |entry| entry.msn)
+    }
+
+    /// Those of the whole view, also of segments that a delta update skips, that are new since the segment `added` was open.
+    fn put_dateranges(&self, text: &mut String, first: usize, added: u64) {
         let open = self.open.as_ref().map(|open| &open.entry);
         let Some(entry) = self.entries.get(first).or(open) else {
             return;
         };
-        let most = match view {
-            View::Live | View::LiveDelta => LIVE_RANGES_MAX,
-            View::Dvr | View::DvrDelta | View::Vod => usize::MAX,
-        };
-        for range in self.dateranges.since(entry.date_ms, most) {
+        for range in self.dateranges.since(entry.date_ms, added) {
             text.extend([range.line(), "\n"]);
         }
+    }
+
+    /// Those that a player may still have and the view, which begins with the `first` kept segment, has not any more.
+    fn put_removed_dateranges(&self, text: &mut String, first: usize, listed: usize) {
+        let date_of = |place: usize| self.entries.get(place).map_or(0, |entry| entry.date_ms);
+        let (boundary, mut slid) = (self.skip_until(), Duration::ZERO);
+        let mut begin = first;
+        while begin > 0 && slid < boundary {
+            begin -= 1;
+            slid += self.entries[begin].duration;
+        }
+        let removed = self
+            .dateranges
+            .gone(date_of(begin), date_of(first), self.msn_at(listed));
+        text.push_str(",RECENTLY-REMOVED-DATERANGES=\"");
+        for (place, range) in removed.enumerate() {
+            let tab = if place > 0 { "\t" } else { "" };
+            text.extend([tab, range.id()]);
+        }
+        text.push('"');
     }
 
     /// The least target duration that all segments fit in.
@@ -165,7 +217,7 @@ impl Timeline {
     fn put_footer(&self, text: &mut String, view: View, reports: &[Report]) {
         // A player that changes to another rendition stays in its view.
         let query = match view {
-            View::Dvr | View::DvrDelta => "?dvr",
+            View::Dvr | View::DvrDelta | View::DvrNews => "?dvr",
             _ => "",
         };
         let (msn, part) = self.next();

@@ -66,10 +66,10 @@ fn a_live_playlist_is_written_like_this() {
         part: 0,
     };
     let expected = "#EXTM3U
-#EXT-X-VERSION:9
+#EXT-X-VERSION:10
 #EXT-X-INDEPENDENT-SEGMENTS
 #EXT-X-TARGETDURATION:2
-#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6.0,PART-HOLD-BACK=1.500,CAN-SKIP-UNTIL=12.0
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6.0,PART-HOLD-BACK=1.500,CAN-SKIP-UNTIL=12.0,CAN-SKIP-DATERANGES=YES
 #EXT-X-PART-INF:PART-TARGET=0.500
 #EXT-X-MEDIA-SEQUENCE:1
 #EXT-X-DISCONTINUITY-SEQUENCE:0
@@ -138,7 +138,7 @@ fn every_target_duration_has_a_window_that_delta_updates_and_late_parts_fit_in()
         grow(&mut timeline, 1..=100);
         let live = timeline.render(View::Live, &[]);
         let control = format!(
-            "HOLD-BACK={}.0,PART-HOLD-BACK=1.500,CAN-SKIP-UNTIL={}.0\n",
+            "HOLD-BACK={}.0,PART-HOLD-BACK=1.500,CAN-SKIP-UNTIL={}.0,CAN-SKIP-DATERANGES=YES\n",
             3 * seconds,
             6 * seconds
         );
@@ -276,7 +276,49 @@ fn dateranges_are_in_every_playlist_that_reaches_back_to_them() {
 }
 
 #[test]
-fn the_live_playlist_has_only_the_newest_of_many_dateranges() {
+fn a_delta_update_without_old_dateranges_has_the_new_ones_and_names_those_that_went() {
+    let ids = |text: &str| -> Vec<String> {
+        let lines = text.lines();
+        let lines = lines.filter_map(|line| line.strip_prefix("#EXT-X-DATERANGE:ID=\""));
+        let mut ids: Vec<String> = lines
+            .map(|line| line.split('"').next().unwrap().to_owned())
+            .collect();
+        ids.sort();
+        ids
+    };
+    for (view, update) in [(View::Live, View::LiveNews), (View::Dvr, View::DvrNews)] {
+        let mut timeline = timeline();
+        let mut seen: Vec<Vec<String>> = Vec::new();
+        let mut merges = 0;
+        for msn in 1..=100 {
+            grow(&mut timeline, msn..=msn);
+            // One is said late.
+            let place = if msn == 90 { 80 } else { msn };
+            let date_ms = segment(place).date_ms + 700;
+            timeline.add_daterange(DateRange::moment(&format!("at{msn}"), "cue", date_ms, &[]));
+            timeline.forget_before(msn.saturating_sub(30));
+            let (full, news) = (timeline.render(view, &[]), timeline.render(update, &[]));
+            seen.push(ids(&full));
+            let Some((_, removed)) = news.split_once("RECENTLY-REMOVED-DATERANGES=\"") else {
+                assert_eq!(full, news, "nothing is skipped");
+                continue;
+            };
+            // A player that has what there was six seconds ago puts it together.
+            let before = &seen[seen.len() - 4];
+            let removed: Vec<&str> = removed.split('"').next().unwrap().split('\t').collect();
+            let still = before.iter().filter(|id| !removed.contains(&id.as_str()));
+            let mut merged: Vec<String> = still.cloned().chain(ids(&news)).collect();
+            merged.sort();
+            merged.dedup();
+            assert_eq!(merged, ids(&full), "{view:?} {msn}");
+            merges += usize::from(ids(&news).len() < merged.len());
+        }
+        assert!(merges > 80, "{view:?}: {merges}");
+    }
+}
+
+#[test]
+fn every_daterange_of_what_is_listed_is_there() {
     let mut timeline = timeline();
     grow(&mut timeline, 1..=2);
     for at in 0..1000 {
@@ -289,7 +331,10 @@ fn the_live_playlist_has_only_the_newest_of_many_dateranges() {
             .matches("#EXT-X-DATERANGE")
             .count()
     };
-    assert_eq!((count(View::Live), count(View::Dvr)), (64, 512));
+    assert_eq!(
+        (count(View::Live), count(View::Dvr), count(View::Vod)),
+        (1000, 1000, 1000)
+    );
     assert!(timeline.render(View::Live, &[]).contains("ID=\"999\""));
 }
 
@@ -358,8 +403,8 @@ fn every_picture_goes_with_every_sound() {
     let text = multivariant(&video, &[named(&opus), named(&aac)], "../hls/a/main/");
     let expected = "#EXTM3U
 #EXT-X-VERSION:6
-#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"opus\",NAME=\"Sound\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"../hls/a/main/audio.m3u8\"
-#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aac\",NAME=\"Sound\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"../hls/a/main/aac.m3u8\"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"opus\",NAME=\"Sound\",LANGUAGE=\"und\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"../hls/a/main/audio.m3u8\"
+#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aac\",NAME=\"Sound\",LANGUAGE=\"und\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"../hls/a/main/aac.m3u8\"
 #EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01e,opus\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"opus\"
 ../hls/a/main/video0.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01f,opus\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"opus\"

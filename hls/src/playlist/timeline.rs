@@ -153,10 +153,9 @@ impl Timeline {
     }
 
     /// Adds a date range to every playlist of this rendition that reaches back to it; once, however often it is added. The
-    /// live window's has the newest 64, the others the newest 512. Delta updates have them all, since this crate never says
-    /// `CAN-SKIP-DATERANGES`.
+    /// newest 10,000 are kept.
     pub fn add_daterange(&mut self, range: DateRange) {
-        self.dateranges.add(range);
+        self.dateranges.add(range, self.next_msn);
     }
 
     /// Adds a part at the end. One that is not the next is ignored; the first one may begin any segment.
@@ -343,7 +342,7 @@ impl Timeline {
             self.entries.pop_front();
         }
         if let Some(first) = self.entries.front() {
-            self.dateranges.forget_before(first.date_ms);
+            self.dateranges.forget_before(first.date_ms, self.next_msn);
         }
         let begin = self.entries.front().map_or(0, |first| first.at);
         let forgotten = begin.saturating_sub(self.history_at);

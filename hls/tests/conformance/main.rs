@@ -163,10 +163,28 @@ fn pictures_that_cannot_be_repeated_make_odd_parts_that_are_told() {
         stills: 10.0,
         ..plain()
     });
-    assert_eq!(
-        odd, 0,
-        "of AV1, only a keyframe that stands still cannot be repeated"
-    );
+    assert_eq!(odd, 0, "of AV1, every picture can be made to stay");
+}
+
+#[test]
+fn one_picture_a_second_of_any_codec_makes_no_part_that_is_too_long() {
+    for codec in [CodecKind::H264, CodecKind::Vp9, CodecKind::Av1] {
+        for (fps, part_ms) in [(1.0, 200), (2.0, 200), (1.5, 500)] {
+            for has_opus in [true, false] {
+                let warnings = check(&Scenario {
+                    codec,
+                    fps,
+                    part_ms,
+                    has_opus,
+                    ..plain()
+                });
+                for odd in ["long part", "short part", "part > target", "part < 85 %"] {
+                    let count = warnings.get(odd).copied().unwrap_or(0);
+                    assert_eq!(count, 0, "{codec:?} {fps} {part_ms}: {warnings:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::name::File;
 use super::room::READING;
 use super::{no_such_file, not_live};
-use crate::broadcast::{Held, Rendition};
+use crate::broadcast::{AAC, Held, OPUS, Rendition};
 use crate::http::AppState;
 use crate::http::errors::Problem;
 use crate::http::range;
@@ -24,7 +24,13 @@ const IMMUTABLE: &str = "public, max-age=3600, immutable";
 /// How long a request for the part that a preload hint names is held.
 const HINT_MAX: Duration = Duration::from_secs(5);
 
-const VIDEO: &str = "video/mp4";
+/// What a rendition's files are.
+fn content_type(rendition: &str) -> &'static str {
+    match rendition {
+        OPUS | AAC => "audio/mp4",
+        _ => "video/mp4",
+    }
+}
 
 /// One file of a stream.
 pub(super) async fn file(
@@ -36,6 +42,7 @@ pub(super) async fn file(
     if !is_of(state, key, file.life()) {
         return Err(no_such_file());
     }
+    let kind = content_type(file.rendition().unwrap_or_default());
     let bytes = match file {
         File::Init {
             life,
@@ -64,7 +71,7 @@ pub(super) async fn file(
         File::Multivariant | File::Media(_) => return Err(no_such_file()),
     }?;
     let bytes = bytes.ok_or_else(|| gone(state, key))?;
-    Ok(range::respond(&bytes, VIDEO, IMMUTABLE, headers))
+    Ok(range::respond(&bytes, kind, IMMUTABLE, headers))
 }
 
 /// Whether this life is this stream's: who may see a stream is decided by its name.
@@ -149,7 +156,12 @@ async fn part(
         }
     }
     let bytes = rendition.part(msn, part).ok_or_else(|| gone(state, key))?;
-    Ok(range::respond(&bytes, VIDEO, IMMUTABLE, headers))
+    Ok(range::respond(
+        &bytes,
+        content_type(name),
+        IMMUTABLE,
+        headers,
+    ))
 }
 
 /// Finds a piece of a file and reads it, far from the threads that answer others: both may wait for the disk.

@@ -84,6 +84,17 @@ impl<'a> File<'a> {
 }
 
 impl<'a> File<'a> {
+    /// The rendition that it is of.
+    pub(super) fn rendition(self) -> Option<&'a str> {
+        match self {
+            Self::Multivariant | Self::Recording { .. } | Self::Thumbnail { .. } => None,
+            Self::Media(rendition)
+            | Self::Init { rendition, .. }
+            | Self::Segment { rendition, .. }
+            | Self::Part { rendition, .. } => Some(rendition),
+        }
+    }
+
     /// The life that it belongs to.
     pub(super) fn life(self) -> Option<&'a str> {
         match self {

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::recorded;
-use crate::broadcast::{Held, Rendered, Show, Sound};
+use crate::broadcast::{Held, Rendered, Show, Skip, Sound};
 use crate::http::AppState;
 use crate::http::errors::{Problem, short};
 use crate::http::variants::Text;
@@ -39,7 +39,7 @@ const START_MAX: Duration = Duration::from_secs(8);
 pub(super) struct Ask {
     msn: Option<u64>,
     part: Option<u32>,
-    skips: bool,
+    skip: Skip,
     is_dvr: bool,
 }
 
@@ -56,7 +56,13 @@ impl Ask {
                     let part = number(name, value)?;
                     ask.part = Some(u32::try_from(part).map_err(|_| not_a_number(name, value))?);
                 }
-                "_HLS_skip" => ask.skips = value == "YES" || value == "v2",
+                "_HLS_skip" => {
+                    ask.skip = match value {
+                        "YES" => Skip::Segments,
+                        "v2" => Skip::DateRanges,
+                        _ => Skip::Nothing,
+                    }
+                }
                 "dvr" => ask.is_dvr = true,
                 _ => {}
             }
@@ -214,11 +220,10 @@ async fn live_media(
         (false, false) => NOW,
     };
     if ask.is_dvr {
-        let text = show.dvr(&rendition, ask.skips, counters);
+        let text = show.dvr(&rendition, ask.skip, counters);
         return Ok(answer(&text, cache_control, headers));
     }
-    let text = if ask.skips { now.delta() } else { now.live() };
-    Ok(answer(text, cache_control, headers))
+    Ok(answer(now.with(ask.skip), cache_control, headers))
 }
 
 fn no_rendition(show: &Show, name: &str) -> Problem {
@@ -268,25 +273,25 @@ mod tests {
     #[test]
     fn what_a_player_asks_for_is_read_or_refused() {
         let ask = |query| Ask::parse(Some(query)).map_err(|problem| problem.status().as_u16());
-        let some = |msn, part, skips, is_dvr| {
+        let some = |msn, part, skip, is_dvr| {
             Ok(Ask {
                 msn,
                 part,
-                skips,
+                skip,
                 is_dvr,
             })
         };
-        assert_eq!(ask(""), some(None, None, false, false));
-        assert_eq!(ask("_HLS_msn=7"), some(Some(7), None, false, false));
+        assert_eq!(ask(""), some(None, None, Skip::Nothing, false));
+        assert_eq!(ask("_HLS_msn=7"), some(Some(7), None, Skip::Nothing, false));
         assert_eq!(
             ask("_HLS_msn=7&_HLS_part=2&_HLS_skip=YES"),
-            some(Some(7), Some(2), true, false)
+            some(Some(7), Some(2), Skip::Segments, false)
         );
         assert_eq!(
             ask("dvr&_HLS_skip=v2&unknown=1"),
-            some(None, None, true, true)
+            some(None, None, Skip::DateRanges, true)
         );
-        assert_eq!(ask("dvr="), some(None, None, false, true));
+        assert_eq!(ask("dvr="), some(None, None, Skip::Nothing, true));
         for wrong in [
             "_HLS_part=1",
             "_HLS_msn=",
