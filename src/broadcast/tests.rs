@@ -18,6 +18,7 @@ use super::line::Line;
 use super::presentation::Sound;
 use super::production::Surroundings;
 use super::published::Published;
+use super::rendition::Skip;
 use super::stream::Show;
 use super::thumbnails::Thumbnails;
 use crate::bridge::clip::{Clip, VIDEO};
@@ -443,7 +444,7 @@ fn a_moment_that_players_are_told_of_is_in_all_playlists_with_the_next_part() {
         "all had the same until then"
     );
     for rendition in stage.show().renditions() {
-        let dvr = stage.show().dvr(&rendition, false, &stage.counters);
+        let dvr = stage.show().dvr(&rendition, Skip::Nothing, &stage.counters);
         let dvr = String::from_utf8_lossy(dvr.plain()).into_owned();
         for text in [stage.text(rendition.name()), dvr] {
             assert_eq!(text.matches(range.line()).count(), 1, "{text}");
@@ -470,7 +471,7 @@ fn memory_is_bounded_however_long_it_lasts() {
         (12..60).contains(&held),
         "{held} of {next} segments in memory"
     );
-    let dvr = stage.show().dvr(&rendition, false, &stage.counters);
+    let dvr = stage.show().dvr(&rendition, Skip::Nothing, &stage.counters);
     let dvr = m3u8_rs::parse_media_playlist_res(dvr.plain()).unwrap();
     let minutes: f32 = dvr
         .segments
