@@ -382,6 +382,7 @@ impl Rendition {
             is_suspended: true,
             live: Rendered::new(String::from_utf8_lossy(state.live.plain()).into_owned()),
             delta: Rendered::new(String::from_utf8_lossy(state.delta.plain()).into_owned()),
+            news: Rendered::new(String::from_utf8_lossy(state.news.plain()).into_owned()),
         }));
     }
 
