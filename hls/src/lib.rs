@@ -27,7 +27,7 @@ mod settings;
 
 pub use codec::silence;
 pub use frame::{CodecKind, Frame, TrackConfig};
-pub use output::{Output, Part, Segment, Warning};
+pub use output::{Output, Part, Segment, SoundCounters, Warning};
 pub use packager::{Packager, Past, RenditionInfo};
 pub use playlist::{DateRange, Hold, Report, Timeline, Variant, View, multivariant};
 pub use settings::Settings;

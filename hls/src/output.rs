@@ -85,6 +85,17 @@ pub enum Warning {
     },
 }
 
+/// What became of a life's sound, in ticks of 48 kHz. Sound that comes in two formats is counted once, as Opus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoundCounters {
+    /// What came.
+    pub ticks: u64,
+    /// What was left out because it came after silence was written in its place.
+    pub dropped: u64,
+    /// Silence that was put in the place of sound which was late or did not come.
+    pub filled: u64,
+}
+
 /// A partial segment: one CMAF chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {

@@ -1,11 +1,13 @@
 //! A stream: who publishes it, what of, and who gets it.
 
 mod clock_map;
+mod early;
 mod order;
 
 use std::time::{Duration, Instant};
 
 use self::clock_map::ClockMap;
+use self::early::Early;
 use self::order::OrderWatch;
 use crate::allocate::LayerRate;
 use crate::api::{Codec, CodecKind, TrackInfo};
@@ -92,6 +94,8 @@ pub(crate) struct Publication {
     pub(crate) watched: Watched,
     /// From the publisher's clock to ours.
     pub(crate) clock: ClockMap,
+    /// What came before somebody tapped the stream.
+    pub(crate) early: Early,
 }
 
 /// One of its tracks.
@@ -310,6 +314,7 @@ impl Publication {
             muted: (false, false),
             watched: Watched::default(),
             clock: ClockMap::new(now),
+            early: Early::default(),
         }
     }
 
@@ -408,7 +413,7 @@ impl Stream {
     pub(crate) fn keep(
         &mut self,
         now: Instant,
-        track: usize,
+        at: usize,
         layer: usize,
         packet: &MediaPacket,
     ) -> Kept {
@@ -418,10 +423,13 @@ impl Stream {
             return nothing;
         };
         publication.last_packet = now;
-        let Some(track) = publication.tracks.get_mut(track) else {
+        let Some(track) = publication.tracks.get_mut(at) else {
             return nothing;
         };
         let is_audio = track.codec.kind.is_audio();
+        if self.tap.is_none() && !matches!(publication.feed, Feed::Relay(_)) {
+            publication.early.push(is_audio, at, layer, packet);
+        }
         let Some(layer) = track.layers.get_mut(layer) else {
             return nothing;
         };

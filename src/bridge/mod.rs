@@ -24,7 +24,7 @@ mod thumbnail;
 pub(crate) use aac::OpusToAac;
 pub use cues::run_cues;
 pub use demo::run_demo;
-pub(crate) use frames::{Assembler, FrameKind, Packet};
+pub(crate) use frames::{Assembler, Counters, FrameKind, Lead, Opening, Packet, is_stereo};
 pub use rtsp::run_camera;
 pub(crate) use slate::slate_keyframe;
 pub(crate) use thumbnail::Thumbnailer;

@@ -10,6 +10,8 @@ pub struct BroadcastCounters {
     segments: AtomicU64,
     keyframes_asked: AtomicU64,
     frames_lost: AtomicU64,
+    sound_filled_ms: AtomicU64,
+    sound_dropped_ms: AtomicU64,
     warnings: AtomicU64,
     panics: AtomicU64,
     waiters_refused: AtomicU64,
@@ -21,7 +23,7 @@ pub struct BroadcastCounters {
 pub(crate) type Named = (&'static str, &'static str, u64);
 
 impl BroadcastCounters {
-    pub(crate) fn all(&self) -> [Named; 10] {
+    pub(crate) fn all(&self) -> [Named; 12] {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         [
             (
@@ -44,6 +46,16 @@ impl BroadcastCounters {
                 "hls_frames_lost",
                 "Frames that were given up because packets of them were missing.",
                 of(&self.frames_lost),
+            ),
+            (
+                "hls_sound_filled_ms",
+                "Sound that never came, or not in time, and was replaced, in milliseconds.",
+                of(&self.sound_filled_ms),
+            ),
+            (
+                "hls_sound_dropped_ms",
+                "Sound that came too late and was left out, in milliseconds.",
+                of(&self.sound_dropped_ms),
             ),
             (
                 "hls_warnings",
@@ -91,6 +103,12 @@ impl BroadcastCounters {
 
     pub(crate) fn count_lost(&self, frames: u64) {
         self.frames_lost.fetch_add(frames, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_sound(&self, filled_ms: u64, dropped_ms: u64) {
+        self.sound_filled_ms.fetch_add(filled_ms, Ordering::Relaxed);
+        self.sound_dropped_ms
+            .fetch_add(dropped_ms, Ordering::Relaxed);
     }
 
     pub(crate) fn count_warning(&self) {

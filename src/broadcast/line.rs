@@ -10,12 +10,17 @@ use super::plan::Plan;
 use super::production::{Production, Surroundings};
 use super::published::Published;
 use super::stream::Show;
+use crate::bridge::is_stereo;
 use crate::clock;
 use crate::media::StreamKey;
 use crate::recording::{Entry, Resumable};
 
 /// How long the second kind of a publication's tracks is waited for.
 const SETTLE_MAX: Duration = Duration::from_millis(600);
+
+/// For so long the packets of a publication are only looked at: they say together how it began. A burst of FFmpeg takes a tenth of
+/// a second, the first keyframe of a browser two on a narrow line.
+const OPENING: Duration = Duration::from_millis(300);
 
 /// How long a publisher who comes back may take to bring all that the last one had, before the life ends and another begins.
 const RETURN_MAX: Duration = Duration::from_secs(3);
@@ -170,7 +175,7 @@ impl Line {
                 });
             }
         }
-        self.settle(now);
+        self.settle(now, false);
     }
 
     fn on_packet(&mut self, track: u8, layer: u8, packet: MediaPacket) {
@@ -190,11 +195,15 @@ impl Line {
         if self.publisher().is_some_and(|publisher| publisher != from) {
             return;
         }
+        // What came belongs to the stream, however short it was.
+        self.settle(now, true);
         self.publication = None;
         self.idle_since = now;
         if let Some(production) = &mut self.production
             && self.ended.is_none()
         {
+            // The playlist of playlists is about who performs: nobody does afterwards.
+            production.carry_out(now);
             production.pause();
         }
         self.published.refuse(&self.key, None);
@@ -209,8 +218,8 @@ impl Line {
         }
     }
 
-    /// Begins with what there is once it is complete or was waited for.
-    fn settle(&mut self, now: Instant) {
+    /// Begins with what there is once it is complete or was waited for, or when no more comes.
+    fn settle(&mut self, now: Instant, is_over: bool) {
         let Some(Publication::Settling {
             publisher,
             tracks,
@@ -224,9 +233,17 @@ impl Line {
         let life = self.production.as_ref().filter(|_| self.ended.is_none());
         let goes_on = life.is_none_or(|life| life.goes_on_with(&plan));
         let patience = if goes_on { SETTLE_MAX } else { RETURN_MAX };
-        let has_waited = now.saturating_duration_since(*since) >= patience;
-        if !(plan.is_complete() && goes_on || has_waited) {
+        let waited = now.saturating_duration_since(*since);
+        let is_known = plan.is_complete() && goes_on && (is_over || waited >= OPENING);
+        if !(is_known || !is_over && waited >= patience) {
             return;
+        }
+        let says_stereo = |(track, layer, packet): &(u8, u8, MediaPacket)| {
+            plan.is_sound(*track, *layer) && is_stereo(&packet.payload, packet.red)
+        };
+        let mut heard = plan.clone();
+        if held.iter().any(says_stereo) {
+            heard.set_stereo();
         }
         // A picture of several layers says all their names before the first packet; nothing more is to be waited for.
         if self.published.refuse(&self.key, plan.refusal) {
@@ -256,7 +273,7 @@ impl Line {
             .production
             .take()
             .unwrap_or_else(|| self.begin_life(first));
-        production.begin(now, plan);
+        production.begin(now, heard, held.iter());
         for (track, layer, packet) in &held {
             production.push(*track, *layer, packet);
         }
@@ -302,7 +319,7 @@ impl Line {
     /// To be called every few milliseconds.
     pub(super) fn tick(&mut self, now: Instant) -> Wishes {
         let mut wishes = Wishes::default();
-        self.settle(now);
+        self.settle(now, false);
         if let Some(production) = &mut self.production
             && self.ended.is_none()
         {

@@ -83,6 +83,21 @@ impl Plan {
         }
     }
 
+    /// Whether packets of this layer are the sound.
+    pub(super) fn is_sound(&self, track: u8, layer: u8) -> bool {
+        self.find(track, layer)
+            .is_some_and(|at| self.renditions[at].kind == FrameKind::Opus)
+    }
+
+    /// Its sound has two channels, whatever was agreed on: each packet says so itself, and FFmpeg only there.
+    pub(super) fn set_stereo(&mut self) {
+        for one in &mut self.renditions {
+            if one.kind == FrameKind::Opus {
+                one.channels = 2;
+            }
+        }
+    }
+
     /// Whether there are both picture and sound.
     pub(super) fn is_complete(&self) -> bool {
         let has = |sound: bool| {
@@ -98,6 +113,13 @@ impl Plan {
         self.renditions
             .iter()
             .position(|one| one.track == track && one.layer == layer)
+    }
+
+    fn sound_channels(&self) -> u8 {
+        let mut sounds = self.renditions.iter();
+        sounds
+            .find(|one| one.kind == FrameKind::Opus)
+            .map_or(2, |one| one.channels)
     }
 
     /// What the packager is told; with sound, a rendition for Apple comes last.
@@ -121,7 +143,7 @@ impl Plan {
             configs.push(TrackConfig {
                 rendition: AAC.into(),
                 codec: CodecKind::Aac,
-                channels: 2,
+                channels: self.sound_channels(),
                 config: config.clone(),
             });
         }
@@ -181,6 +203,20 @@ mod tests {
         assert!(names(&[track(Vp8, &[""]), opus()]).is_empty());
         assert!(Plan::of(&[track(Vp8, &[""]), opus()]).refusal.is_some());
         assert!(Plan::of(&[track(Pcmu, &[""])]).refusal.is_some());
+    }
+
+    #[test]
+    fn the_sound_in_both_formats_has_the_channels_that_it_says() {
+        let mut mono = track(sfu::CodecKind::Opus, &[""]);
+        mono.codec.stereo = false;
+        let mut plan = Plan::of(&[track(sfu::CodecKind::H264, &[""]), mono]);
+        let channels = |plan: &Plan| {
+            let configs = plan.configs(Some(&bytes::Bytes::new()));
+            configs.iter().map(|one| one.channels).collect::<Vec<u8>>()
+        };
+        assert_eq!(channels(&plan), [0, 1, 1]);
+        plan.set_stereo();
+        assert_eq!(channels(&plan), [0, 2, 2]);
     }
 
     #[test]

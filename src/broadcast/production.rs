@@ -16,12 +16,13 @@ use super::cards::{Card, Cards};
 use super::counters::BroadcastCounters;
 use super::plan::{OPUS, Plan};
 use super::presentation::{Sound, multivariant};
+use super::quality::SoundQuality;
 use super::rendition::Rendition;
 use super::slate::Slate;
 use super::sound::AppleSound;
 use super::stream::Show;
 use super::thumbnails::Thumbnails;
-use crate::bridge::{Assembler, Packet};
+use crate::bridge::{Assembler, Lead, Opening, Packet};
 use crate::recording::{Entry, Recorder};
 
 /// A frame is not later than this, or is given up: what an assembler waits for, and what a clock's map may hold it back.
@@ -77,6 +78,9 @@ pub(super) struct Production {
     /// When a packet came last.
     heard: Instant,
     assemblers: Vec<Assembler>,
+    /// By how much all of them are ahead of their capture times.
+    lead: Lead,
+    quality: SoundQuality,
     apple: Option<AppleSound>,
     /// When the last segment was complete.
     cut_at: Instant,
@@ -116,6 +120,8 @@ impl Production {
             entrance: None,
             heard: origin,
             assemblers: Vec::new(),
+            lead: Lead::default(),
+            quality: SoundQuality::default(),
             apple: None,
             cut_at: origin,
             target_s: None,
@@ -134,9 +140,18 @@ impl Production {
         names.all(|name| plan.renditions.iter().any(|one| one.name == *name))
     }
 
-    /// A publication begins, or its tracks changed. What was before goes on until its first keyframe.
-    pub(super) fn begin(&mut self, now: Instant, plan: Plan) {
+    /// A publication begins, or its tracks changed. What was before goes on until its first keyframe. `first` are the packets that
+    /// have come of it; they are pushed afterwards.
+    pub(super) fn begin<'a>(
+        &mut self,
+        now: Instant,
+        plan: Plan,
+        first: impl Iterator<Item = &'a (u8, u8, MediaPacket)>,
+    ) {
+        self.finish_frames();
         self.begun = now;
+        self.quality = SoundQuality::default();
+        let openings = self.openings(&plan, first);
         let sound = plan.renditions.iter().find(|one| one.name == OPUS);
         self.apple = sound.and_then(|sound| AppleSound::new(sound.channels, self.show.key()));
         let config = self.apple.as_ref().map(AppleSound::config);
@@ -162,6 +177,7 @@ impl Production {
         self.configs = configs;
         let is_first = self.on_air.is_empty();
         self.expect(now);
+        self.open(&openings);
         if is_first {
             self.entrance = None;
             self.enter(now, 0);
@@ -174,6 +190,41 @@ impl Production {
         let kinds = self.plan.renditions.iter().map(|one| one.kind);
         self.assemblers = kinds.map(Assembler::new).collect();
         self.entrance = Some(Entrance::new(now));
+    }
+
+    /// How the tracks begin.
+    fn openings<'a>(
+        &self,
+        plan: &Plan,
+        first: impl Iterator<Item = &'a (u8, u8, MediaPacket)>,
+    ) -> Vec<Option<Opening>> {
+        let mut openings: Vec<Option<Opening>> = vec![None; plan.renditions.len()];
+        for (track, layer, packet) in first {
+            let Some(at) = plan.find(*track, *layer) else {
+                continue;
+            };
+            let rate = if plan.is_sound(*track, *layer) {
+                48_000
+            } else {
+                90_000
+            };
+            let captured_us = self.since_origin(packet.wallclock);
+            openings[at]
+                .get_or_insert_with(|| Opening::new(rate, packet.timestamp, captured_us))
+                .add(packet.timestamp, captured_us);
+        }
+        openings
+    }
+
+    /// Tells each track where it begins.
+    fn open(&mut self, openings: &[Option<Opening>]) {
+        let (lead, anchors) = Lead::begin(openings);
+        self.lead = lead;
+        for (assembler, anchor) in self.assemblers.iter_mut().zip(anchors) {
+            if let Some(anchor) = anchor {
+                assembler.begin(anchor);
+            }
+        }
     }
 
     /// Takes one packet of the publication.
@@ -192,7 +243,8 @@ impl Production {
             red: packet.red,
         };
         let mut frames = std::mem::take(&mut self.frames);
-        self.assemblers[at].push(packet, &mut frames);
+        self.lead.note(at, self.assemblers[at].ahead(&packet));
+        self.assemblers[at].push(packet, self.lead.us(), &mut frames);
         self.take_frames(at, &mut frames);
         self.frames = frames;
     }
@@ -206,7 +258,7 @@ impl Production {
         }
         let mut frames = std::mem::take(&mut self.frames);
         for at in 0..self.assemblers.len() {
-            self.assemblers[at].expire(now_us, &mut frames);
+            self.assemblers[at].expire(now_us, self.lead.us(), &mut frames);
             self.take_frames(at, &mut frames);
             self.wants_keyframe |= self.assemblers[at].take_wants_keyframe();
         }
@@ -214,6 +266,43 @@ impl Production {
         let lost = self.assemblers.iter().map(|one| one.counters().lost).sum();
         self.around.counters.count_lost(lost - self.lost.min(lost));
         self.lost = lost;
+        self.judge_sound(now_us);
+    }
+
+    /// Says when sound is lost or late, and when no more is.
+    fn judge_sound(&mut self, now_us: i64) {
+        let frames = self.plan.renditions.iter().zip(&self.assemblers);
+        let frames = frames
+            .filter(|(one, _)| one.name == OPUS)
+            .map(|(_, assembler)| assembler.counters())
+            .next();
+        let Some(frames) = frames else { return };
+        let packaged = self.packager.sound();
+        let change = self.quality.look(now_us, frames, packaged);
+        let (filled, dropped) = change.counted_ms;
+        self.around.counters.count_sound(filled, dropped);
+        let Some(trouble) = change.said else { return };
+        let key = self.show.key();
+        match trouble {
+            Some(trouble) => {
+                tracing::warn!(space = %key.space, stream = %key.stream, "{trouble}");
+            }
+            None => {
+                tracing::info!(space = %key.space, stream = %key.stream, "the sound of this stream is whole again");
+            }
+        }
+        self.show.set_sound_trouble(trouble);
+        (self.around.on_change)(&key.space);
+    }
+
+    /// Gives what the assemblers still hold of a publication that is over.
+    fn finish_frames(&mut self) {
+        let mut frames = std::mem::take(&mut self.frames);
+        for at in 0..self.assemblers.len().min(self.plan.renditions.len()) {
+            self.assemblers[at].finish(self.lead.us(), &mut frames);
+            self.take_frames(at, &mut frames);
+        }
+        self.frames = frames;
     }
 
     fn take_frames(&mut self, at: usize, frames: &mut Vec<Frame>) {
@@ -285,7 +374,9 @@ impl Production {
         if self.plan.renditions.is_empty() {
             return;
         }
+        self.finish_frames();
         self.show.set_performed(false);
+        self.show.set_sound_trouble(None);
         self.plan = Plan::default();
         self.assemblers.clear();
         self.entrance = None;

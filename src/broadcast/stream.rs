@@ -1,13 +1,14 @@
 //! A live stream as its audience sees it: its renditions and the playlist of playlists.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hls::{DateRange, Report};
 use tokio::sync::watch;
 
 use super::counters::BroadcastCounters;
 use super::presentation::Sound;
+use super::quality::SoundTrouble;
 use super::rendered::Rendered;
 use super::rendition::{Rendition, Skip};
 use crate::clock;
@@ -49,6 +50,7 @@ pub struct Show {
     is_performed: AtomicBool,
     /// Whether the target duration is long because of who performs.
     has_rare_keyframes: AtomicBool,
+    sound_trouble: Mutex<Option<SoundTrouble>>,
 }
 
 impl Show {
@@ -64,6 +66,7 @@ impl Show {
             newest_ms: AtomicU64::new(0),
             is_performed: AtomicBool::new(false),
             has_rare_keyframes: AtomicBool::new(false),
+            sound_trouble: Mutex::new(None),
         }
     }
 
@@ -108,6 +111,14 @@ impl Show {
 
     pub(super) fn set_rare_keyframes(&self, is_so: bool) {
         self.has_rare_keyframes.store(is_so, Ordering::Relaxed);
+    }
+
+    /// What is wrong with its sound, if more than a hundredth of it is missing or late.
+    pub fn sound_trouble(&self) -> Option<SoundTrouble> {
+        *self
+            .sound_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts a moment into the playlists of all renditions, from their next part on.
@@ -207,6 +218,13 @@ impl Show {
 
     pub(super) fn set_performed(&self, is_performed: bool) {
         self.is_performed.store(is_performed, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_sound_trouble(&self, trouble: Option<SoundTrouble>) {
+        *self
+            .sound_trouble
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
     pub(super) fn set_ended(&self) {

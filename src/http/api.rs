@@ -1,5 +1,7 @@
 //! What the pages ask: which streams a space has, once or at every change.
 
+use std::borrow::Cow;
+
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +15,7 @@ use super::cors::preflight;
 use super::errors;
 use super::events;
 use super::place::Space;
-use crate::broadcast::{Broadcast, Sound};
+use crate::broadcast::{Broadcast, Sound, SoundTrouble};
 use crate::media::{Directory, StreamKey, StreamSummary, Trouble};
 
 const METHODS: &str = "OPTIONS, GET, HEAD";
@@ -69,7 +71,7 @@ struct TroubleReport {
     /// For programs.
     code: &'static str,
     /// For people: what it does, and the setting that ends it.
-    text: &'static str,
+    text: Cow<'static, str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -124,6 +126,8 @@ impl StreamReport {
             space: space.into(),
             stream: summary.stream.clone(),
         };
+        let show = broadcast.published().show(&key).filter(|_| summary.live);
+        let sound = show.and_then(|show| show.sound_trouble());
         Self {
             name: summary.stream.to_string(),
             live: summary.live,
@@ -137,6 +141,7 @@ impl StreamReport {
                 .iter()
                 .chain(&broadcast.published().trouble(&key))
                 .map(TroubleReport::of)
+                .chain(sound.map(TroubleReport::of_sound))
                 .collect(),
         }
     }
@@ -146,7 +151,14 @@ impl TroubleReport {
     fn of(trouble: &Trouble) -> Self {
         Self {
             code: trouble.code(),
-            text: trouble.text(),
+            text: trouble.text().into(),
+        }
+    }
+
+    fn of_sound(trouble: SoundTrouble) -> Self {
+        Self {
+            code: "sound",
+            text: trouble.to_string().into(),
         }
     }
 }

@@ -7,7 +7,7 @@ import { closeBrowser } from './lib/browser.mjs';
 import { e2eDir } from './lib/paths.mjs';
 
 /** Cases whose clients are programs that need little of the processor, and wait for most of their time. */
-const PROGRAMS = ['aiortc', 'bus-clients', 'bus-osc', 'camera', 'ffmpeg', 'gstreamer', 'hls-http', 'hls-programs', 'hls-recording', 'libdatachannel', 'webhooks'];
+const PROGRAMS = ['aiortc', 'bus-clients', 'bus-osc', 'camera', 'ffmpeg', 'ffmpeg-sync', 'gstreamer', 'hls-http', 'hls-programs', 'hls-recording', 'libdatachannel', 'webhooks'];
 const LANES = { browsers: (name) => !PROGRAMS.includes(name), programs: (name) => PROGRAMS.includes(name) };
 
 after(closeBrowser);

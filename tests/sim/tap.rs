@@ -78,6 +78,54 @@ fn a_late_tap_gets_the_kept_group_of_pictures_first_and_from_one_worker_only() {
     world.check();
 }
 
+/// Whether the first track that the tap was told of is the sound.
+fn is_sound(world: &World) -> bool {
+    world.taps.iter().any(|(_, _, item)| {
+        matches!(item, TapItem::Tracks { tracks, .. } if tracks[0].codec.kind.is_audio())
+    })
+}
+
+#[test]
+fn a_tap_of_a_publication_that_has_just_begun_gets_its_sound_and_pictures_from_the_first_packet_on()
+{
+    for (late, is_beginning) in [(S / 2, true), (8 * S, false)] {
+        let seed = seed(403);
+        let _seeded = Seeded(seed);
+        let mut world = World::new(seed, 1);
+        let manner = Manner {
+            gop: 15,
+            layers: vec![800_000],
+            answers_keyframe_requests: false,
+            ..Manner::default()
+        };
+        let offer = terms(&manner).like_obs();
+        world.publish_with(0, STREAM, manner, &offer).unwrap();
+        world.run_until_complete(STREAM, 2);
+        let live = world.now;
+        world.run(late);
+        let begun = world.now;
+        tap_everywhere(&mut world, 1, false);
+        world.run(S);
+        let mut tracks = [const { Vec::new() }; 2];
+        for (_, _, item) in &world.taps {
+            if let TapItem::Packet { track, packet, .. } = item {
+                tracks[usize::from(*track)].push((packet.sequence, packet.arrival));
+            }
+        }
+        let sound = usize::from(!is_sound(&world));
+        for (track, packets) in tracks.iter().enumerate() {
+            let (first, arrival) = packets[0];
+            if is_beginning || track == sound {
+                assert!(arrival < begun, "what came before the tap, too");
+                assert_eq!(arrival <= live, is_beginning, "{late:?}");
+            }
+            let sequences = packets.iter().map(|(sequence, _)| *sequence);
+            assert!(sequences.eq(first..first + packets.len() as u64));
+        }
+        world.check();
+    }
+}
+
 #[test]
 fn a_tap_asks_for_keyframes_of_all_layers_at_one_instant_and_hears_of_the_end() {
     let seed = seed(402);

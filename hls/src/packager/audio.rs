@@ -8,7 +8,7 @@ use super::shared::{COMMON_HZ, LATE_MAX, Shared, common, ticks};
 use super::writer::Writer;
 use crate::boxes::Sample;
 use crate::codec::Parser;
-use crate::{Frame, TrackConfig, Warning};
+use crate::{CodecKind, Frame, TrackConfig, Warning};
 
 /// How long sound waits for the first picture of a publication that promised one.
 const PICTURE_WAIT_MAX: i64 = COMMON_HZ * 3;
@@ -19,10 +19,21 @@ const DURATION_GUESS: u32 = 960;
 /// The ticks of a packet, at most: 120 ms of Opus.
 const DURATION_MAX: u32 = 5_760;
 
+/// Sound that is later than what was put in its place by less than this, 100 ms, is shifted; more is left out, unless it stays so late.
+const SHIFT_MAX: i64 = 4_800;
+
+/// Sound that stays late for so long, a second, is no network that catches up: it is shifted by whatever it takes.
+const LATE_RUN: i64 = 48_000;
+
+/// A packet of so many bytes says nothing: it is left out where that brings sound and picture together again.
+const QUIET_BYTES_MAX: usize = 3;
+
 struct Packet {
     start: i64,
     end: i64,
     data: Bytes,
+    /// It stands for sound that did not come.
+    is_silence: bool,
 }
 
 /// One track of sound in a publication.
@@ -36,6 +47,13 @@ pub(crate) struct Audio {
     next_cut: u64,
     /// The end of what is written.
     end: i64,
+    /// The time of the last packet that came, and for how long packets have been left out since one was not.
+    newest: i64,
+    late_run: i64,
+    /// By how much sound is played later than its time, because it came after silence was written in its place.
+    shift: i64,
+    /// Whether it is this track that is counted: the same sound in another format is not counted again.
+    is_counted: bool,
 }
 
 /// What the sound must wait for.
@@ -58,6 +76,10 @@ impl Audio {
             has_started: false,
             next_cut: 0,
             end: writer.end(),
+            newest: i64::MIN,
+            late_run: 0,
+            shift: 0,
+            is_counted: config.codec == CodecKind::Opus,
         }
     }
 
@@ -76,11 +98,16 @@ impl Audio {
                 reason: "an empty packet, or one from before the beginning",
             });
         }
-        let end = self.queue.back().map_or(self.end, |last| last.end);
-        if start < end - duration / 2 {
-            // It came twice, or after silence was put in its place.
+        if start < self.newest.saturating_add(duration / 2) {
+            // It came twice.
             return;
         }
+        self.newest = start;
+        self.take_back(start - duration / 2);
+        let Some(start) = self.fit(start, duration, &frame.data, shared) else {
+            return;
+        };
+        let end = self.queue.back().map_or(self.end, |last| last.end);
         if self.queue.is_empty() && !self.has_started {
             self.end = self.end.max(start);
         } else if start > end + duration / 2 {
@@ -98,7 +125,56 @@ impl Audio {
             start,
             end: start + duration,
             data: frame.data,
+            is_silence: false,
         });
+    }
+
+    /// Takes back what is not written yet of the silence that was put in the place of a packet that has come after all.
+    fn take_back(&mut self, from: i64) {
+        while self
+            .queue
+            .back()
+            .is_some_and(|last| last.is_silence && last.start >= from + self.shift)
+        {
+            self.queue.pop_back();
+        }
+    }
+
+    /// Where a packet of the time `start` is played: in its time, or after the silence that is written in its place. `None`
+    /// when it is left out.
+    fn fit(&mut self, start: i64, duration: i64, data: &[u8], shared: &mut Shared) -> Option<i64> {
+        let end = self.queue.back().map_or(self.end, |last| last.end);
+        let is_quiet = data.len() <= QUIET_BYTES_MAX;
+        if self.is_counted {
+            shared.sound.ticks += duration.unsigned_abs();
+        }
+        if self.shift >= duration && is_quiet {
+            self.shift -= duration;
+            return None;
+        }
+        let hole = start + self.shift - end;
+        if hole > 0 {
+            self.shift -= self.shift.min(hole);
+        } else if self.shift > 0 && self.late_run == 0 {
+            // As in all small corrections of sound: a sample in 20 ms.
+            self.shift -= 1;
+        }
+        let late = end - start - self.shift;
+        if late <= duration / 2 {
+            self.late_run = 0;
+            return Some(start + self.shift);
+        }
+        let is_lasting = self.late_run >= LATE_RUN;
+        if is_quiet || !is_lasting && late > SHIFT_MAX {
+            self.late_run += duration;
+            if self.is_counted && !is_quiet {
+                shared.sound.dropped += duration.unsigned_abs();
+            }
+            return None;
+        }
+        self.late_run = 0;
+        self.shift += late;
+        Some(end)
     }
 
     /// Puts silence after the last packet until less than a packet is left before `until`.
@@ -112,7 +188,12 @@ impl Audio {
             if end > until {
                 return;
             }
-            self.queue.push_back(Packet { start, end, data });
+            self.queue.push_back(Packet {
+                start,
+                end,
+                data,
+                is_silence: true,
+            });
         }
     }
 
@@ -172,7 +253,15 @@ impl Audio {
 
     fn write(&mut self, packet: Packet, is_alone: bool, writer: &mut Writer, shared: &mut Shared) {
         let limits = writer.limits.clone();
-        let Packet { start, end, data } = packet;
+        let Packet {
+            start,
+            end,
+            data,
+            is_silence,
+        } = packet;
+        if is_silence && self.is_counted {
+            shared.sound.filled += (end - start).unsigned_abs();
+        }
         let begin = writer.segment_start().unwrap_or(start);
         if end - begin > limits.segment_max && start > begin {
             let epoch = writer.epoch();

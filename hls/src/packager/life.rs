@@ -5,7 +5,7 @@ use super::shared::{COMMON_HZ, GAP_MAX, LATE_MAX, Limits, Shared, common};
 use super::video::Video;
 use super::writer::Writer;
 use super::{Past, RenditionInfo};
-use crate::{Frame, Output, Settings, TrackConfig};
+use crate::{Frame, Output, Settings, SoundCounters, TrackConfig};
 
 /// Tracks of a publication, at most: a few layers and two kinds of sound.
 const TRACKS_MAX: usize = 16;
@@ -303,6 +303,11 @@ impl Packager {
     /// The next output, or nothing until more is pushed.
     pub fn poll(&mut self) -> Option<Output> {
         self.shared.outputs.pop_front()
+    }
+
+    /// What became of the sound until now.
+    pub fn sound(&self) -> SoundCounters {
+        self.shared.sound
     }
 
     /// All renditions that the life has had, in the order of their numbers.

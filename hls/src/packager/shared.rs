@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::RenditionInfo;
-use crate::{CodecKind, Output, Settings, Warning};
+use crate::{CodecKind, Output, Settings, SoundCounters, Warning};
 
 /// Ticks per second of the time that lanes compare: the least common multiple of all timescales.
 pub(crate) const COMMON_HZ: i64 = 720_000;
@@ -130,6 +130,7 @@ pub(crate) struct Shared {
     pub(crate) outputs: VecDeque<Output>,
     /// All renditions that the life has had.
     pub(crate) infos: Vec<RenditionInfo>,
+    pub(crate) sound: SoundCounters,
     /// The newest time that any frame told, in common time.
     pub(crate) clock: i64,
     /// The discontinuities of the life so far.
@@ -159,6 +160,7 @@ impl Shared {
             origin_ms,
             outputs: VecDeque::new(),
             infos: Vec::new(),
+            sound: SoundCounters::default(),
             clock: i64::MIN / 2,
             epoch: 0,
             leader: None,

@@ -4,6 +4,7 @@ mod behaviour;
 mod boxes;
 mod checker;
 mod hostile;
+mod late_sound;
 mod playlist;
 mod rules;
 mod scenario;

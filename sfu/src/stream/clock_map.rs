@@ -3,6 +3,9 @@
 //! A sender report pairs a track's RTP time with the publisher's NTP clock, which all its tracks share. The offset of that
 //! clock from ours, transit included, is the same for all of them, so sound and picture of one moment come out at one
 //! moment whatever their encoders' latencies were. Nothing here knows the true one-way delay; nobody needs it.
+//!
+//! Some publishers send ahead of the times that they report (FFmpeg by half a second, for good). No capture is later than its
+//! arrival, so the whole map is set back by as much: by one value for all tracks, because one for each would move them apart.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -32,6 +35,8 @@ pub(crate) struct ClockMap {
     base: Instant,
     /// Our arrival time less the publisher's time of the last reports, in microseconds.
     offsets: VecDeque<i64>,
+    /// By how much captures would have been later than their arrivals, at most.
+    lead_us: i64,
     references: Vec<Reference>,
 }
 
@@ -52,6 +57,7 @@ impl ClockMap {
         Self {
             base: now,
             offsets: VecDeque::new(),
+            lead_us: 0,
             references: Vec::new(),
         }
     }
@@ -66,9 +72,32 @@ impl ClockMap {
         ntp_us: u64,
         timestamp: u32,
     ) {
-        let Some(ntp_us) = i64::try_from(ntp_us).ok().filter(|ntp_us| *ntp_us > 0) else {
+        let Some(ntp_us) = self.refer(mid, rid, ntp_us, timestamp) else {
             return;
         };
+        self.offer(now, ntp_us);
+    }
+
+    /// A packet says itself when it was captured, on the same clock. What it took to encode it is no transit, so the offset is
+    /// taken from it only while there is no report.
+    pub(crate) fn tell(
+        &mut self,
+        arrival: Instant,
+        mid: Mid,
+        rid: Option<Rid>,
+        ntp_us: u64,
+        timestamp: u32,
+    ) {
+        if let Some(ntp_us) = self.refer(mid, rid, ntp_us, timestamp)
+            && self.offsets.is_empty()
+        {
+            self.offer(arrival, ntp_us);
+        }
+    }
+
+    /// Notes what a layer's RTP time means. `None` if it is not to be believed.
+    fn refer(&mut self, mid: Mid, rid: Option<Rid>, ntp_us: u64, timestamp: u32) -> Option<i64> {
+        let ntp_us = i64::try_from(ntp_us).ok().filter(|ntp_us| *ntp_us > 0)?;
         let known = self
             .references
             .iter()
@@ -87,8 +116,13 @@ impl ClockMap {
                     newest: None,
                 });
             }
-            None => return,
+            None => return None,
         }
+        Some(ntp_us)
+    }
+
+    /// Takes the offset of what was said at `ntp_us` and arrived `now`.
+    fn offer(&mut self, now: Instant, ntp_us: i64) {
         let offset = self.since_base(now) - ntp_us;
         let was_set = self
             .offsets
@@ -96,6 +130,7 @@ impl ClockMap {
             .is_some_and(|last| (offset - last).abs() > STEP_US);
         if was_set {
             self.offsets.clear();
+            self.lead_us = 0;
         }
         if self.offsets.len() >= OFFSETS_MAX {
             self.offsets.pop_front();
@@ -118,13 +153,20 @@ impl ClockMap {
         };
         let mut references = self.references.iter_mut();
         let captured = match references.find(|known| known.mid == mid && known.rid == rid) {
-            Some(own) => own.capture(offset, timestamp, clock_rate),
+            Some(own) => {
+                let captured = own.capture(offset, timestamp, clock_rate);
+                let ahead = captured - arrived - self.lead_us;
+                if (0..AGE_MAX_US).contains(&ahead) {
+                    self.lead_us += ahead;
+                }
+                captured - self.lead_us
+            }
             // OBS reports on one layer only; all have one timeline.
             None => self
                 .references
                 .iter()
                 .filter(|known| known.mid == mid)
-                .map(|other| other.raw(offset, timestamp, clock_rate))
+                .map(|other| other.raw(offset, timestamp, clock_rate) - self.lead_us)
                 .find(|captured| (0..BORROWED_AGE_MAX_US).contains(&(arrived - captured)))
                 .unwrap_or(arrived),
         };
@@ -246,6 +288,40 @@ mod tests {
         assert_eq!(map.capture(arrival, audio, None, 1 << 30, 48_000), arrival);
         assert_eq!(map.capture(arrival, audio, None, 3 << 30, 48_000), arrival);
         map.report(start, audio, None, u64::MAX, 0);
+    }
+
+    #[test]
+    fn who_sends_ahead_of_its_reports_is_set_back_with_all_its_tracks() {
+        let start = Instant::now();
+        let mut map = ClockMap::new(start);
+        let (audio, video) = mids();
+        // FFmpeg: both reports come first, then 600 ms of pictures at once, and the sound of the same time 30 ms later.
+        map.report(start, audio, None, NTP_US, 0);
+        map.report(start, video, None, NTP_US, 0);
+        for frame in 0..=15 {
+            let seen = map.capture(start + 10 * MS, video, None, frame * 3_600, 90_000);
+            assert!(seen <= start + 10 * MS);
+        }
+        let heard = map.capture(start + 40 * MS, audio, None, 600 * 48, 48_000);
+        assert_eq!(heard, start + 10 * MS);
+        for frame in 16..100_u32 {
+            let at = start + (40 * frame - 590) * MS;
+            let seen = map.capture(at, video, None, frame * 3_600, 90_000);
+            let heard = map.capture(at, audio, None, frame * 40 * 48, 48_000);
+            assert_eq!(seen, heard, "frame {frame}");
+        }
+    }
+
+    #[test]
+    fn what_a_packet_says_of_its_capture_is_believed_before_any_report() {
+        let start = Instant::now();
+        let mut map = ClockMap::new(start);
+        let (audio, video) = mids();
+        map.tell(start + 30 * MS, audio, None, NTP_US, 0);
+        map.tell(start + 110 * MS, video, None, NTP_US + 20_000, 0);
+        let heard = map.capture(start + 30 * MS, audio, None, 0, 48_000);
+        let seen = map.capture(start + 110 * MS, video, None, 0, 90_000);
+        assert_eq!(seen - heard, 20 * MS);
     }
 
     #[test]

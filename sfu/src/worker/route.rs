@@ -59,6 +59,12 @@ impl Worker {
             self.stats.dropped_muted += 1;
             return;
         }
+        if let Some(captured_us) = packet.captured_us {
+            let timestamp = packet.timestamp;
+            publication
+                .clock
+                .tell(packet.arrival, mid, rid, captured_us, timestamp);
+        }
         packet.wallclock = publication.clock.capture(
             packet.arrival,
             mid,

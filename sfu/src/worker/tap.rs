@@ -36,16 +36,32 @@ impl Worker {
         }
     }
 
-    /// What is published now, and the groups of pictures that are kept.
+    /// What is published now, and what came of it: everything if that is not much, else the kept groups of pictures and the last
+    /// sound.
     fn begin_tap(&mut self, slot: usize) {
         self.tap_tracks(slot);
+        let (early, is_whole) = self.streams[slot]
+            .as_mut()
+            .and_then(|stream| stream.publication.as_mut())
+            .map(|publication| publication.early.take())
+            .unwrap_or_default();
         let Some((stream, publication)) = self.streams[slot]
             .as_ref()
             .and_then(|stream| Some((stream, tapped(stream)?)))
         else {
             return;
         };
-        let mut items = Vec::new();
+        let mut items: Vec<Output> = early
+            .iter()
+            .map(|early| Output::Tap {
+                stream: stream.id,
+                item: item(early.track, early.layer, &early.packet),
+            })
+            .collect();
+        if is_whole && !items.is_empty() {
+            self.outputs.extend(items);
+            return;
+        }
         for (track, source) in publication.tracks.iter().enumerate() {
             for (layer, kept) in source.layers.iter().enumerate() {
                 if !kept.gop.is_intact() {

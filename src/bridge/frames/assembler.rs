@@ -1,6 +1,7 @@
 //! The one type that the bridge sees of all this.
 
 use super::audio::Audio;
+use super::timeline::{Ahead, Anchor, Stamp};
 use super::video::Video;
 use super::window::{Item, Window};
 use super::{Counters, FrameKind, Packet};
@@ -35,25 +36,64 @@ impl Assembler {
         }
     }
 
-    /// Takes a packet and appends to `out` the frames that are complete now, in decoding order.
-    pub(crate) fn push(&mut self, packet: Packet, out: &mut Vec<hls::Frame>) {
+    /// Says where the first frame belongs.
+    pub(crate) fn begin(&mut self, anchor: Anchor) {
+        match &mut self.track {
+            Track::Video(video) => video.begin(anchor),
+            Track::Audio(audio) => audio.begin(anchor),
+        }
+    }
+
+    /// By how much a packet that has just come is ahead of its capture time; `None` before the first frame.
+    pub(crate) fn ahead(&self, packet: &Packet) -> Option<Ahead> {
+        let stamp = Stamp {
+            timestamp: packet.timestamp,
+            arrival_us: packet.arrival_us,
+            wallclock_us: packet.wallclock_us,
+        };
+        match &self.track {
+            Track::Video(video) => video.ahead(stamp),
+            Track::Audio(audio) => audio.ahead(stamp),
+        }
+    }
+
+    /// Takes a packet and appends to `out` the frames that are complete now, in decoding order. The publication is `lead_us`
+    /// ahead of its capture times.
+    pub(crate) fn push(&mut self, packet: Packet, lead_us: i64, out: &mut Vec<hls::Frame>) {
         let Self {
             window,
             track,
             counters,
         } = self;
-        window.push(packet, &mut |item| track.take(item, counters, out));
+        window.push(packet, &mut |item| track.take(item, lead_us, counters, out));
+    }
+
+    /// Gives what still waits: nothing more will come.
+    pub(crate) fn finish(&mut self, lead_us: i64, out: &mut Vec<hls::Frame>) {
+        let Self {
+            window,
+            track,
+            counters,
+        } = self;
+        window.expire(i64::MAX, &mut |item| {
+            track.take(item, lead_us, counters, out);
+        });
+        if let Track::Video(video) = track {
+            video.end(lead_us, counters, out);
+        }
     }
 
     /// Gives up what was waited for long enough at `now_us`, and lets sound that is paused go on as silence. To be called
     /// every 20 to 100 ms, as long as the publication lasts.
-    pub(crate) fn expire(&mut self, now_us: i64, out: &mut Vec<hls::Frame>) {
+    pub(crate) fn expire(&mut self, now_us: i64, lead_us: i64, out: &mut Vec<hls::Frame>) {
         let Self {
             window,
             track,
             counters,
         } = self;
-        window.expire(now_us, &mut |item| track.take(item, counters, out));
+        window.expire(now_us, &mut |item| {
+            track.take(item, lead_us, counters, out);
+        });
         if let Track::Audio(audio) = track {
             audio.expire(now_us, counters, out);
         }
@@ -75,11 +115,21 @@ impl Assembler {
 }
 
 impl Track {
-    fn take(&mut self, item: Item, counters: &mut Counters, out: &mut Vec<hls::Frame>) {
+    fn take(
+        &mut self,
+        item: Item,
+        lead_us: i64,
+        counters: &mut Counters,
+        out: &mut Vec<hls::Frame>,
+    ) {
         match (self, item) {
-            (Self::Video(video), Item::Packet(packet)) => video.push(packet, counters, out),
+            (Self::Video(video), Item::Packet(packet)) => {
+                video.push(packet, lead_us, counters, out);
+            }
             (Self::Video(video), Item::Gap) => video.gap(),
-            (Self::Audio(audio), Item::Packet(packet)) => audio.push(&packet, counters, out),
+            (Self::Audio(audio), Item::Packet(packet)) => {
+                audio.push(&packet, lead_us, counters, out);
+            }
             // The timestamp of the next packet says how much is missing.
             (Self::Audio(_), Item::Gap) => {}
         }

@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use super::opus::{self, Block, FILLER_MIN, Filler};
-use super::timeline::{Clock, Stamp};
+use super::timeline::{Ahead, Anchor, Clock, Stamp};
 use super::{Counters, Packet};
 
 const RATE: u32 = 48_000;
@@ -21,6 +21,9 @@ const PAUSE_US: i64 = 600_000;
 const CONCEAL_MAX: i64 = RATE as i64 / 2;
 /// The longest hole that is filled at once, 60 s; 3,000 packets of one byte. A longer one is left as it is.
 const FILL_MAX: i64 = 60 * RATE as i64;
+
+/// A packet that says that silence begins has a table of contents and at most this.
+const QUIET_BYTES_MAX: usize = 2;
 
 /// One layer of sound.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ struct Line {
     filled: i64,
     /// The first octet of the last packet.
     toc: u8,
+    /// Whether the last packet that came says that silence begins, or the microphone was paused since.
+    is_quiet: bool,
 }
 
 impl Audio {
@@ -48,10 +53,19 @@ impl Audio {
         }
     }
 
+    pub(super) fn begin(&mut self, anchor: Anchor) {
+        self.clock.begin(anchor);
+    }
+
+    pub(super) fn ahead(&self, stamp: Stamp) -> Option<Ahead> {
+        self.clock.ahead(stamp)
+    }
+
     /// Takes the next packet; gives it, and before it whatever replaces missing ones.
     pub(super) fn push(
         &mut self,
         packet: &Packet,
+        lead_us: i64,
         counters: &mut Counters,
         out: &mut Vec<hls::Frame>,
     ) {
@@ -78,23 +92,32 @@ impl Audio {
             wallclock_us: packet.wallclock_us,
         };
         let slew_max = slew_max(duration);
-        let place = self.clock.place(stamp, |_| slew_max * 256);
+        let place = self.clock.place(stamp, lead_us, |_| slew_max * 256);
         counters.steps += u64::from(place.has_stepped);
         let begin = place.ticks;
         let line = self.line.get_or_insert(Line {
             end: begin,
             filled: 0,
             toc: primary[0],
+            is_quiet: false,
         });
         let half = i64::from(duration / 2);
         if begin - line.end >= half.max(FILLER_MIN.into()) {
             line.recover(&packet.payload, &blocks, begin, counters, out);
+            let missing = begin - line.end;
             line.fill(begin, counters, out);
+            // Who leaves packets out in silence says so with a packet that is next to empty.
+            if !line.is_quiet {
+                counters.missing_ticks += missing.max(0).unsigned_abs();
+            }
         }
+        counters.sound_ticks += u64::from(duration);
         if begin - line.end < -half {
             counters.dropped += 1;
+            counters.late_ticks += u64::from(duration);
             return;
         }
+        line.is_quiet = primary.len() <= QUIET_BYTES_MAX;
         let slew = (begin - line.end).clamp(-slew_max, slew_max);
         let length = u32::try_from(i64::from(duration) + slew)
             .expect("a packet has at least 120 samples, and its correction is one in a thousand");
@@ -113,6 +136,7 @@ impl Audio {
         };
         if quiet_us > PAUSE_US {
             // Whole packets of 20 ms: the shorter ones are for the seam.
+            line.is_quiet = true;
             let room = now - PAUSE_US * i64::from(RATE) / 1_000_000 - line.end;
             line.fill(line.end + room.max(0) / 960 * 960, counters, out);
         }

@@ -9,6 +9,7 @@
 //!   no frame is given whose references are missing. [`h264`], [`vp9`] and [`av1`] know the payload formats.
 //! - [`audio`] and [`opus`]: packets of sound, one after another without a hole: what is missing is recovered from
 //!   redundancy, or replaced by packets that decoders conceal.
+//! - [`lead`]: by how much all tracks of a publication are ahead of their capture times, one value for all.
 //! - [`timeline`]: from RTP timestamps and capture times to the presentation's time, in small corrections.
 //!
 //! The payload formats are read by code of our own, because `rtc-rtp` 0.21 cannot be given what the network sends: its
@@ -24,6 +25,7 @@ mod assembler;
 mod audio;
 mod av1;
 mod h264;
+mod lead;
 mod opus;
 mod timeline;
 mod video;
@@ -33,6 +35,8 @@ mod window;
 use std::sync::Arc;
 
 pub(crate) use assembler::Assembler;
+pub(crate) use lead::{Lead, Opening};
+pub(crate) use opus::is_stereo;
 
 /// One packet of one layer as the media thread hands it over.
 ///
@@ -89,6 +93,11 @@ pub(crate) struct Counters {
     pub(crate) recovered: u64,
     /// Packets that stand for missing sound.
     pub(crate) concealed: u64,
+    /// Sound in ticks: all that was given, what of it stands for packets that never came (not for those that a sender leaves out
+    /// in silence), and what came too late to be played.
+    pub(crate) sound_ticks: u64,
+    pub(crate) missing_ticks: u64,
+    pub(crate) late_ticks: u64,
     /// Corrections of the clock that were too large to be made little by little. A step forward leaves a hole before the
     /// next picture; sound is filled, unless the hole is longer than a minute.
     pub(crate) steps: u64,

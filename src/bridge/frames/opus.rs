@@ -34,6 +34,17 @@ pub(super) fn duration(packet: &[u8]) -> Option<u32> {
 }
 
 /// The samples of 48 kHz of one frame, table 2.
+/// Whether the packet says that it has two channels, RFC 6716 section 3.1; `red` around it or not.
+pub(crate) fn is_stereo(payload: &[u8], red: bool) -> bool {
+    let primary = if red {
+        let range = blocks(payload).pop().map(|primary| primary.range);
+        range.and_then(|range| payload.get(range)).unwrap_or(&[])
+    } else {
+        payload
+    };
+    primary.first().is_some_and(|toc| toc & 0x04 != 0)
+}
+
 fn frame_duration(toc: u8) -> u32 {
     let config = toc >> 3;
     match (config, config & 0x03) {
@@ -169,6 +180,14 @@ fn read_blocks(payload: &[u8]) -> Option<Vec<Block>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_packet_says_how_many_channels_it_has() {
+        assert!(is_stereo(&[0xfc, 1, 2], false) && !is_stereo(&[0xf8, 1, 2], false));
+        let red = |toc: u8| [0x80 | 111, 0x0f, 0x00, 1, 111, 0xf8, toc];
+        assert!(is_stereo(&red(0xfc), true) && !is_stereo(&red(0xf8), true));
+        assert!(!is_stereo(&[], false) && !is_stereo(&[], true));
+    }
 
     #[test]
     fn durations_are_those_of_the_table() {

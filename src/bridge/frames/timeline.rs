@@ -4,17 +4,12 @@
 //! the other tracks but jitter as long as the publisher has sent no reports. The pull is a low-pass of [`SMOOTHING`] frames
 //! and limited, so that neither jitter nor a correction is seen or heard. Only what lies more than [`STEP_US`] apart is
 //! corrected at once, and only when it lasts: a network that stalls for two seconds and then delivers everything at once
-//! moves nothing.
+//! moves nothing. By how much a publication is ahead of its arrivals is one value for all its tracks, see [`super::lead`].
 
 /// Frames over which differences are averaged: 4 s at 30 Hz. A clock that drifts by 1,000 ppm is followed 4 ms behind.
 const SMOOTHING: i64 = 128;
 /// What lies further apart is not corrected little by little.
 const STEP_US: i64 = 500_000;
-/// A publisher may begin with so much media at once (FFmpeg with 0.5 s): it stays ahead of the time of arrival for good, with all its
-/// tracks, and is left there. More than that is a network that held the first frames back.
-const BURST_US: std::ops::Range<i64> = 250_000..1_000_000;
-/// How long after its first frame a track is at its beginning.
-const START_US: i64 = 5_000_000;
 /// For how long it must lie apart, and in how many frames in sequence.
 const STEP_AFTER_US: i64 = 1_000_000;
 const STEP_AFTER_FRAMES: u32 = 4;
@@ -22,6 +17,8 @@ const STEP_AFTER_FRAMES: u32 = 4;
 const LEAP_US: i64 = 1_000_000;
 /// The most that pictures are moved by, per frame: 0.5 ms.
 const VIDEO_SLEW_US: i64 = 500;
+/// An anchor is good for timestamps this near to it, in seconds.
+const ANCHOR_S: i64 = 60;
 /// Times further from the presentation's beginning than nine years are not believed.
 const TIME_MAX_US: i64 = 1 << 48;
 /// Positions are kept in this fraction of a tick. Nine years in 1/90,000 s are 2^45 ticks.
@@ -55,19 +52,38 @@ pub(super) struct Clock {
     /// Frames averaged until now, up to [`SMOOTHING`].
     count: i64,
     apart: Option<Apart>,
-    /// When the first frame arrived.
-    began_us: i64,
-    /// By how much the track began ahead of its capture times, in fractions of ticks.
-    lead: i64,
+    /// Where a timestamp belongs, for the first frame.
+    anchor: Option<Anchor>,
+}
+
+/// A timestamp and its place, in microseconds since the presentation's beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Anchor {
+    pub(crate) timestamp: u32,
+    pub(crate) at_us: i64,
+}
+
+/// By how much a track's frames are placed ahead of their capture times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ahead {
+    /// When the newest one arrived.
+    pub(crate) arrival_us: i64,
+    pub(crate) ahead_us: i64,
+}
+
+/// A stamp within what is believed.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    timestamp: u32,
+    arrival_us: i64,
+    /// In fractions of ticks.
+    captured: i64,
 }
 
 /// The frame before.
 #[derive(Debug, Clone, Copy)]
 struct Last {
-    timestamp: u32,
-    arrival_us: i64,
-    /// In fractions of ticks.
-    wallclock: i64,
+    stamp: Known,
     /// In fractions of ticks.
     position: i64,
 }
@@ -88,22 +104,42 @@ impl Clock {
             last: None,
             count: 0,
             apart: None,
-            began_us: 0,
-            lead: 0,
+            anchor: None,
         }
     }
 
-    /// Where the next frame in decoding order belongs. It is moved by at most `slew_max(step)` 1/256 ticks from where its
-    /// timestamp says, `step` being in ticks, or stepped.
-    pub(super) fn place(&mut self, stamp: Stamp, slew_max: impl Fn(i64) -> i64) -> Place {
-        let wallclock = self.ticks(stamp.wallclock_us) + self.lead;
+    /// Says where the first frame belongs, if its timestamp is near `anchor`.
+    pub(super) fn begin(&mut self, anchor: Anchor) {
+        self.anchor = Some(anchor);
+    }
+
+    /// Where the next frame in decoding order belongs, when the publication is `lead_us` ahead of its capture times. It is moved
+    /// by at most `slew_max(step)` 1/256 ticks from where its timestamp says, `step` being in ticks, or stepped.
+    pub(super) fn place(
+        &mut self,
+        stamp: Stamp,
+        lead_us: i64,
+        slew_max: impl Fn(i64) -> i64,
+    ) -> Place {
+        let captured = self.ticks(stamp.wallclock_us);
+        let wallclock = captured + self.ticks(lead_us);
         let arrival_us = stamp.arrival_us.clamp(-TIME_MAX_US, TIME_MAX_US);
-        let Some(last) = self.last else {
-            self.began_us = arrival_us;
-            return self.keep(stamp.timestamp, arrival_us, wallclock, wallclock, 0, false);
+        let stamp = Known {
+            timestamp: stamp.timestamp,
+            arrival_us,
+            captured,
         };
-        let step = i64::from(stamp.timestamp.wrapping_sub(last.timestamp).cast_signed());
-        let passed = wallclock - last.wallclock;
+        let Some(last) = self.last else {
+            let begin = self.anchored(stamp.timestamp).unwrap_or(wallclock);
+            return self.keep(stamp, begin, 0, false);
+        };
+        let step = i64::from(
+            stamp
+                .timestamp
+                .wrapping_sub(last.stamp.timestamp)
+                .cast_signed(),
+        );
+        let passed = captured - last.stamp.captured;
         let disagreement = (step * FRACTION - passed).abs();
         let far = self.ticks(STEP_US);
         // A B-frame lies before the one that was decoded before it, but by no more than a few frames.
@@ -111,76 +147,52 @@ impl Clock {
         let leaps =
             step * FRACTION > far && disagreement > self.ticks(LEAP_US).max(step * FRACTION / 2);
         if leaps_back || leaps {
-            return self.keep(stamp.timestamp, arrival_us, wallclock, wallclock, 0, true);
+            return self.keep(stamp, wallclock, 0, true);
         }
         let expected = last.position + step * FRACTION;
         let error = wallclock - expected;
-        if self.is_burst(error, arrival_us) {
-            if self.has_lasted(arrival_us, false) {
-                self.lead -= error;
-                self.apart = None;
-                return self.keep(stamp.timestamp, arrival_us, expected, expected, step, false);
-            }
-            return self.keep(
-                stamp.timestamp,
-                arrival_us,
-                wallclock,
-                expected,
-                step,
-                false,
-            );
-        }
         if error.abs() > far {
             if self.has_lasted(arrival_us, error > 0) {
-                return self.keep(
-                    stamp.timestamp,
-                    arrival_us,
-                    wallclock,
-                    wallclock,
-                    step,
-                    true,
-                );
+                return self.keep(stamp, wallclock, step, true);
             }
-            return self.keep(
-                stamp.timestamp,
-                arrival_us,
-                wallclock,
-                expected,
-                step,
-                false,
-            );
+            return self.keep(stamp, expected, step, false);
         }
         self.apart = None;
         self.count = (self.count + 1).min(SMOOTHING);
         let slew_max = slew_max(step);
         let slew = (error / self.count).clamp(-slew_max, slew_max);
-        self.keep(
-            stamp.timestamp,
-            arrival_us,
-            wallclock,
-            expected + slew,
-            step,
-            false,
-        )
+        self.keep(stamp, expected + slew, step, false)
+    }
+
+    /// By how much a frame would be ahead of its capture time if it were placed as its timestamp says.
+    pub(super) fn ahead(&self, stamp: Stamp) -> Option<Ahead> {
+        let last = self.last?;
+        let step = i64::from(
+            stamp
+                .timestamp
+                .wrapping_sub(last.stamp.timestamp)
+                .cast_signed(),
+        );
+        let is_near = step.abs() < self.rate * ANCHOR_S;
+        is_near.then(|| Ahead {
+            arrival_us: stamp.arrival_us.clamp(-TIME_MAX_US, TIME_MAX_US),
+            ahead_us: self.us(last.position + step * FRACTION - self.ticks(stamp.wallclock_us)),
+        })
     }
 
     /// Where a frame that arrives at `now_us` would belong, in ticks, if it were as old as the last one was; and for how
     /// many microseconds nothing has come. `None` before the first one.
     pub(super) fn at(&self, now_us: i64) -> Option<(i64, i64)> {
         let last = self.last?;
-        let quiet_us = now_us.clamp(-TIME_MAX_US, TIME_MAX_US) - last.arrival_us;
+        let quiet_us = now_us.clamp(-TIME_MAX_US, TIME_MAX_US) - last.stamp.arrival_us;
         Some(((last.position + self.ticks(quiet_us)) / FRACTION, quiet_us))
     }
 
-    /// Whether a track that has just begun came faster than it plays. A burst grows from frame to frame; an error that is there with
-    /// the second frame is the first one's delay.
-    fn is_burst(&mut self, error: i64, arrival_us: i64) -> bool {
-        let (least, most) = (self.ticks(BURST_US.start), self.ticks(BURST_US.end));
-        if self.count == 0 && error < -least / 2 {
-            self.began_us = i64::MIN / 2;
-        }
-        let is_start = arrival_us.saturating_sub(self.began_us) < START_US;
-        is_start && (-most..-least).contains(&error)
+    /// Where the anchor says that `timestamp` is.
+    fn anchored(&self, timestamp: u32) -> Option<i64> {
+        let anchor = self.anchor?;
+        let after = i64::from(timestamp.wrapping_sub(anchor.timestamp).cast_signed());
+        (after.abs() < self.rate * ANCHOR_S).then(|| self.ticks(anchor.at_us) + after * FRACTION)
     }
 
     fn has_lasted(&mut self, arrival_us: i64, is_ahead: bool) -> bool {
@@ -197,21 +209,8 @@ impl Clock {
         frames >= STEP_AFTER_FRAMES && arrival_us - apart.since_us >= STEP_AFTER_US
     }
 
-    fn keep(
-        &mut self,
-        timestamp: u32,
-        arrival_us: i64,
-        wallclock: i64,
-        position: i64,
-        step: i64,
-        has_stepped: bool,
-    ) -> Place {
-        self.last = Some(Last {
-            timestamp,
-            arrival_us,
-            wallclock,
-            position,
-        });
+    fn keep(&mut self, stamp: Known, position: i64, step: i64, has_stepped: bool) -> Place {
+        self.last = Some(Last { stamp, position });
         if has_stepped {
             self.apart = None;
             self.count = 0;
@@ -221,6 +220,12 @@ impl Clock {
             step,
             has_stepped,
         }
+    }
+
+    /// Fractions of ticks in microseconds.
+    fn us(&self, ticks: i64) -> i64 {
+        let us = i128::from(ticks) * 1_000_000 / i128::from(self.rate * FRACTION);
+        i64::try_from(us).unwrap_or(TIME_MAX_US)
     }
 
     /// Microseconds in fractions of ticks.
@@ -253,11 +258,21 @@ impl VideoClock {
         }
     }
 
+    pub(super) fn begin(&mut self, anchor: Anchor) {
+        self.clock.begin(anchor);
+    }
+
+    pub(super) fn ahead(&self, stamp: Stamp) -> Option<Ahead> {
+        self.clock.ahead(stamp)
+    }
+
     /// Where the next picture in decoding order belongs. Pictures whose time is earlier than that of the one before have
     /// a negative `step`.
-    pub(super) fn place(&mut self, stamp: Stamp) -> Place {
+    pub(super) fn place(&mut self, stamp: Stamp, lead_us: i64) -> Place {
         let slew_max = |step: i64| (90 * VIDEO_SLEW_US / 1_000 * FRACTION).min(step * FRACTION / 4);
-        let mut place = self.clock.place(stamp, |step| slew_max(step).max(0));
+        let mut place = self
+            .clock
+            .place(stamp, lead_us, |step| slew_max(step).max(0));
         let Some(latest) = self.latest else {
             self.latest = Some(place.ticks);
             self.last = place.ticks;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::timeline::{Stamp, VideoClock};
+use super::timeline::{Ahead, Anchor, Stamp, VideoClock};
 use super::{Counters, FrameKind, Packet, av1, h264, vp9};
 
 /// The largest frame, in bytes; a key frame of 4K at 100 Mbit/s has about 2 MB.
@@ -85,6 +85,19 @@ impl Video {
         }
     }
 
+    pub(super) fn begin(&mut self, anchor: Anchor) {
+        self.clock.begin(anchor);
+    }
+
+    pub(super) fn ahead(&self, stamp: Stamp) -> Option<Ahead> {
+        self.clock.ahead(stamp)
+    }
+
+    /// Nothing more will come: a frame whose end was not marked is whole.
+    pub(super) fn end(&mut self, lead_us: i64, counters: &mut Counters, out: &mut Vec<hls::Frame>) {
+        self.finish(lead_us, counters, out);
+    }
+
     /// Whether a keyframe has become necessary since this was asked last.
     pub(super) fn take_wants_keyframe(&mut self) -> bool {
         std::mem::take(&mut self.wants_keyframe)
@@ -104,6 +117,7 @@ impl Video {
     pub(super) fn push(
         &mut self,
         packet: Packet,
+        lead_us: i64,
         counters: &mut Counters,
         out: &mut Vec<hls::Frame>,
     ) {
@@ -128,7 +142,7 @@ impl Video {
             .as_ref()
             .is_some_and(|open| open.stamp.timestamp != timestamp)
         {
-            self.finish(counters, out);
+            self.finish(lead_us, counters, out);
         }
         let is_after_gap = std::mem::take(&mut self.is_after_gap);
         let open = self.open.get_or_insert_with(|| Open {
@@ -147,13 +161,13 @@ impl Video {
         } else {
             self.payloads.push(packet.payload);
         }
-        if packet.marker && !self.marker_lies && self.finish(counters, out) {
+        if packet.marker && !self.marker_lies && self.finish(lead_us, counters, out) {
             self.finished = Some(timestamp);
         }
     }
 
     /// Ends the frame that is being gathered. Returns whether there was a picture.
-    fn finish(&mut self, counters: &mut Counters, out: &mut Vec<hls::Frame>) -> bool {
+    fn finish(&mut self, lead_us: i64, counters: &mut Counters, out: &mut Vec<hls::Frame>) -> bool {
         self.finished = None;
         let Some(open) = self.open.take() else {
             return false;
@@ -169,18 +183,18 @@ impl Video {
             Built::Nothing => return false,
             Built::Undecodable => {
                 counters.dropped += 1;
-                self.clock.place(open.stamp);
+                self.clock.place(open.stamp, lead_us);
                 self.lose();
                 return true;
             }
             Built::Damaged => {
                 counters.damaged += 1;
-                self.clock.place(open.stamp);
+                self.clock.place(open.stamp, lead_us);
                 self.lose();
                 return true;
             }
         };
-        let place = self.clock.place(open.stamp);
+        let place = self.clock.place(open.stamp, lead_us);
         counters.steps += u64::from(place.has_stepped);
         if self.waits_for_key && !is_key {
             counters.dropped += 1;

@@ -60,7 +60,7 @@ fn a_network_that_stalls_moves_nothing_much() {
 }
 
 #[test]
-fn pictures_that_begin_with_a_delay_are_drawn_to_where_they_belong_little_by_little() {
+fn pictures_that_begin_with_a_delay_keep_their_pace() {
     // The first picture waited 300 ms for its way.
     let bench = run(0, 1_500, |index| {
         even(index) + if index == 0 { 300_000 } else { 0 }
@@ -70,7 +70,7 @@ fn pictures_that_begin_with_a_delay_are_drawn_to_where_they_belong_little_by_lit
         assert!((2_955..=3_045).contains(&(pair[1] - pair[0])), "{pair:?}");
     }
     let off = times[1_499] - 3_000 * 1_499;
-    assert!(off.abs() < 90, "{off} ticks");
+    assert!((off - 27_000).abs() < 1_350, "{off} ticks");
     assert_eq!(bench.counters().steps, 0);
 }
 
@@ -115,17 +115,16 @@ fn a_clock_that_stood_still_is_corrected_when_that_lasts() {
 }
 
 #[test]
-fn a_clock_that_was_ahead_is_waited_for_at_double_speed() {
-    // The first picture waited two seconds for its way.
-    let bench = run(0, 600, |index| {
-        even(index).max(2_000_000) + if index < 60 { 0 } else { 1 }
-    });
+fn pictures_that_were_held_back_at_first_stay_where_their_timestamps_are() {
+    // The network delivered the first two seconds at once.
+    let bench = run(0, 600, |index| even(index).max(2_000_000));
     let times = bench.times();
-    assert_rising(&times);
-    let off = times[599] - 3_000 * 599;
-    assert!(off.abs() < 90, "{off} ticks");
-    assert_eq!(bench.counters().steps, 1);
-    assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 3_045));
+    for pair in times.windows(2) {
+        assert!((2_955..=3_045).contains(&(pair[1] - pair[0])), "{pair:?}");
+    }
+    let ahead = times[599] - 3_000 * 599;
+    assert!((ahead - 180_000).abs() < 9_000, "{ahead} ticks");
+    assert_eq!(bench.counters().steps, 0);
 }
 
 #[test]

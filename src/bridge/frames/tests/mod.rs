@@ -6,10 +6,11 @@ mod drift;
 mod hostile;
 mod pictures;
 mod sound;
+mod sync;
 
 use std::sync::Arc;
 
-use super::{Assembler, Counters, FrameKind, Packet};
+use super::{Assembler, Counters, FrameKind, Lead, Packet};
 
 pub(super) const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1e, 0x11];
 pub(super) const PPS: &[u8] = &[0x68, 0xce, 0x38];
@@ -30,6 +31,8 @@ pub(super) fn packet(sequence: u64, timestamp: u32, at_us: i64, payload: &[u8]) 
 /// An assembler with all that it has given.
 pub(super) struct Bench {
     pub(super) assembler: Assembler,
+    /// That of a publication with one track.
+    pub(super) lead: Lead,
     pub(super) frames: Vec<hls::Frame>,
 }
 
@@ -37,6 +40,7 @@ impl Bench {
     pub(super) fn new(kind: FrameKind) -> Self {
         Self {
             assembler: Assembler::new(kind),
+            lead: Lead::begin(&[None]).0,
             frames: Vec::new(),
         }
     }
@@ -53,12 +57,15 @@ impl Bench {
     }
 
     pub(super) fn push(&mut self, packet: Packet) -> &mut Self {
-        self.assembler.push(packet, &mut self.frames);
+        self.lead.note(0, self.assembler.ahead(&packet));
+        self.assembler
+            .push(packet, self.lead.us(), &mut self.frames);
         self
     }
 
     pub(super) fn expire(&mut self, now_us: i64) -> &mut Self {
-        self.assembler.expire(now_us, &mut self.frames);
+        self.assembler
+            .expire(now_us, self.lead.us(), &mut self.frames);
         self
     }
 

@@ -1,0 +1,60 @@
+// Sound and picture of one moment, as large audiences and recordings get them: from FFmpeg with and without a pace of its own.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { figure } from '../lib/figures.mjs';
+import { get, multivariant } from '../lib/hls.mjs';
+import { startServer } from '../lib/server.mjs';
+import { audioPackets, keepPlaylists, performMarks, readMarks } from '../lib/sync.mjs';
+
+const SECRET = 'only-for-this-test-and-long-enough-to-be-one';
+const SECONDS = 6;
+/** Picture and sound: each read at its pace or as fast as it can be. */
+const PACES = [[true, true], [true, false], [false, true], [false, false]];
+/** Publications of each kind, and how many perform at a time. */
+const ROUNDS = 2;
+const SKEW_MS_MAX = 40;
+/** What the encoder says of its own delay, and the packet at the end that has no sound. */
+const PACKETS_SPARE = 2;
+
+async function perform(t, server, space, paced) {
+  const performer = performMarks(t, server.whip(space), { paced, seconds: SECONDS });
+  await performer.end(40_000);
+  return Number(/\(audio\):.*?(\d+) packets muxed/.exec(performer.output)?.[1]);
+}
+
+test('what FFmpeg sends in bursts is recorded whole, in step and in stereo', { timeout: 300_000 }, async (t) => {
+  const server = await startServer(t, { env: { PROSCENIUM_SECRET: SECRET, PROSCENIUM_RECORD: 'true' } });
+  const performances = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const together = PACES.map(async (paced, i) => {
+      await sleep(150 * i);
+      const space = `stage-${round}-${i}`;
+      performances.push({ space, paced, sent: await perform(t, server, space, paced) });
+    });
+    await Promise.all(together);
+  }
+  const problems = [];
+  const check = (name, { marks, skews, kept, sent, text }) => {
+    if (skews.length < SECONDS - 1 || !skews.every((skew) => Math.abs(skew) <= SKEW_MS_MAX)) problems.push(`${name}: ${marks.beeps.length} beeps, ${marks.flashes.length} flashes, ${marks.skews} ms apart`);
+    if (!(kept >= sent - PACKETS_SPARE)) problems.push(`${name}: ${kept} of ${sent} packets`);
+    if (!(marks.left > -10 && marks.right > -10)) problems.push(`${name}: peaks of ${marks.left} and ${marks.right} dB`);
+    if (!/CHANNELS="2"/.test(text)) problems.push(`${name}: ${text}`);
+  };
+  for (const { space, paced, sent } of performances) {
+    const { text } = await multivariant(server.hls(space), (playlist) => playlist.variants.length > 0 && playlist.audio.length > 0);
+    const [video, opus, aac] = await keepPlaylists(t, `${server.url}/hls/${space}/main`, ['video', 'audio', 'aac']);
+    const kept = await audioPackets(t, opus);
+    for (const [format, path] of Object.entries({ Opus: opus, AAC: aac })) {
+      const marks = await readMarks(t, video, path);
+      // The last beep has no flash when the sound is longer than the picture by a packet.
+      const skews = marks.skews.filter((skew) => Math.abs(skew) < 500);
+      const pace = paced.map((is) => (is ? '-re' : 'no pace')).join(' and ');
+      figure(`HLS, FFmpeg with ${pace}, ${format}`, `${kept} of ${sent} packets of sound, beeps ${skews.join(' ')} ms after their flashes, peaks ${marks.left.toFixed(0)} and ${marks.right.toFixed(0)} dB`);
+      check(`${space} ${format}`, { marks, skews, kept, sent, text });
+    }
+  }
+  assert.deepEqual(problems, []);
+  const metrics = await get(`${server.url}/metrics`);
+  assert.match(metrics, /proscenium_hls_sound_dropped_ms_total 0\b/);
+});
