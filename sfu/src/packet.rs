@@ -1,7 +1,7 @@
 //! The packet as the router sees it: decrypted, inspected once, shared by everybody who gets it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::codec::Inspection;
 
@@ -44,6 +44,9 @@ pub struct MediaPacket {
     /// header extension). Browsers say it about once a second, and only when both sides have agreed on it. The clock is the
     /// one of its sender reports.
     pub captured_us: Option<u64>,
+    /// By how much later than `wallclock` it was captured, if the publisher is to be believed: it sends ahead of its reports, and no
+    /// capture is later than its arrival. Added to `wallclock` this is as even as the publisher's clock.
+    pub ahead: Duration,
     /// RTP payload without header.
     pub payload: Arc<[u8]>,
     /// Whether the payload is RFC 2198 redundancy around the codec's own.

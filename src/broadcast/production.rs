@@ -208,7 +208,7 @@ impl Production {
             } else {
                 90_000
             };
-            let captured_us = self.since_origin(packet.wallclock);
+            let captured_us = self.since_origin(packet.wallclock + packet.ahead);
             openings[at]
                 .get_or_insert_with(|| Opening::new(rate, packet.timestamp, captured_us))
                 .add(packet.timestamp, captured_us);
@@ -238,7 +238,7 @@ impl Production {
             timestamp: packet.timestamp,
             marker: packet.marker,
             arrival_us: self.since_origin(packet.arrival),
-            wallclock_us: self.since_origin(packet.wallclock),
+            wallclock_us: self.since_origin(packet.wallclock + packet.ahead),
             payload: packet.payload.clone(),
             red: packet.red,
         };

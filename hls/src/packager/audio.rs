@@ -223,13 +223,15 @@ impl Audio {
             return false;
         };
         let waited = shared.clock - common(first, writer.timescale);
+        let (mut next_cut, mut epoch) = (shared.cuts_end(), shared.epoch);
         match gate {
             Gate::Closed if waited < PICTURE_WAIT_MAX => return false,
             Gate::Closed | Gate::Alone => {}
             Gate::Until(_) => {
-                let Some(cut) = shared.last_cut() else {
+                let Some((number, cut)) = shared.cut_for(common(first, writer.timescale)) else {
                     return false;
                 };
+                (next_cut, epoch) = (number + 1, cut.epoch);
                 let at = ticks(
                     cut.at + COMMON_HZ / i64::from(writer.timescale) - 1,
                     writer.timescale,
@@ -243,11 +245,11 @@ impl Audio {
             return false;
         };
         self.has_started = true;
-        self.next_cut = shared.cuts_end();
+        self.next_cut = next_cut;
         if let Some(format) = self.parser.format().cloned() {
             writer.set_format(&format, shared);
         }
-        writer.begin_segment(packet.start, shared.epoch);
+        writer.begin_segment(packet.start, epoch);
         true
     }
 

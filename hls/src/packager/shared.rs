@@ -197,6 +197,14 @@ impl Shared {
         self.cuts.back().copied()
     }
 
+    /// The cut with which sound begins whose first packet is at `at`, and its number: the last one before, so that the sound that came
+    /// is kept; else the first of the publication.
+    pub(crate) fn cut_for(&self, at: i64) -> Option<(u64, Cut)> {
+        let place = self.cuts.iter().rposition(|cut| cut.at <= at).unwrap_or(0);
+        let cut = self.cuts.get(place)?;
+        Some((self.cuts_before + place as u64, *cut))
+    }
+
     /// How many cuts there were.
     pub(crate) fn cuts_end(&self) -> u64 {
         self.cuts_before + self.cuts.len() as u64

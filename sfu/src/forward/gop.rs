@@ -275,6 +275,7 @@ mod tests {
             orientation: None,
             captured_us: None,
             dependency: None,
+            ahead: std::time::Duration::ZERO,
             inspection: inspect(CodecKind::H264, payload),
         }
     }

@@ -233,6 +233,7 @@ impl Camera {
                 orientation: None,
                 captured_us: None,
                 dependency,
+                ahead: std::time::Duration::ZERO,
             });
             self.sequence += 1;
         }

@@ -295,6 +295,7 @@ impl Incoming {
                 captured_us: extensions::captured_us(values),
                 dependency: described,
                 inspection,
+                ahead: std::time::Duration::ZERO,
                 payload: packet.payload,
             },
         })

@@ -138,7 +138,8 @@ impl ClockMap {
         self.offsets.push_back(offset);
     }
 
-    /// When the packet with `timestamp` in ticks of `clock_rate` Hz was captured; never later than its `arrival`.
+    /// When the packet with `timestamp` in ticks of `clock_rate` Hz was captured, never later than its `arrival`; and by how much
+    /// later than that it was according to the publisher, who sends ahead of its reports.
     pub(crate) fn capture(
         &mut self,
         arrival: Instant,
@@ -146,10 +147,10 @@ impl ClockMap {
         rid: Option<Rid>,
         timestamp: u32,
         clock_rate: u32,
-    ) -> Instant {
+    ) -> (Instant, Duration) {
         let arrived = self.since_base(arrival);
         let Some(offset) = self.offsets.iter().min().copied() else {
-            return arrival;
+            return (arrival, Duration::ZERO);
         };
         let mut references = self.references.iter_mut();
         let captured = match references.find(|known| known.mid == mid && known.rid == rid) {
@@ -171,12 +172,13 @@ impl ClockMap {
                 .unwrap_or(arrived),
         };
         let age = arrived - captured;
-        match u64::try_from(age) {
-            Ok(age_us) if age < AGE_MAX_US => arrival
-                .checked_sub(Duration::from_micros(age_us))
-                .unwrap_or(arrival),
-            _ => arrival,
-        }
+        let ahead = Duration::from_micros(u64::try_from(self.lead_us).unwrap_or(0));
+        let captured = match u64::try_from(age) {
+            Ok(age_us) if age < AGE_MAX_US => arrival.checked_sub(Duration::from_micros(age_us)),
+            _ => None,
+        };
+        // Who is not believed, or says nothing, sends ahead like the other tracks.
+        (captured.unwrap_or(arrival), ahead)
     }
 
     fn since_base(&self, at: Instant) -> i64 {
@@ -224,6 +226,19 @@ fn us(ticks: u32, clock_rate: u32) -> i64 {
 mod tests {
     use super::*;
 
+    impl ClockMap {
+        fn captured(
+            &mut self,
+            arrival: Instant,
+            mid: Mid,
+            rid: Option<Rid>,
+            timestamp: u32,
+            clock_rate: u32,
+        ) -> Instant {
+            self.capture(arrival, mid, rid, timestamp, clock_rate).0
+        }
+    }
+
     const MS: Duration = Duration::from_millis(1);
     const NTP_US: u64 = 1_700_000_000_000_000;
 
@@ -236,9 +251,9 @@ mod tests {
         let start = Instant::now();
         let mut map = ClockMap::new(start);
         let (audio, _) = mids();
-        assert_eq!(map.capture(start + MS, audio, None, 7, 48_000), start + MS);
+        assert_eq!(map.captured(start + MS, audio, None, 7, 48_000), start + MS);
         map.report(start, audio, None, 0, 7);
-        assert_eq!(map.capture(start + MS, audio, None, 7, 48_000), start + MS);
+        assert_eq!(map.captured(start + MS, audio, None, 7, 48_000), start + MS);
     }
 
     #[test]
@@ -249,8 +264,8 @@ mod tests {
         // Reports take 10 and 25 ms; the picture itself comes 80 ms after the sound.
         map.report(start + 10 * MS, audio, None, NTP_US, u32::MAX);
         map.report(start + 1025 * MS, video, None, NTP_US + 1_000_000, 90_000);
-        let heard = map.capture(start + 2015 * MS, audio, None, 95_999, 48_000);
-        let seen = map.capture(start + 2095 * MS, video, None, 180_000, 90_000);
+        let heard = map.captured(start + 2015 * MS, audio, None, 95_999, 48_000);
+        let seen = map.captured(start + 2095 * MS, video, None, 180_000, 90_000);
         assert_eq!(heard, start + 2010 * MS);
         assert_eq!(seen, heard);
     }
@@ -269,7 +284,7 @@ mod tests {
                 let ntp_us = NTP_US + u64::from(frame) * 33_300;
                 map.report(at, video, None, ntp_us, timestamp);
             }
-            let captured = map.capture(at + 50 * MS, video, None, timestamp, 90_000);
+            let captured = map.captured(at + 50 * MS, video, None, timestamp, 90_000);
             if let Some(last) = last {
                 let step = (captured - last).as_micros();
                 assert!((32_800..33_900).contains(&step), "frame {frame}: {step} us");
@@ -285,8 +300,8 @@ mod tests {
         let (audio, _) = mids();
         map.report(start, audio, None, NTP_US, 0);
         let arrival = start + 10 * MS;
-        assert_eq!(map.capture(arrival, audio, None, 1 << 30, 48_000), arrival);
-        assert_eq!(map.capture(arrival, audio, None, 3 << 30, 48_000), arrival);
+        assert_eq!(map.captured(arrival, audio, None, 1 << 30, 48_000), arrival);
+        assert_eq!(map.captured(arrival, audio, None, 3 << 30, 48_000), arrival);
         map.report(start, audio, None, u64::MAX, 0);
     }
 
@@ -299,16 +314,36 @@ mod tests {
         map.report(start, audio, None, NTP_US, 0);
         map.report(start, video, None, NTP_US, 0);
         for frame in 0..=15 {
-            let seen = map.capture(start + 10 * MS, video, None, frame * 3_600, 90_000);
+            let seen = map.captured(start + 10 * MS, video, None, frame * 3_600, 90_000);
             assert!(seen <= start + 10 * MS);
         }
-        let heard = map.capture(start + 40 * MS, audio, None, 600 * 48, 48_000);
+        let heard = map.captured(start + 40 * MS, audio, None, 600 * 48, 48_000);
         assert_eq!(heard, start + 10 * MS);
         for frame in 16..100_u32 {
             let at = start + (40 * frame - 590) * MS;
-            let seen = map.capture(at, video, None, frame * 3_600, 90_000);
-            let heard = map.capture(at, audio, None, frame * 40 * 48, 48_000);
+            let seen = map.captured(at, video, None, frame * 3_600, 90_000);
+            let heard = map.captured(at, audio, None, frame * 40 * 48, 48_000);
             assert_eq!(seen, heard, "frame {frame}");
+        }
+    }
+
+    #[test]
+    fn what_is_sent_ahead_is_as_even_as_its_timestamps() {
+        let start = Instant::now();
+        let mut map = ClockMap::new(start);
+        let (audio, video) = mids();
+        map.report(start, audio, None, NTP_US, 0);
+        map.report(start, video, None, NTP_US, 0);
+        // A file thirty times as fast as it plays; sound in packets of 20 ms, pictures of 40 ms.
+        for index in 0..500_u32 {
+            let at = start + 20 * index / 30 * MS;
+            let due = start + 20 * index * MS;
+            let (captured, ahead) = map.capture(at, audio, None, index * 960, 48_000);
+            assert!(captured <= at && captured + ahead == due, "{index}");
+            if index % 2 == 0 {
+                let (captured, ahead) = map.capture(at, video, None, index * 1_800, 90_000);
+                assert!(captured <= at && captured + ahead == due, "{index}");
+            }
         }
     }
 
@@ -319,8 +354,8 @@ mod tests {
         let (audio, video) = mids();
         map.tell(start + 30 * MS, audio, None, NTP_US, 0);
         map.tell(start + 110 * MS, video, None, NTP_US + 20_000, 0);
-        let heard = map.capture(start + 30 * MS, audio, None, 0, 48_000);
-        let seen = map.capture(start + 110 * MS, video, None, 0, 90_000);
+        let heard = map.captured(start + 30 * MS, audio, None, 0, 48_000);
+        let seen = map.captured(start + 110 * MS, video, None, 0, 90_000);
         assert_eq!(seen - heard, 20 * MS);
     }
 
@@ -330,11 +365,11 @@ mod tests {
         let mut map = ClockMap::new(start);
         let (_, video) = mids();
         map.report(start + 10 * MS, video, Some(Rid::from("2")), NTP_US, 0);
-        let own = map.capture(start + 100 * MS, video, Some(Rid::from("2")), 3000, 90_000);
-        let borrowed = map.capture(start + 100 * MS, video, Some(Rid::from("0")), 3000, 90_000);
+        let own = map.captured(start + 100 * MS, video, Some(Rid::from("2")), 3000, 90_000);
+        let borrowed = map.captured(start + 100 * MS, video, Some(Rid::from("0")), 3000, 90_000);
         assert_eq!(own, borrowed);
         let arrival = start + 100 * MS;
-        let foreign = map.capture(arrival, video, Some(Rid::from("0")), 1 << 29, 90_000);
+        let foreign = map.captured(arrival, video, Some(Rid::from("0")), 1 << 29, 90_000);
         assert_eq!(foreign, arrival, "another timeline after all");
     }
 }

@@ -100,6 +100,7 @@ mod tests {
             orientation: None,
             captured_us: None,
             dependency: None,
+            ahead: std::time::Duration::ZERO,
             inspection: Inspection::default(),
         }
     }

@@ -65,7 +65,7 @@ impl Worker {
                 .clock
                 .tell(packet.arrival, mid, rid, captured_us, timestamp);
         }
-        packet.wallclock = publication.clock.capture(
+        (packet.wallclock, packet.ahead) = publication.clock.capture(
             packet.arrival,
             mid,
             rid,
@@ -136,6 +136,7 @@ impl Worker {
             orientation: None,
             captured_us: None,
             dependency: None,
+            ahead: std::time::Duration::ZERO,
             inspection,
         };
         self.route(now, slot, packet.track, 0, media);

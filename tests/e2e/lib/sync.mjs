@@ -9,7 +9,7 @@ import { start } from './process.mjs';
 const MARGIN_MS = 60_000;
 /** Every second a white picture and two tones, left and right, of this length. */
 const MARK_S = 0.12;
-/** Brighter than this is a flash, louder than this a beep; the marks are 235 and -6 dB, what is between them 16 and silence. */
+/** Brighter than this is a flash, louder than this a beep; the marks are 235 and -6 dB, what is between them 16 and -50 dB. */
 const BRIGHT = 120;
 const LOUD_DB = -30;
 /** Sound is looked at in pieces of 5 ms. */
@@ -19,8 +19,9 @@ const PIECE = 240;
 export function markInputs({ paced = [true, true], rate = 25, size = '320x180', seconds = 6, left = 880, right = 1320 } = {}) {
   const on = `lt(mod(t+0.001\\,1)\\,${MARK_S})`;
   const picture = `color=black:s=${size}:r=${rate},drawbox=c=white:t=fill:enable='${on}'`;
-  const tone = (hertz) => `0.5*sin(2*PI*${hertz}*t)*${on}`;
-  const sound = `aevalsrc='${tone(left)}|${tone(right)}':s=48000:c=stereo`;
+  // The hiss between the beeps tells packets that came from those that stand for silence.
+  const tone = (hertz, place) => `0.5*sin(2*PI*${hertz}*t)*${on}+0.006*(random(${place})-0.5)`;
+  const sound = `aevalsrc='${tone(left, 0)}|${tone(right, 1)}':s=48000:c=stereo`;
   const pace = (is) => (is ? ['-re'] : []);
   const lasts = ['-t', String(seconds)];
   return [...pace(paced[0]), ...lasts, '-f', 'lavfi', '-i', picture, ...pace(paced[1]), ...lasts, '-f', 'lavfi', '-i', sound];

@@ -30,6 +30,7 @@ fn picture(start: Instant, number: u32, packets: u32) -> Vec<MediaPacket> {
                 orientation: None,
                 captured_us: None,
                 dependency: None,
+                ahead: std::time::Duration::ZERO,
             }
         })
         .collect()
