@@ -1,11 +1,14 @@
 // Sound and picture of one moment, as large audiences and recordings get them: from FFmpeg with and without a pace of its own.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { figure } from '../lib/figures.mjs';
 import { get, multivariant } from '../lib/hls.mjs';
-import { startServer } from '../lib/server.mjs';
-import { audioPackets, keepPlaylists, performMarks, readMarks } from '../lib/sync.mjs';
+import { e2eDir } from '../lib/paths.mjs';
+import { start } from '../lib/process.mjs';
+import { freePort, startServer } from '../lib/server.mjs';
+import { audioPackets, keepPlaylists, marksFile, performMarks, readMarks } from '../lib/sync.mjs';
 
 const SECRET = 'only-for-this-test-and-long-enough-to-be-one';
 const SECONDS = 6;
@@ -57,4 +60,19 @@ test('what FFmpeg sends in bursts is recorded whole, in step and in stereo', { t
   assert.deepEqual(problems, []);
   const metrics = await get(`${server.url}/metrics`);
   assert.match(metrics, /proscenium_hls_sound_dropped_ms_total 0\b/);
+});
+
+test('the sound of a camera, which is encoded anew, is in step with its picture', { timeout: 120_000 }, async (t) => {
+  const [port, file] = [await freePort(), await marksFile(t)];
+  const camera = start(t, 'camera-aac', '/usr/bin/python3', [join(e2eDir, 'clients', 'rtsp_camera.py'), String(port), '--audio', 'aac', '--file', file]);
+  await camera.line(/camera ready/, 30_000);
+  const config = `[[space]]\nname = "stage"\n[[space.stream]]\nname = "main"\nrtsp = "rtsp://127.0.0.1:${port}/camera"\n`;
+  const server = await startServer(t, { config });
+  await server.live('stage', 'main', 20_000);
+  await sleep(9000);
+  const [video, sound] = await keepPlaylists(t, `${server.url}/hls/stage/main`, ['video', 'audio']);
+  const marks = await readMarks(t, video, sound);
+  const skews = marks.skews.filter((skew) => Math.abs(skew) < 500);
+  figure('HLS, a camera with AAC', `beeps ${skews.join(' ')} ms after their flashes, peak ${marks.left.toFixed(0)} dB`);
+  assert.ok(skews.length >= 4 && skews.every((skew) => Math.abs(skew) <= SKEW_MS_MAX), `${marks.skews} ms`);
 });

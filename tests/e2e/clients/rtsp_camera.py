@@ -1,6 +1,8 @@
 """An IP camera: GStreamer's RTSP server with a choice of picture and sound. Ends on SIGTERM.
 
-    rtsp_camera.py PORT --audio aac|pcma|pcmu|opus|g722|l16|none [--video h264|vp8|jpeg] [--b-frames N] [--user NAME --password WORD]
+    rtsp_camera.py PORT --audio aac|pcma|pcmu|opus|g722|l16|none [--video h264|vp8|jpeg] [--b-frames N] [--file NAME.mkv] [--user NAME --password WORD]
+
+With a file it plays that one, from its beginning: H.264 and AAC.
 """
 
 import argparse
@@ -28,6 +30,8 @@ AUDIO = {
     "l16": TONE.format(rate=44100, channels=2) + "rtpL16pay name=pay1 pt=97",
     "none": "",
 }
+FILE = "filesrc location={file} ! matroskademux name=file file. ! queue ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=-1"
+FILE += " file. ! queue ! aacparse ! rtpmp4gpay name=pay1 pt=97"
 
 
 def protect(server, factory, user, password):
@@ -49,6 +53,7 @@ def main():
     parser.add_argument("--audio", choices=AUDIO, default="none")
     parser.add_argument("--video", choices=VIDEO, default="h264")
     parser.add_argument("--b-frames", type=int, default=0)
+    parser.add_argument("--file")
     parser.add_argument("--user")
     parser.add_argument("--password")
     options = parser.parse_args()
@@ -58,7 +63,10 @@ def main():
     server.set_service(options.port)
     factory = GstRtspServer.RTSPMediaFactory()
     encoder = f"b-adapt=false bframes={options.b_frames} rc-lookahead=5" if options.b_frames else "tune=zerolatency"
-    factory.set_launch(f"( {PICTURE}{VIDEO[options.video].format(encoder=encoder)} {AUDIO[options.audio]} )")
+    pipeline = f"{PICTURE}{VIDEO[options.video].format(encoder=encoder)} {AUDIO[options.audio]}"
+    if options.file:
+        pipeline = FILE.format(file=options.file)
+    factory.set_launch(f"( {pipeline} )")
     factory.set_shared(True)
     if options.user:
         protect(server, factory, options.user, options.password)

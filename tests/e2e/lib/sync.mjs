@@ -39,6 +39,19 @@ export function performMarks(t, url, { key, ...inputs } = {}) {
   return start(t, 'ffmpeg-marks', ffmpeg(), args, { stopSignal: 'SIGINT' });
 }
 
+/** A file of flashes and beeps for whoever plays files: H.264 without B-frames, and AAC. */
+export async function marksFile(t, { seconds = 10 } = {}) {
+  const directory = mkdtempSync(join(tmpdir(), 'proscenium-marks-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const path = join(directory, 'marks.mkv');
+  const sound = ['-c:a', 'aac', '-ar', '48000', '-ac', '2'];
+  const picture = ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline', '-pix_fmt', 'yuv420p', '-g', '25'];
+  const maker = start(t, 'ffmpeg-file', ffmpeg(), ['-hide_banner', '-nostdin', '-nostats', ...markInputs({ paced: [false, false], seconds }), ...picture, ...sound, path]);
+  const code = await maker.end(MARGIN_MS);
+  if (code !== 0) throw new Error(`no file of flashes and beeps:\n${maker.tail()}`);
+  return path;
+}
+
 /** The values of a filter's `key` with their times in seconds, as FFmpeg's metadata filters print them. */
 function values(text, key) {
   const all = [];
