@@ -79,11 +79,16 @@ impl SoundQuality {
         if !is_due {
             return Change::default();
         }
+        // A publisher that was silent is begun with anew.
+        let all = frames.sound_ticks + frames.missing_ticks;
+        if self.sums.back().is_some_and(|last| all < last.all) {
+            *self = Self::default();
+        }
         let before = *self.before.get_or_insert(packaged);
         let late = packaged.dropped - before.dropped;
         let now = Sum {
             at_us: now_us,
-            all: frames.sound_ticks + frames.missing_ticks,
+            all,
             // What the packager filled and did not have to leave out afterwards was a pause of the performer.
             filled: frames.missing_ticks + late.min(packaged.filled - before.filled),
             dropped: frames.late_ticks + late,
@@ -105,8 +110,9 @@ impl SoundQuality {
 
     fn trouble(&self, now: Sum) -> Option<SoundTrouble> {
         let first = self.sums.front().copied().unwrap_or_default();
-        let all = now.all - first.all;
-        let (filled, dropped) = (now.filled - first.filled, now.dropped - first.dropped);
+        let all = now.all.saturating_sub(first.all);
+        let filled = now.filled.saturating_sub(first.filled);
+        let dropped = now.dropped.saturating_sub(first.dropped);
         let is_long = all >= LEAST_TICKS;
         // Once said, it is true until the window is clean again.
         let limit = if self.is_troubled {
@@ -146,6 +152,19 @@ mod tests {
             said.extend(change.said.map(|said| (second as u64, said)));
         }
         said
+    }
+
+    #[test]
+    fn counting_may_begin_anew() {
+        let mut quality = SoundQuality::default();
+        let mut frames = Counters {
+            sound_ticks: 480_000,
+            ..Counters::default()
+        };
+        quality.look(0, frames, SoundCounters::default());
+        frames.sound_ticks = 960;
+        let change = quality.look(1_000_000, frames, SoundCounters::default());
+        assert_eq!(change, Change::default());
     }
 
     #[test]

@@ -198,11 +198,17 @@ impl Audio {
     }
 
     /// Writes what the gate lets through.
-    pub(crate) fn advance(&mut self, gate: Gate, writer: &mut Writer, shared: &mut Shared) {
-        if self.has_started {
+    pub(crate) fn advance(
+        &mut self,
+        gate: Gate,
+        fills: bool,
+        writer: &mut Writer,
+        shared: &mut Shared,
+    ) {
+        if self.has_started && fills {
             // The microphone is silent, or gone.
             self.fill(ticks(shared.clock - LATE_MAX, writer.timescale));
-        } else if !self.start(gate, writer, shared) {
+        } else if !self.has_started && !self.start(gate, writer, shared) {
             return;
         }
         while self.queue.len() > 1 {

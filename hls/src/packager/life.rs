@@ -153,6 +153,7 @@ impl Packager {
         let Some(config) = self.configs.get(track) else {
             return;
         };
+        let is_picture = config.codec.is_video();
         let at = common(frame.pts, config.codec.timescale());
         if !(0..LIFE_MAX).contains(&at) {
             return;
@@ -176,7 +177,8 @@ impl Packager {
             Lane::Audio(audio) => audio.push(frame, &mut self.shared),
             Lane::Ignored => return,
         }
-        self.advance_lanes();
+        // Sound comes in batches: the second packet of one is not missing because the first one is there.
+        self.advance_lanes(is_picture);
     }
 
     /// Says that the life is `media_ms` ms old, for streams whose picture stands still and that have no sound to tell it.
@@ -188,7 +190,7 @@ impl Packager {
             .min(clock.saturating_add(GAP_MAX));
         if at > clock {
             self.shared.clock = at;
-            self.advance_lanes();
+            self.advance_lanes(true);
         }
     }
 
@@ -218,13 +220,13 @@ impl Packager {
         if at > clock.saturating_sub(LATE_MAX) && at <= clock.saturating_add(GAP_MAX) {
             // Nobody is late any more.
             self.shared.clock = at + LATE_MAX;
-            self.advance_lanes();
+            self.advance_lanes(true);
             self.shared.clock = clock.max(at);
         }
     }
 
-    /// Lets all lanes do what the clock allows.
-    fn advance_lanes(&mut self) {
+    /// Lets all lanes do what the clock allows, and fills the place of sound that is late.
+    fn advance_lanes(&mut self, fills: bool) {
         let mut gate = Gate::Alone;
         let mut leader = None;
         let mut is_due = false;
@@ -262,7 +264,7 @@ impl Packager {
             if let Lane::Audio(audio) = lane {
                 let writer = &mut self.writers[audio.rendition];
                 writer.follow_target(&self.shared);
-                audio.advance(gate, writer, &mut self.shared);
+                audio.advance(gate, fills, writer, &mut self.shared);
             }
         }
     }

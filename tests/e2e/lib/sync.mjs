@@ -65,9 +65,10 @@ function values(text, key) {
   return all;
 }
 
-/** When a value becomes larger than `limit`. */
+/** When a value becomes larger than `limit`: the beginnings of marks, not what rings after one. */
 function rises(all, limit) {
-  return all.filter(({ value }, i) => value > limit && (i === 0 || all[i - 1].value <= limit)).map(({ at }) => at);
+  const starts = all.filter(({ value }, i) => value > limit && (i === 0 || all[i - 1].value <= limit)).map(({ at }) => at);
+  return starts.filter((at, i) => i === 0 || at - starts[i - 1] > 0.5);
 }
 
 /** What low latency needs, and what no reader of a playlist that is over needs. */
