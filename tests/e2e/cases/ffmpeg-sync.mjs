@@ -12,8 +12,8 @@ import { audioPackets, keepPlaylists, marksFile, performMarks, readMarks } from 
 
 const SECRET = 'only-for-this-test-and-long-enough-to-be-one';
 const SECONDS = 6;
-/** Without any pace that takes most of a second; a stream that is over before the server looks for live ones has no HLS. */
-const UNPACED_SECONDS = 20;
+/** Without any pace that takes more than a second; a stream that is over before the server looks for live ones has no HLS. */
+const UNPACED_SECONDS = 45;
 /** Picture and sound: each read at its pace or as fast as it can be. */
 const PACES = [[true, true], [true, false], [false, true], [false, false]];
 /** Publications of each kind, and how many perform at a time. */
@@ -32,7 +32,8 @@ test('what FFmpeg sends in bursts is recorded whole, in step and in stereo', { t
   const server = await startServer(t, { env: { PROSCENIUM_SECRET: SECRET, PROSCENIUM_RECORD: 'true' } });
   const performances = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const together = PACES.map(async (paced, i) => {
+    // Once is enough of what costs so much at a time.
+    const together = PACES.slice(0, round === 0 ? undefined : -1).map(async (paced, i) => {
       await sleep(150 * i);
       const space = `stage-${round}-${i}`;
       performances.push({ space, paced, sent: await perform(t, server, space, paced) });
