@@ -12,8 +12,8 @@ import { audioPackets, keepPlaylists, marksFile, performMarks, readMarks } from 
 
 const SECRET = 'only-for-this-test-and-long-enough-to-be-one';
 const SECONDS = 6;
-/** Without any pace that takes more than a second; a stream that is over before the server looks for live ones has no HLS. */
-const UNPACED_SECONDS = 45;
+/** Without any pace that takes most of a second; a stream that is over before the server looks for live ones has no HLS. */
+const UNPACED_SECONDS = 20;
 /** Picture and sound: each read at its pace or as fast as it can be. */
 const PACES = [[true, true], [true, false], [false, true], [false, false]];
 /** Publications of each kind, and how many perform at a time. */
