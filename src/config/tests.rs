@@ -108,7 +108,7 @@ fn cases<'a>(web: &'a str, words: &'a str) -> [(&'a str, &'a str); 36] {
         ("secret", "chosen-by-the-operator"),
         ("drain-seconds", "9"),
         ("hls", "off"),
-        ("hls-part-ms", "200"),
+        ("hls-part-ms", "500"),
         ("webrtc-seats", "0"),
         ("dvr-window-minutes", "0"),
         ("record", "on"),

@@ -70,18 +70,21 @@ fn moments_that_players_were_told_of_are_there_after_the_end_and_after_a_kill() 
 fn more_moments_than_a_playlist_lists_push_out_the_oldest() {
     let mut desk = Desk::new(|_| {});
     desk.begin(LIFE, true);
-    for at in 0..600 {
+    for at in 0..10_100 {
         desk.send(Entry::DateRange {
             life: LIFE.into(),
             range: hls::DateRange::moment(&at.to_string(), "cue", BEGIN_MS + at, &[]),
         });
-        if at % 100 == 0 {
-            desk.segments(LIFE, "video", at / 100 + 1..at / 100 + 2);
+        if at % 1_000 == 0 {
+            desk.segments(LIFE, "video", at / 1_000 + 1..at / 1_000 + 2);
         }
     }
     desk.end(LIFE);
     let all = desk.archive.dateranges(LIFE);
-    assert_eq!((all.len(), all[511].start_ms()), (512, BEGIN_MS + 599));
+    assert_eq!(
+        (all.len(), all[9_999].start_ms()),
+        (10_000, BEGIN_MS + 10_099)
+    );
 }
 
 #[test]

@@ -35,7 +35,12 @@ async fn everything_that_a_playlist_names_is_there_and_never_changes() {
         for name in names {
             let answer = venue.server.get(&format!("/hls/demo/main/{name}")).await;
             assert_eq!(answer.status, 200, "{name}: {answer:?}");
-            assert_eq!(answer.header("content-type"), "video/mp4");
+            let kind = if rendition == "video" {
+                "video"
+            } else {
+                "audio"
+            };
+            assert_eq!(answer.header("content-type"), format!("{kind}/mp4"));
             assert_eq!(
                 answer.header("cache-control"),
                 "public, max-age=3600, immutable"
