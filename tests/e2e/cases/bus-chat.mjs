@@ -85,6 +85,8 @@ test('a chat is in time with the picture: at once over WebRTC, later over HLS, a
   const { since } = await server.live('demo');
   const bus = server.url.replace(/^http/, 'ws');
   const [old, wire] = [await openBus(t, `${bus}/`), await openBus(t, `${bus}/ws/demo`)];
+  // A page that opens before there is HLS begins with WebRTC, whatever was chosen.
+  await multivariant(server.hls('demo'));
   const [live, late] = await Promise.all([openChat(t, server, { way: 'webrtc', name: 'Ada' }), openChat(t, server, { way: 'hls', name: 'Ben' })]);
   await until(late, 'playing by HLS', () => window.way() === 'hls' && window.moment() !== null, undefined, 30_000);
 

@@ -70,6 +70,8 @@ export async function labUrl() {
 
 /** A fresh page in a context of its own, closed after test `t`. Its console is printed when the test fails by an error of the page. */
 export async function openPage(t, url, { init, browser, ...options } = {}) {
+  // Cases without a browser may have been between the last page and this one.
+  clearTimeout(idle);
   if (!browser) {
     shared ??= open();
     ({ browser } = await shared);
