@@ -49,7 +49,7 @@ pub(super) async fn mp4(
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(KEEP));
     let name = format!(
-        "inline; filename=\"{}-{}-{life}.mp4\"",
+        "attachment; filename=\"{}-{}-{life}.mp4\"",
         key.space, key.stream
     );
     let name = HeaderValue::try_from(name).expect("names are letters, digits, '-', '_' and '.'");

@@ -131,6 +131,11 @@ async fn what_left_the_memory_is_read_from_disk_and_a_recording_can_be_downloade
     );
     let file = venue.server.get(&format!("/hls/demo/main/{id}.mp4")).await;
     assert_eq!(file.status, 200);
+    let disposition = file.header("content-disposition");
+    assert!(
+        disposition.starts_with("attachment; filename=\"demo-main-"),
+        "{disposition}"
+    );
     let length: u64 = file.header("content-length").parse().unwrap();
     assert!(length > 100_000, "{length} bytes");
     let head = venue
