@@ -1,4 +1,4 @@
-//! H.264: parameter sets are kept apart from the samples; the sample entry is `avc1`.
+//! H.264: parameter sets are kept apart from the samples, except where they change; the sample entry is `avc1`.
 
 mod bitstream;
 mod cabac;
@@ -68,16 +68,26 @@ impl H264 {
             return Ok(None);
         };
         let slice = data.slice(slice);
+        let mut sets = std::mem::take(&mut self.unsent);
         let change = if keyframe {
-            self.activate(&slice)?
-        } else {
-            for set in self.unsent.drain(..).rev() {
-                payload.insert(0, set);
-                let length = (payload[0].len() as u32).to_be_bytes();
-                payload.insert(0, Bytes::copy_from_slice(&length));
+            let change = self.activate(&slice)?;
+            sets.clear();
+            // Who plays on from what was before may not see the new sample entry: FFmpeg keeps the first one, and shaka-player takes the part
+            // that a preload hint named behind the old one.
+            if change != Change::Nothing
+                && let Some(active) = &self.active
+            {
+                sets.extend(active.sets().cloned());
             }
+            change
+        } else {
             Change::Nothing
         };
+        for set in sets.into_iter().rev() {
+            payload.insert(0, set);
+            let length = (payload[0].len() as u32).to_be_bytes();
+            payload.insert(0, Bytes::copy_from_slice(&length));
+        }
         Ok(Some(Coded {
             payload,
             keyframe,
@@ -100,7 +110,6 @@ impl H264 {
     /// Makes the parameter sets that a keyframe names the ones in use.
     fn activate(&mut self, slice: &[u8]) -> Result<Change, &'static str> {
         let next = self.store.activate(slice)?;
-        self.unsent.clear();
         let change = self.active.as_ref().map_or(Change::Picture, |active| {
             if active.shows_the_same(&next) {
                 if active.decodes_the_same(&next) {

@@ -48,6 +48,11 @@ impl Active {
         self.sequence == *set || self.picture.contains(set)
     }
 
+    /// All of them, in the order in which a decoder has to be given them.
+    pub(crate) fn sets(&self) -> impl DoubleEndedIterator<Item = &Bytes> {
+        std::iter::once(&self.sequence).chain(&self.picture)
+    }
+
     /// Browser encoders rewrite their parameter sets with nothing changed; size, profile and level decide.
     pub(crate) fn shows_the_same(&self, other: &Self) -> bool {
         let shape = |active: &Self| {
