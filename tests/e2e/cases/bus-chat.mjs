@@ -125,8 +125,8 @@ test('a chat is in time with the picture: at once over WebRTC, later over HLS, a
 
 /** The cue is in every playlist, and hls.js sees it. */
 async function checkCue(server, page, { seq, media: { time_ms } }) {
-  const { variants, audio } = await multivariant(server.hls('demo'));
-  const urls = [...new Set([...variants, ...audio].map(({ url }) => url))];
+  const both = await Promise.all(['', '?audio=opus'].map((query) => multivariant(`${server.hls('demo')}${query}`)));
+  const urls = [...new Set(both.flatMap(({ variants, audio }) => [...variants, ...audio]).map(({ url }) => url))];
   assert.ok(urls.length >= 3, urls.join(' '));
   const isThere = (playlist) => playlist.dateRanges.some(({ ID }) => ID === String(seq));
   for (const url of urls) {
