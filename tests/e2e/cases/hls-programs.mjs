@@ -8,7 +8,7 @@ import { faults, restartFaults, summarise, throughRestart, words } from '../lib/
 import { playByProgram, PROGRAMS } from '../lib/programs.mjs';
 
 const SECONDS = 14;
-/** VLC 3 reads the first `EXT-X-MAP` alone and ends at a discontinuity of fragmented MP4, whoever serves it. */
+/** VLC 3 ends at the discontinuity: "no moov before mdat". */
 const THROUGH = Object.keys(PROGRAMS).filter((name) => name !== 'VLC');
 const [BEFORE_MS, AWAY_MS, THROUGH_SECONDS] = [5000, 4000, 27];
 const BACK_S_MAX = 14;
