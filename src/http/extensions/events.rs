@@ -308,7 +308,8 @@ impl Feed {
         self.told.layers_at = Some(now);
         let line = self.state.sessions.facts(self.resource).video_line;
         let sizes = sizes::of(&self.state, &self.key);
-        self.tell(LAYERS, layers::described(line.unwrap_or(0), &known, &sizes));
+        let described = layers::described(line.unwrap_or(0), &known, &sizes);
+        self.tell(LAYERS, described.to_string());
     }
 }
 

@@ -65,9 +65,8 @@ async fn described(State(state): &State<AppState>, session: &Session) -> Result<
     let known = reply(state.app.media.layers(session.resource)).await;
     let line = state.sessions.facts(session.resource).video_line;
     let sizes = sizes::of(state, &session.key);
-    let text = layers::described(line.unwrap_or(0), &known?, &sizes);
-    let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    Ok(json::answer(&value))
+    let described = layers::described(line.unwrap_or(0), &known?, &sizes);
+    Ok(json::answer(&described))
 }
 
 /// 200 with the layers when the choice is made; the change itself comes with the layer's next keyframe.
@@ -109,9 +108,7 @@ impl Wanted {
             temporal_max: least(self.temporal_layer_id, self.max_temporal_layer_id),
         })
     }
-}
 
-impl Wanted {
     /// The layers that are no larger than asked for; the lowest when all are. Of what is not known nothing is left out.
     fn within(&self, names: &[String], sizes: &Sizes) -> LayerPick {
         let (widest, highest) = (self.max_width, self.max_height);

@@ -17,7 +17,7 @@ pub(super) fn name_of(at: usize, layer: &LayerReport) -> String {
 }
 
 /// The event's data: an object with the section's index.
-pub(super) fn described(line: usize, layers: &[LayerReport], sizes: &Sizes) -> String {
+pub(super) fn described(line: usize, layers: &[LayerReport], sizes: &Sizes) -> Value {
     let (mut active, mut inactive, mut all) = (Vec::new(), Vec::new(), Vec::new());
     for (at, layer) in layers.iter().enumerate() {
         let name = name_of(at, layer);
@@ -43,7 +43,7 @@ pub(super) fn described(line: usize, layers: &[LayerReport], sizes: &Sizes) -> S
         }
     }
     let section = json!({ "active": active, "inactive": inactive, "layers": all });
-    Value::Object(Map::from_iter([(line.to_string(), section)])).to_string()
+    Value::Object(Map::from_iter([(line.to_string(), section)]))
 }
 
 /// Each spatial layer with all its pictures: pages make one entry of a menu of each.
@@ -86,8 +86,7 @@ mod tests {
             layer("q", true, &[(0, 0, 80_000), (0, 1, 120_000)]),
             layer("h", false, &[]),
         ];
-        let told: Value =
-            serde_json::from_str(&described(1, &layers, &Sizes::from([(0, (320, 180))]))).unwrap();
+        let told = described(1, &layers, &Sizes::from([(0, (320, 180))]));
         let section = &told["1"];
         assert_eq!(
             section["active"][0],
@@ -123,8 +122,7 @@ mod tests {
             true,
             &[(0, 0, 50), (0, 2, 100), (1, 0, 300), (1, 2, 500)],
         );
-        let told: Value =
-            serde_json::from_str(&described(0, &[svc], &Sizes::from([(0, (640, 360))]))).unwrap();
+        let told = described(0, &[svc], &Sizes::from([(0, (640, 360))]));
         let layers = told["0"]["layers"].as_array().unwrap();
         let of = |name: &str| {
             layers
