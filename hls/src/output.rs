@@ -96,7 +96,7 @@ pub struct SoundCounters {
     pub filled: u64,
 }
 
-/// A partial segment: one CMAF chunk.
+/// A partial segment: one CMAF chunk, or two where a picture's segment begins with a keyframe, which then is the first by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     /// The place of the rendition in [`crate::Packager::renditions`].
@@ -119,7 +119,7 @@ pub struct Part {
     pub init: u32,
     /// How many discontinuities of the life lie before it; the same in all renditions for the same moment.
     pub discontinuity_sequence: u64,
-    /// `moof` and `mdat`.
+    /// `moof` and `mdat`, once or twice.
     pub bytes: Bytes,
 }
 
@@ -150,4 +150,6 @@ pub struct Segment {
     pub bytes: Bytes,
     /// How many they are.
     pub parts: u32,
+    /// How many of the first bytes are a fragment with nothing but the keyframe that it begins with; 0 if it begins with none.
+    pub keyframe_bytes: u32,
 }

@@ -33,6 +33,9 @@ pub enum Skip {
     DateRanges,
 }
 
+/// Views that are rendered when somebody asks: three of the DVR window, two of keyframes.
+const VIEWS: usize = 5;
+
 /// What a playlist looks like since its newest part.
 #[derive(Debug)]
 pub struct State {
@@ -88,8 +91,8 @@ struct Inner {
     parts: VecDeque<Arc<Part>>,
     /// What is written into the playlists from the next part on, so that all that are asked for until then say the same.
     ranges: Vec<DateRange>,
-    /// The DVR views, rendered when somebody asks, until the next part.
-    dvr: [Option<Arc<Rendered>>; 3],
+    /// What is rendered when somebody asks, until the next part.
+    on_demand: [Option<Arc<Rendered>>; VIEWS],
 }
 
 /// A segment of the DVR view.
@@ -173,7 +176,7 @@ impl Rendition {
                 dates: VecDeque::new(),
                 parts: VecDeque::new(),
                 ranges: Vec::new(),
-                dvr: [None, None, None],
+                on_demand: [const { None }; VIEWS],
             }),
             state: watch::Sender::new(Arc::new(state)),
             waiters: AtomicUsize::new(0),
@@ -260,18 +263,38 @@ impl Rendition {
         reports: &[Report],
         counters: &BroadcastCounters,
     ) -> Arc<Rendered> {
-        let mut inner = self.lock();
         let (at, view) = match skip {
             Skip::Nothing => (0, View::Dvr),
             Skip::Segments => (1, View::DvrDelta),
             Skip::DateRanges => (2, View::DvrNews),
         };
-        if let Some(rendered) = &inner.dvr[at] {
+        self.on_demand((at, view), reports, counters)
+    }
+
+    /// The playlist of the keyframes, of the live window or of everything that can be gone back to; rendered at most once per
+    /// part. Nothing while none can be had alone.
+    pub fn keyframes(&self, is_dvr: bool, counters: &BroadcastCounters) -> Option<Arc<Rendered>> {
+        let view = match is_dvr {
+            true => (3, View::DvrKeyframes),
+            false => (4, View::LiveKeyframes),
+        };
+        let has_any = self.lock().timeline.has_keyframes();
+        has_any.then(|| self.on_demand(view, &[], counters))
+    }
+
+    fn on_demand(
+        &self,
+        (at, view): (usize, View),
+        reports: &[Report],
+        counters: &BroadcastCounters,
+    ) -> Arc<Rendered> {
+        let mut inner = self.lock();
+        if let Some(rendered) = &inner.on_demand[at] {
             return rendered.clone();
         }
         let rendered = Arc::new(Rendered::new(inner.timeline.render(view, reports)));
         counters.count_rendered();
-        inner.dvr[at] = Some(rendered.clone());
+        inner.on_demand[at] = Some(rendered.clone());
         rendered
     }
 
@@ -395,7 +418,7 @@ impl Rendition {
     /// Renders once, and wakes whoever waits.
     pub(super) fn publish(&self, reports: &[Report], counters: &BroadcastCounters) {
         let mut inner = self.lock();
-        inner.dvr = [None, None, None];
+        inner.on_demand = [const { None }; VIEWS];
         for range in std::mem::take(&mut inner.ranges) {
             inner.timeline.add_daterange(range);
         }
@@ -504,6 +527,7 @@ mod tests {
             date_ms: 2000 * msn,
             bytes,
             parts: 1,
+            keyframe_bytes: 0,
         })
     }
 

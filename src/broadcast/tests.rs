@@ -348,7 +348,9 @@ fn a_stream_to_which_nobody_comes_back_ends_and_is_forgotten_and_the_next_is_ano
     assert!(first.is_ended() && stage.text("video").contains("#EXT-X-ENDLIST"));
     let master = first.multivariant(Sound::Aac).unwrap();
     let master = m3u8_rs::parse_master_playlist_res(master.plain()).unwrap();
-    assert_eq!((master.variants.len(), master.alternatives.len()), (1, 1));
+    let of_keyframes = master.variants.iter().map(|variant| variant.is_i_frame);
+    assert_eq!(of_keyframes.collect::<Vec<_>>(), [false, true]);
+    assert_eq!(master.alternatives.len(), 1);
     assert!(!stage.is_over);
     stage.publish(stage.clip.tracks());
     stage.run(5 * S);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::archive::Refusal;
 use super::index::Line;
 use super::layout;
+use super::model::Chunk;
 use super::slot::State;
 use super::writer::Writer;
 
@@ -100,11 +101,11 @@ impl Writer {
             chunk: first_msn,
         };
         let path = layout::chunk(&open.slot.directory, rendition, first_msn);
-        let segments = match &*open.slot.read() {
+        let lines = match &*open.slot.read() {
             State::Live { model, .. } => model
                 .track(rendition)
                 .and_then(|track| track.chunks.iter().find(|one| one.first_msn == first_msn))
-                .map_or(0, |chunk| chunk.segments.len()),
+                .map_or(0, Chunk::lines),
             State::Finished(_) => 0,
         };
         // The line first, so that nobody is sent to a file that is gone. On a full disk there is no room for a line
@@ -120,7 +121,7 @@ impl Writer {
         {
             model.apply(line);
         }
-        open.stale_lines += segments + 2;
+        open.stale_lines += lines + 2;
         let stale = match &*open.slot.read() {
             State::Live { model, .. } => model.stale_thumbnails(),
             State::Finished(_) => Vec::new(),

@@ -26,6 +26,13 @@ pub(super) enum Line {
         number: u32,
         len: u64,
     },
+    /// So many of the first bytes of the segment whose line comes next are its keyframe alone. A line of its own, so that older
+    /// versions still read the segment's.
+    Keyframe {
+        rendition: String,
+        msn: u64,
+        bytes: u32,
+    },
     /// A segment's bytes are in its chunk.
     Segment {
         rendition: String,
@@ -85,6 +92,11 @@ impl Line {
                 number,
                 len,
             } => write!(text, "init {rendition} {number} {len}"),
+            Self::Keyframe {
+                rendition,
+                msn,
+                bytes,
+            } => write!(text, "keyframe {rendition} {msn} {bytes}"),
             Self::Segment { rendition, entry } => write_segment(&mut text, rendition, entry),
             Self::Thumbnail { at_s, len } => write!(text, "thumbnail {at_s} {len}"),
             Self::DateRange(range) => {
@@ -120,6 +132,11 @@ impl Line {
                 rendition: words.checked(layout::is_rendition)?,
                 number: words.next()?,
                 len: words.next()?,
+            },
+            "keyframe" => Self::Keyframe {
+                rendition: words.checked(layout::is_rendition)?,
+                msn: words.next()?,
+                bytes: words.next()?,
             },
             "segment" => Self::Segment {
                 rendition: words.checked(layout::is_rendition)?,
@@ -186,6 +203,8 @@ fn read_rendition(words: &mut Words<'_>) -> Option<hls::RenditionInfo> {
         channels: words.next()?,
         bandwidth_peak: 0,
         bandwidth_average: 0,
+        keyframe_peak: 0,
+        keyframe_average: 0,
         init: None,
         active: false,
     })
@@ -228,6 +247,8 @@ fn read_segment(words: &mut Words<'_>) -> Option<SegmentEntry> {
         discontinuity_sequence: words.next()?,
         discontinuity: words.flag()?,
         independent: words.flag()?,
+        // Another line has it.
+        keyframe_bytes: 0,
     };
     (entry.timescale > 0).then_some(entry)
 }
@@ -278,21 +299,8 @@ impl<'a> Words<'a> {
 mod tests {
     use super::*;
 
-    fn examples() -> Vec<Line> {
-        let info = hls::RenditionInfo {
-            name: "video0".to_owned(),
-            kind: hls::CodecKind::H264,
-            codec: "avc1.64001f".to_owned(),
-            width: 1280,
-            height: 720,
-            frame_rate_milli: 29_970,
-            bandwidth_peak: 0,
-            bandwidth_average: 0,
-            channels: 0,
-            init: None,
-            active: false,
-        };
-        let entry = SegmentEntry {
+    fn segment() -> SegmentEntry {
+        SegmentEntry {
             msn: 7,
             chunk: 5,
             offset: 1234,
@@ -307,7 +315,27 @@ mod tests {
             discontinuity_sequence: 2,
             discontinuity: true,
             independent: true,
+            keyframe_bytes: 0,
+        }
+    }
+
+    fn examples() -> Vec<Line> {
+        let info = hls::RenditionInfo {
+            name: "video0".to_owned(),
+            kind: hls::CodecKind::H264,
+            codec: "avc1.64001f".to_owned(),
+            width: 1280,
+            height: 720,
+            frame_rate_milli: 29_970,
+            bandwidth_peak: 0,
+            bandwidth_average: 0,
+            keyframe_peak: 0,
+            keyframe_average: 0,
+            channels: 0,
+            init: None,
+            active: false,
         };
+        let entry = segment();
         let rendition = || "video0".to_owned();
         vec![
             Line::Begin {
@@ -323,6 +351,11 @@ mod tests {
                 rendition: rendition(),
                 number: 1,
                 len: 700,
+            },
+            Line::Keyframe {
+                rendition: rendition(),
+                msn: 7,
+                bytes: 50,
             },
             Line::Segment {
                 rendition: rendition(),

@@ -22,7 +22,7 @@ pub struct SegmentEntry {
     pub timescale: u32,
     /// The initialisation segment that it needs.
     pub init: u32,
-    /// Fragments in it.
+    /// Parts in it.
     pub parts: u32,
     /// Program date time, ms since 1970.
     pub date_ms: u64,
@@ -32,6 +32,8 @@ pub struct SegmentEntry {
     pub discontinuity_sequence: u64,
     /// Whether it begins with a keyframe.
     pub independent: bool,
+    /// How many of its first bytes are its keyframe alone; 0 if that is not known.
+    pub keyframe_bytes: u32,
     /// Bytes.
     pub len: u64,
     /// The chunk that has it: the first segment's number.
@@ -59,7 +61,22 @@ impl SegmentEntry {
             date_ms: self.date_ms,
             bytes: Bytes::new(),
             parts: self.parts,
+            keyframe_bytes: self.keyframe_bytes,
         }
+    }
+
+    /// The line that goes before its own.
+    pub(super) fn keyframe(&self, rendition: &str) -> Option<Line> {
+        (self.keyframe_bytes > 0).then(|| Line::Keyframe {
+            rendition: rendition.to_owned(),
+            msn: self.msn,
+            bytes: self.keyframe_bytes,
+        })
+    }
+
+    /// Fragments in it, or one more.
+    pub(super) fn fragments(&self) -> u32 {
+        self.parts.max(1) + u32::from(self.keyframe_bytes > 0)
     }
 
     /// Begin in ms since the life's begin, rounded down.
@@ -142,6 +159,8 @@ pub(super) struct Track {
     pub(super) info: hls::RenditionInfo,
     /// Numbers and lengths.
     pub(super) inits: Vec<(u32, u64)>,
+    /// Number and bytes of a keyframe whose segment's line comes next.
+    keyframe: Option<(u64, u32)>,
     pub(super) chunks: VecDeque<Chunk>,
 }
 
@@ -163,6 +182,12 @@ impl Chunk {
     /// End in ms since the life's begin.
     pub(super) fn end_ms(&self) -> i64 {
         self.segments.last().map_or(0, SegmentEntry::end_ms)
+    }
+
+    /// Lines of an index that tell of it.
+    pub(super) fn lines(&self) -> usize {
+        let keyframes = self.segments.iter().filter(|one| one.keyframe_bytes > 0);
+        self.segments.len() + keyframes.count()
     }
 
     /// End in bytes of its file.
@@ -207,6 +232,7 @@ impl Model {
                 None => self.tracks.push(Track {
                     info,
                     inits: Vec::new(),
+                    keyframe: None,
                     chunks: VecDeque::new(),
                 }),
             },
@@ -222,6 +248,15 @@ impl Model {
                     self.bytes = self.bytes + len - before;
                 }
             }
+            Line::Keyframe {
+                rendition,
+                msn,
+                bytes,
+            } => {
+                if let Some(track) = self.track_mut(&rendition) {
+                    track.keyframe = Some((msn, bytes));
+                }
+            }
             Line::Segment { rendition, entry } => self.add(&rendition, entry),
             Line::Thumbnail { at_s, len } => {
                 if self.thumbnails.back().is_none_or(|last| last.0 < at_s) {
@@ -229,12 +264,7 @@ impl Model {
                     self.bytes += len;
                 }
             }
-            Line::DateRange(range) => {
-                self.dateranges.push_back(range);
-                if self.dateranges.len() > DATERANGES_MAX {
-                    self.dateranges.pop_front();
-                }
-            }
+            Line::DateRange(range) => self.add_daterange(range),
             Line::Keep(keep) => self.keep = keep,
             Line::Constants(constants) => self.constants = Some(constants),
             Line::Aside(aside) => self.aside = aside,
@@ -260,7 +290,14 @@ impl Model {
         }
     }
 
-    fn add(&mut self, rendition: &str, entry: SegmentEntry) {
+    fn add_daterange(&mut self, range: hls::DateRange) {
+        self.dateranges.push_back(range);
+        if self.dateranges.len() > DATERANGES_MAX {
+            self.dateranges.pop_front();
+        }
+    }
+
+    fn add(&mut self, rendition: &str, mut entry: SegmentEntry) {
         let keep = self.keep && !self.aside;
         let Some(track) = self.track_mut(rendition) else {
             return;
@@ -269,6 +306,11 @@ impl Model {
         if last.is_some_and(|last| last.msn >= entry.msn) {
             return;
         }
+        let keyframe = track.keyframe.take();
+        entry.keyframe_bytes = match keyframe {
+            Some((msn, bytes)) if msn == entry.msn && u64::from(bytes) <= entry.len => bytes,
+            _ => 0,
+        };
         let bytes = entry.len;
         match track.chunks.back_mut() {
             Some(chunk) if chunk.first_msn == entry.chunk => {
@@ -354,10 +396,13 @@ impl Model {
             }));
             for chunk in &track.chunks {
                 lines.push(Line::Keep(chunk.keep));
-                lines.extend(chunk.segments.iter().map(|entry| Line::Segment {
-                    rendition: rendition(),
-                    entry: entry.clone(),
-                }));
+                for entry in &chunk.segments {
+                    lines.extend(entry.keyframe(&track.info.name));
+                    lines.push(Line::Segment {
+                        rendition: rendition(),
+                        entry: entry.clone(),
+                    });
+                }
             }
         }
         let thumbnails = self.thumbnails.iter();
@@ -478,27 +523,36 @@ impl Track {
         let mut segments = self.segments(false);
         mark_holes(&mut segments, holes);
         let span = segments.last().map_or(0, |last| last.msn);
-        let (mut bits, mut duration_ms, mut peak) = (0, 0, 0);
-        for entry in &segments {
-            bits += entry.len * 8;
-            duration_ms += entry.duration_ms();
-            // A very short one says nothing.
-            if let ms @ 500.. = entry.duration_ms() {
-                peak = peak.max(entry.len * 8 * 1000 / ms);
-            }
-        }
-        let average = (bits * 1000).checked_div(duration_ms).unwrap_or(0);
+        let (peak, average) = rates(&segments, |entry| entry.len);
+        let keyframes = rates(&segments, |entry| entry.keyframe_bytes.into());
         Reel {
             whole: segments.len() as u64 == span,
             info: hls::RenditionInfo {
-                bandwidth_peak: peak.max(average),
+                bandwidth_peak: peak,
                 bandwidth_average: average,
+                keyframe_peak: keyframes.0,
+                keyframe_average: keyframes.1,
                 init: self.inits.last().map(|init| init.0),
                 ..self.info.clone()
             },
             segments,
         }
     }
+}
+
+/// The highest bit rate of a segment and the average of all, in bit/s, of what `bytes` counts.
+fn rates(segments: &[SegmentEntry], bytes: fn(&SegmentEntry) -> u64) -> (u64, u64) {
+    let (mut bits, mut duration_ms, mut peak) = (0, 0, 0);
+    for entry in segments {
+        bits += bytes(entry) * 8;
+        duration_ms += entry.duration_ms();
+        // A very short one says nothing.
+        if let ms @ 500.. = entry.duration_ms() {
+            peak = peak.max(bytes(entry) * 8 * 1000 / ms);
+        }
+    }
+    let average = (bits * 1000).checked_div(duration_ms).unwrap_or(0);
+    (peak.max(average), average)
 }
 
 /// Counts a discontinuity where a hole ends, whether or not this rendition has it.

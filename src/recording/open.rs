@@ -302,17 +302,20 @@ impl Open {
             discontinuity: segment.discontinuity,
             discontinuity_sequence: segment.discontinuity_sequence,
             independent: segment.independent,
+            keyframe_bytes: segment.keyframe_bytes,
             len,
             chunk,
             offset,
             crc: checksum(&segment.bytes),
         };
+        let keyframe = entry.keyframe(rendition);
         let line = Line::Segment {
             rendition: rendition.to_owned(),
             entry,
         };
         let written = disk
             .append(&path, offset, &segment.bytes)
+            .and_then(|()| keyframe.map_or(Ok(()), |line| self.log(disk, line)))
             .and_then(|()| self.log(disk, line));
         if let Err(error) = written {
             // Nothing refers to it; what cannot be cut off is overwritten, or removed by the next start.

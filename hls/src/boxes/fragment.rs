@@ -14,6 +14,12 @@ const NOT_SYNC: u32 = 0x0101_0000;
 /// The header of an `mdat`.
 const MDAT_HEADER_BYTES: usize = 8;
 
+/// All of a fragment that is not a sample or its entry: `moof`, `mfhd`, `traf`, `tfhd`, `tfdt`, `trun` and `mdat` have 108 at most.
+const FRAGMENT_HEADER_BYTES_MAX: usize = 128;
+
+/// An entry of `trun`: duration, size, flags and offset.
+const SAMPLE_HEADER_BYTES_MAX: usize = 16;
+
 /// A sample of a fragment.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
@@ -33,8 +39,20 @@ impl Sample {
     }
 }
 
-/// One CMAF chunk. The payload is copied once, from the frames into it.
-pub(crate) fn fragment(is_video: bool, sequence: u32, start: u64, samples: &[Sample]) -> Bytes {
+/// About how long a chunk of these samples is, and not less.
+pub(crate) fn fragment_bytes(samples: &[Sample]) -> usize {
+    let each = |sample: &Sample| SAMPLE_HEADER_BYTES_MAX + sample.bytes();
+    FRAGMENT_HEADER_BYTES_MAX + samples.iter().map(each).sum::<usize>()
+}
+
+/// Adds one CMAF chunk. The payload is copied once, from the frames into it.
+pub(crate) fn put_fragment(
+    bytes: &mut Vec<u8>,
+    is_video: bool,
+    sequence: u32,
+    start: u64,
+    samples: &[Sample],
+) {
     let has_offsets = samples.iter().any(|sample| sample.offset != 0);
     let entries = samples.iter().map(|sample| TrunEntry {
         duration: Some(sample.duration),
@@ -64,21 +82,22 @@ pub(crate) fn fragment(is_video: bool, sequence: u32, start: u64, samples: &[Sam
         }],
     };
     // The offset of the data is the length of the box that names it.
-    let moof_bytes = encode(&moof, 0).len();
-    let payload_bytes: usize = samples.iter().map(Sample::bytes).sum();
+    let begin = bytes.len();
+    encode(&moof, bytes);
+    let moof_bytes = bytes.len() - begin;
+    bytes.truncate(begin);
     moof.traf[0].trun[0].data_offset = Some((moof_bytes + MDAT_HEADER_BYTES) as i32);
-    let mut bytes = encode(&moof, moof_bytes + MDAT_HEADER_BYTES + payload_bytes);
+    let payload_bytes: usize = samples.iter().map(Sample::bytes).sum();
+    bytes.reserve(moof_bytes + MDAT_HEADER_BYTES + payload_bytes);
+    encode(&moof, bytes);
     bytes.extend(((MDAT_HEADER_BYTES + payload_bytes) as u32).to_be_bytes());
     bytes.extend(*b"mdat");
     for piece in samples.iter().flat_map(|sample| &sample.payload) {
         bytes.extend_from_slice(piece);
     }
-    bytes.into()
 }
 
-fn encode(moof: &Moof, capacity: usize) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(capacity);
-    moof.encode(&mut bytes)
+fn encode(moof: &Moof, bytes: &mut Vec<u8>) {
+    moof.encode(bytes)
         .expect("lengths and versions of our own boxes are in range");
-    bytes
 }

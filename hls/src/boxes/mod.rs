@@ -3,7 +3,7 @@
 mod fragment;
 mod init;
 
-pub(crate) use fragment::{Sample, fragment};
+pub(crate) use fragment::{Sample, fragment_bytes, put_fragment};
 pub(crate) use init::init;
 
 /// The track's number in every file: one video and one audio rendition can be put into one file without rewriting.

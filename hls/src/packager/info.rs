@@ -21,6 +21,10 @@ pub struct RenditionInfo {
     pub bandwidth_peak: u64,
     /// Bits by seconds over the life, as they were when `bandwidth_peak` last changed: players read it once.
     pub bandwidth_average: u64,
+    /// The same of its keyframes alone, each over the whole of its segment; 0 until one was measured, and for audio.
+    pub keyframe_peak: u64,
+    /// As `bandwidth_average`.
+    pub keyframe_average: u64,
     /// Audio channels; 0 for video.
     pub channels: u8,
     /// The initialisation segment in use; nothing until the first keyframe.
@@ -55,6 +59,8 @@ impl RenditionInfo {
             frame_rate_milli: 0,
             bandwidth_peak: 0,
             bandwidth_average: 0,
+            keyframe_peak: 0,
+            keyframe_average: 0,
             channels: 0,
             init: None,
             active: false,
@@ -66,6 +72,14 @@ impl RenditionInfo {
         if rate > self.bandwidth_peak {
             self.bandwidth_peak = rate.saturating_add(rate / 2);
             self.bandwidth_average = average;
+        }
+    }
+
+    /// The same of keyframes.
+    pub(crate) fn note_keyframe_rate(&mut self, rate: u64, average: u64) {
+        if rate > self.keyframe_peak {
+            self.keyframe_peak = rate.saturating_add(rate / 2);
+            self.keyframe_average = average;
         }
     }
 

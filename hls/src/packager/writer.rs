@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::shared::{Limits, Shared, common};
 use super::{Past, RenditionInfo};
-use crate::boxes::{self, Sample};
+use crate::boxes::{self, Sample, fragment_bytes, put_fragment};
 use crate::codec::Format;
 use crate::{CodecKind, Output, Part, Segment};
 
@@ -15,6 +15,7 @@ struct OpenSegment {
     epoch: u64,
     is_discontinuity: bool,
     is_independent: bool,
+    keyframe_bytes: u32,
     parts: Vec<Bytes>,
     end: i64,
     frames: u32,
@@ -38,6 +39,7 @@ pub(crate) struct Writer {
     part_start: i64,
     end: i64,
     bits: u64,
+    keyframe_bits: u64,
     ticks: u64,
 }
 
@@ -59,6 +61,7 @@ impl Writer {
             part_start: 0,
             end: 0,
             bits: 0,
+            keyframe_bits: 0,
             ticks: 0,
         }
     }
@@ -144,6 +147,7 @@ impl Writer {
             epoch,
             is_discontinuity,
             is_independent: false,
+            keyframe_bytes: 0,
             parts: Vec::new(),
             end: start,
             frames: 0,
@@ -182,9 +186,26 @@ impl Writer {
         if index == 0 {
             segment.is_independent = is_independent;
         }
-        self.fragments = self.fragments.wrapping_add(1);
-        let start = u64::try_from(self.part_start).unwrap_or(0);
-        let bytes = boxes::fragment(is_video, self.fragments, start, &self.part);
+        let alone = usize::from(index == 0 && is_video && is_independent);
+        let (keyframe, others) = self.part.split_at(alone);
+        let mut start = self.part_start;
+        let mut bytes = Vec::with_capacity(fragment_bytes(keyframe) + fragment_bytes(others));
+        for samples in [keyframe, others] {
+            if samples.is_empty() {
+                continue;
+            }
+            self.fragments = self.fragments.wrapping_add(1);
+            let time = u64::try_from(start).unwrap_or(0);
+            put_fragment(&mut bytes, is_video, self.fragments, time, samples);
+            if segment.keyframe_bytes == 0 && alone > 0 {
+                segment.keyframe_bytes = u32::try_from(bytes.len()).unwrap_or(0);
+            }
+            start += samples
+                .iter()
+                .map(|sample| i64::from(sample.duration))
+                .sum::<i64>();
+        }
+        let bytes = Bytes::from(bytes);
         segment.frames += self.part.iter().filter(|sample| !sample.is_repeat).count() as u32;
         segment.parts.push(bytes.clone());
         segment.end = self.end;
@@ -236,6 +257,7 @@ impl Writer {
         if !shared.is_stand_in {
             let info = &mut shared.infos[self.rendition];
             self.measure(info, length as u64 * 8, duration, segment.frames);
+            self.measure_keyframe(info, segment.keyframe_bytes, duration);
         }
         let closed = Segment {
             rendition: self.rendition,
@@ -250,6 +272,7 @@ impl Writer {
             date_ms: date_ms(shared.origin_ms, segment.start, self.timescale),
             bytes: bytes.into(),
             parts: segment.parts.len() as u32,
+            keyframe_bytes: segment.keyframe_bytes,
         };
         self.msn += 1;
         self.epoch = Some(segment.epoch);
@@ -267,6 +290,19 @@ impl Writer {
         if self.kind.is_video() && ticks >= u64::from(self.timescale) {
             let rate = u64::from(frames) * u64::from(self.timescale) * 1000 / ticks;
             info.note_frame_rate(rate.try_into().unwrap_or(u32::MAX));
+        }
+    }
+
+    /// As [`Self::measure`], which comes before.
+    fn measure_keyframe(&mut self, info: &mut RenditionInfo, bytes: u32, ticks: u64) {
+        let bits = u64::from(bytes) * 8;
+        self.keyframe_bits += bits;
+        // As with the frame rate.
+        if bits > 0 && ticks >= u64::from(self.timescale) {
+            info.note_keyframe_rate(
+                self.rate(bits, ticks),
+                self.rate(self.keyframe_bits, self.ticks),
+            );
         }
     }
 

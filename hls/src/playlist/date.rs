@@ -34,6 +34,7 @@ impl Display for Date {
 }
 
 /// Ticks as seconds with five decimals, rounded to the nearest.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Seconds {
     pub(crate) ticks: u64,
     pub(crate) timescale: u32,

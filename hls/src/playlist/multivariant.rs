@@ -19,7 +19,7 @@ const BANDWIDTH_GUESS: u64 = 128_000;
 /// Writes the multivariant playlist: every picture with every audio group (one group per audio rendition, named `opus` or
 /// `aac`), or the sound alone. `base` stands before each URI (`""`, or `"../hls/space/main/"`). Renditions whose codec is not
 /// known yet are left out. Where the picture has a choice of sounds, the variants with Opus come first, from the least
-/// bit rate to the highest.
+/// bit rate to the highest. The playlists of keyframes come last.
 pub fn multivariant(video: &[Variant<'_>], audio: &[Variant<'_>], base: &str) -> String {
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:6\n");
     let is_known = |variant: &&Variant<'_>| !variant.info.codec.is_empty();
@@ -52,6 +52,9 @@ pub fn multivariant(video: &[Variant<'_>], audio: &[Variant<'_>], base: &str) ->
             put_variant(&mut text, Some(picture.info), Some(sound.info), base);
         }
     }
+    for picture in video {
+        put_keyframes(&mut text, picture.info, base);
+    }
     text
 }
 
@@ -60,6 +63,28 @@ fn group(info: &RenditionInfo) -> &'static str {
         CodecKind::Aac => "aac",
         _ => "opus",
     }
+}
+
+/// The playlist of a picture's keyframes, if they can be had alone: at the address of the picture's, with `?keyframes`.
+fn put_keyframes(text: &mut String, info: &RenditionInfo, base: &str) {
+    let RenditionInfo {
+        name,
+        codec,
+        width,
+        height,
+        keyframe_peak: peak,
+        ..
+    } = info;
+    if *peak == 0 {
+        return;
+    }
+    let average = info.keyframe_average.min(*peak);
+    writeln!(
+        text,
+        "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{codec}\",RESOLUTION={width}x{height},\
+         URI=\"{base}{name}.m3u8?keyframes\""
+    )
+    .expect("text takes more text");
 }
 
 /// A variant of a picture, a sound, or both.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::timeline::{DISCONTINUITY, Report, Timeline, put};
+use super::date::Date;
+use super::timeline::{DISCONTINUITY, GAP, Report, Timeline, put};
 
 /// Which playlist to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,11 +22,31 @@ pub enum View {
     DvrNews,
     /// Everything that is kept, finished.
     Vod,
+    /// The keyframes that the live window's segments begin with, for players that show them while somebody looks for a place.
+    LiveKeyframes,
+    /// Those of everything that is kept, still growing.
+    DvrKeyframes,
+    /// Those of everything that is kept, finished.
+    VodKeyframes,
 }
 
 impl View {
     fn is_live(self) -> bool {
-        matches!(self, Self::Live | Self::LiveDelta | Self::LiveNews)
+        matches!(
+            self,
+            Self::Live | Self::LiveDelta | Self::LiveNews | Self::LiveKeyframes
+        )
+    }
+
+    fn is_finished(self) -> bool {
+        matches!(self, Self::Vod | Self::VodKeyframes)
+    }
+
+    fn has_keyframes_alone(self) -> bool {
+        matches!(
+            self,
+            Self::LiveKeyframes | Self::DvrKeyframes | Self::VodKeyframes
+        )
     }
 
     fn skips(self) -> bool {
@@ -44,19 +65,27 @@ impl View {
 /// need. A playlist and its delta updates have the same.
 const VERSION_LIVE: u32 = 10;
 const VERSION_FINISHED: u32 = 6;
+/// 5 knows `EXT-X-MAP` in a playlist of keyframes, 8 `EXT-X-GAP`.
+const VERSION_KEYFRAMES: u32 = 8;
 
 /// Room for the lines that are not segments.
 const HEADER_BYTES: usize = 1024;
+
+/// Room for the lines of a segment's keyframe.
+const KEYFRAME_BYTES: usize = 128;
 
 impl Timeline {
     /// The playlist. `reports` are the other renditions of the stream. Nearly all of it is copied: 3,600 segments take
     /// less than a millisecond.
     pub fn render(&self, view: View, reports: &[Report]) -> String {
-        let is_finished = view == View::Vod;
+        let is_finished = view.is_finished();
         let first = match view.is_live() {
             true => self.entries.len() - self.live,
             false => 0,
         };
+        if view.has_keyframes_alone() {
+            return self.render_keyframes(view, first);
+        }
         let skipped = match view.skips() {
             true => self.skippable(first),
             false => 0,
@@ -110,6 +139,37 @@ impl Timeline {
         text
     }
 
+    /// RFC 8216bis section 4.4.3.6. Each segment has its line, so that numbers, dates and discontinuities are those of the other
+    /// playlists; one without a keyframe is a gap.
+    fn render_keyframes(&self, view: View, first: usize) -> String {
+        let listed = self.entries.range(first..);
+        let mut text = String::with_capacity(HEADER_BYTES + listed.len() * KEYFRAME_BYTES);
+        self.put_header(&mut text, view, first);
+        for (place, entry) in listed.enumerate() {
+            for _ in 0..entry.discontinuities {
+                text.push_str(DISCONTINUITY);
+            }
+            if place == 0 || entry.has_map {
+                text.push_str(&self.map_line(entry.init));
+            }
+            let (date, seconds, stem) = (Date(entry.date_ms), entry.seconds, &self.stem);
+            put(&mut text, format_args!("#EXT-X-PROGRAM-DATE-TIME:{date}\n"));
+            match entry.keyframe_bytes {
+                0 => text.push_str(GAP),
+                bytes => put(&mut text, format_args!("#EXT-X-BYTERANGE:{bytes}@0\n")),
+            }
+            let msn = entry.msn;
+            put(
+                &mut text,
+                format_args!("#EXTINF:{seconds},\n{stem}{msn}.m4s\n"),
+            );
+        }
+        if view.is_finished() || self.has_ended {
+            text.push_str("#EXT-X-ENDLIST\n");
+        }
+        text
+    }
+
     /// How many complete segments from the `first`th on end before the skip boundary.
     fn skippable(&self, first: usize) -> usize {
         let mut after = self
@@ -129,26 +189,24 @@ impl Timeline {
     }
 
     fn put_header(&self, text: &mut String, view: View, first: usize) {
-        let (version, target) = match view {
-            View::Vod => (VERSION_FINISHED, self.longest_s()),
-            _ => (VERSION_LIVE, self.target_duration_s),
+        let version = match view {
+            _ if view.has_keyframes_alone() => VERSION_KEYFRAMES,
+            View::Vod => VERSION_FINISHED,
+            _ => VERSION_LIVE,
+        };
+        let target = match view.is_finished() {
+            true => self.longest_s(),
+            false => self.target_duration_s,
         };
         put(text, format_args!("#EXTM3U\n#EXT-X-VERSION:{version}\n"));
-        if self.is_independent {
+        if self.is_independent && !view.has_keyframes_alone() {
             text.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
         }
         put(text, format_args!("#EXT-X-TARGETDURATION:{target}\n"));
-        if view != View::Vod {
-            let part = self.settings.part_target.as_secs_f64();
-            let part_hold_back = self.settings.part_hold_back().as_secs_f64();
-            let hold_back = self.targets(3).as_secs();
-            let skip_until = self.skip_until().as_secs();
-            put(
-                text,
-                format_args!(
-                    "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold_back}.0,PART-HOLD-BACK={part_hold_back:.3},CAN-SKIP-UNTIL={skip_until}.0,CAN-SKIP-DATERANGES=YES\n#EXT-X-PART-INF:PART-TARGET={part:.3}\n"
-                ),
-            );
+        if view.has_keyframes_alone() {
+            text.push_str("#EXT-X-I-FRAMES-ONLY\n");
+        } else if !view.is_finished() {
+            self.put_controls(text);
         }
         let entry = self
             .entries
@@ -163,9 +221,22 @@ impl Timeline {
             ),
         );
         // EVENT would promise that nothing is ever removed, and the DVR window slides.
-        if view == View::Vod {
+        if view.is_finished() {
             text.push_str("#EXT-X-PLAYLIST-TYPE:VOD\n");
         }
+    }
+
+    fn put_controls(&self, text: &mut String) {
+        let part = self.settings.part_target.as_secs_f64();
+        let part_hold_back = self.settings.part_hold_back().as_secs_f64();
+        let hold_back = self.targets(3).as_secs();
+        let skip_until = self.skip_until().as_secs();
+        put(
+            text,
+            format_args!(
+                "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold_back}.0,PART-HOLD-BACK={part_hold_back:.3},CAN-SKIP-UNTIL={skip_until}.0,CAN-SKIP-DATERANGES=YES\n#EXT-X-PART-INF:PART-TARGET={part:.3}\n"
+            ),
+        );
     }
 
     /// The number of the `place`th kept segment, or of the one that comes next.

@@ -45,6 +45,7 @@ fn segment(msn: u64) -> Segment {
         date_ms: 1_000_000_000_000 + (msn - 1) * 2000,
         bytes: Bytes::new(),
         parts: 4,
+        keyframe_bytes: 1000,
     }
 }
 
@@ -185,6 +186,46 @@ fn a_playlist_promises_keyframes_until_one_is_missing() {
     grow(&mut timeline, 5..=60);
     assert!(!promises(&timeline, View::Live), "and for good");
     assert!(!promises(&timeline, View::Vod));
+}
+
+#[test]
+fn the_keyframes_of_the_segments_are_a_playlist_of_their_own_with_the_same_numbers() {
+    let mut timeline = timeline();
+    assert!(!timeline.has_keyframes());
+    grow(&mut timeline, 1..=30);
+    timeline.apply_segment(&Segment {
+        keyframe_bytes: 0,
+        discontinuity: true,
+        discontinuity_sequence: 1,
+        init: 1,
+        ..segment(31)
+    });
+    timeline.apply_gap(&segment(32));
+    assert!(timeline.has_keyframes());
+    let text = timeline.render(View::LiveKeyframes, &[]);
+    assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:8\n#EXT-X-TARGETDURATION:2\n#EXT-X-I-FRAMES-ONLY\n#EXT-X-MEDIA-SEQUENCE:13\n#EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-MAP:URI=\"0badcafe-video-i0.mp4\"\n"), "{text}");
+    assert!(text.contains("#EXT-X-BYTERANGE:1000@0\n#EXTINF:2.00000,\n0badcafe-video-30.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"0badcafe-video-i1.mp4\"\n"), "{text}");
+    assert!(
+        text.contains("#EXT-X-GAP\n#EXTINF:2.00000,\n0badcafe-video-31.m4s\n"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("#EXT-X-GAP\n#EXTINF:2.00000,\n0badcafe-video-32.m4s\n"),
+        "{text}"
+    );
+    let read = m3u8_rs::parse_media_playlist_res(text.as_bytes()).unwrap();
+    assert!(read.i_frames_only && read.segments.len() == 20);
+    let ranges = |view| {
+        let text = timeline.render(view, &[]);
+        text.matches("#EXT-X-BYTERANGE:1000@0\n").count()
+    };
+    assert_eq!(ranges(View::DvrKeyframes), 30);
+    let finished = timeline.render(View::VodKeyframes, &[]);
+    assert!(
+        finished.contains("#EXT-X-PLAYLIST-TYPE:VOD\n"),
+        "{finished}"
+    );
+    assert!(finished.ends_with("#EXT-X-ENDLIST\n"), "{finished}");
 }
 
 #[test]
@@ -388,10 +429,12 @@ fn info(name: &str, kind: CodecKind, codec: &str) -> RenditionInfo {
 
 #[test]
 fn every_picture_goes_with_every_sound() {
-    let (low, high) = (
-        info("video0", CodecKind::H264, "avc1.42c01e"),
-        info("video1", CodecKind::H264, "avc1.42c01f"),
-    );
+    let low = info("video0", CodecKind::H264, "avc1.42c01e");
+    let high = RenditionInfo {
+        keyframe_peak: 150_000,
+        keyframe_average: 90_000,
+        ..info("video1", CodecKind::H264, "avc1.42c01f")
+    };
     let opus = info("audio", CodecKind::Opus, "opus");
     let aac = info("aac", CodecKind::Aac, "mp4a.40.2");
     let unknown = info("video2", CodecKind::H264, "");
@@ -413,10 +456,11 @@ fn every_picture_goes_with_every_sound() {
 ../hls/a/main/video0.m3u8
 #EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"aac\"
 ../hls/a/main/video1.m3u8
+#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=150000,AVERAGE-BANDWIDTH=90000,CODECS=\"avc1.42c01f\",RESOLUTION=1280x720,URI=\"../hls/a/main/video1.m3u8?keyframes\"
 ";
     assert_eq!(text, expected);
     let read = m3u8_rs::parse_master_playlist(text.as_bytes()).unwrap().1;
-    assert_eq!((read.variants.len(), read.alternatives.len()), (4, 2));
+    assert_eq!((read.variants.len(), read.alternatives.len()), (5, 2));
 }
 
 #[test]

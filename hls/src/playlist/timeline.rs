@@ -38,6 +38,12 @@ pub(super) struct Entry {
     pub(super) date_ms: u64,
     /// The life's discontinuities before it, without its own.
     pub(super) discontinuities_before: u64,
+    /// Those of its own.
+    pub(super) discontinuities: u64,
+    /// As in [`Segment`].
+    pub(super) keyframe_bytes: u32,
+    /// Its duration as every playlist writes it.
+    pub(super) seconds: Seconds,
     /// Whether its lines name its initialisation segment.
     pub(super) has_map: bool,
     pub(super) duration: Duration,
@@ -66,7 +72,7 @@ const WINDOW_TARGETS: u32 = 8;
 pub(super) const DISCONTINUITY: &str = "#EXT-X-DISCONTINUITY\n";
 
 /// RFC 8216bis section 4.4.4.7.
-const GAP: &str = "#EXT-X-GAP\n";
+pub(super) const GAP: &str = "#EXT-X-GAP\n";
 
 /// More text than this is not kept for segments that were forgotten.
 const FORGOTTEN_BYTES_MAX: usize = 64 * 1024;
@@ -99,6 +105,8 @@ pub struct Timeline {
     last_parts: u32,
     /// Whether every segment so far begins with a keyframe. What was promised once can be taken back, but not given again.
     pub(super) is_independent: bool,
+    /// Whether there ever was a keyframe that can be had alone.
+    has_keyframes: bool,
     pub(super) dateranges: DateRanges,
     pub(super) has_ended: bool,
 }
@@ -123,6 +131,7 @@ impl Timeline {
             last: None,
             last_parts: 0,
             is_independent: true,
+            has_keyframes: false,
             dateranges: DateRanges::default(),
             has_ended: false,
         }
@@ -232,6 +241,13 @@ impl Timeline {
             "{mark}#EXTINF:{duration},\n{}{}.m4s\n",
             self.stem, segment.msn
         );
+        entry.seconds = duration;
+        // Of a segment that is lost the keyframe is, too.
+        entry.keyframe_bytes = match mark {
+            GAP => 0,
+            _ => segment.keyframe_bytes,
+        };
+        self.has_keyframes |= entry.keyframe_bytes > 0;
         entry.duration = length(segment.duration, segment.timescale);
         entry.at = self.history_at + self.history.len();
         self.history.push_str(&lines.text[..lines.head]);
@@ -246,6 +262,12 @@ impl Timeline {
         self.recent.push_back(lines);
         self.stop_listing_parts();
         self.narrow_window();
+    }
+
+    /// Whether its keyframes can be had alone, so that their playlists ([`crate::View::LiveKeyframes`] and its like) have something
+    /// to show. Once true, always true.
+    pub fn has_keyframes(&self) -> bool {
+        self.has_keyframes
     }
 
     fn is_empty(&self) -> bool {
@@ -283,6 +305,12 @@ impl Timeline {
                 init,
                 date_ms,
                 discontinuities_before: discontinuities - own,
+                discontinuities: own,
+                keyframe_bytes: 0,
+                seconds: Seconds {
+                    ticks: 0,
+                    timescale: 1,
+                },
                 has_map,
                 duration: Duration::ZERO,
                 at: 0,

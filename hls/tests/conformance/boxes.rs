@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 use hls::{CodecKind, Frame, Output, Packager, Part, Settings, TrackConfig};
-use mp4_atom::{Codec, Decode, Ftyp, Moof, Moov};
+use mp4_atom::{Codec, Decode, Ftyp, Moov};
 
+use crate::rules::Fragment;
 use crate::source::Camera;
 
 /// When each sample of a part is shown, in ticks.
 pub(crate) fn presentation_times(part: &Part) -> Vec<i64> {
-    let moof = Moof::decode(&mut &part.bytes[..]).expect("a part begins with a moof");
+    let fragments = Fragment::all(&part.bytes).expect("a part is fragments");
     let mut time = part.start;
-    let samples = moof.traf[0].trun[0].samples.iter();
+    let samples = fragments.iter().flat_map(Fragment::samples);
     let shown = samples.map(|sample| {
         let show = time + sample.cts.unwrap_or(0);
         time += i64::from(sample.duration.expect("every sample says its duration"));

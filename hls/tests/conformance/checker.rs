@@ -7,7 +7,8 @@ use hls::{CodecKind, Output, Packager, Part, Report, Segment, Timeline, View, Wa
 
 use crate::playlist::{Playlist, SegmentLines, seconds_of};
 use crate::rules::{
-    DATE_ERROR, check_boxes, check_delta, check_growth, check_other_reader, check_requests,
+    DATE_ERROR, check_boxes, check_delta, check_growth, check_keyframe, check_keyframes,
+    check_other_reader, check_requests,
 };
 use crate::scenario::{LIFE, ORIGIN_MS, Scenario};
 
@@ -212,6 +213,12 @@ impl Checker {
                 format!("segment {} is not its parts", segment.msn),
             );
         }
+        if let Err(what) = check_keyframe(segment, self.renditions[segment.rendition].kind) {
+            self.complain(
+                segment.rendition,
+                format!("segment {}: {what}", segment.msn),
+            );
+        }
         if !segment.independent && !self.missing_keyframes.contains(&segment.rendition) {
             self.complain(
                 segment.rendition,
@@ -291,6 +298,15 @@ impl Checker {
             self.deltas += usize::from(check_delta(&update, before, &playlist)?);
         }
         check_requests(&rendition.timeline, &playlist, random)?;
+        if rendition.kind.is_video() {
+            let view = match full {
+                View::Live => View::LiveKeyframes,
+                _ => View::DvrKeyframes,
+            };
+            let text = rendition.timeline.render(view, others);
+            check_keyframes(&text, &playlist, &rendition.segments)
+                .map_err(|what| format!("keyframes: {what}"))?;
+        }
         let seen = &mut self.renditions[place].seen[usize::from(full == View::Dvr)];
         if seen.len() == REMEMBERED_MAX {
             seen.remove(0);
@@ -500,15 +516,26 @@ impl Checker {
             }
         }
         for place in 0..self.renditions.len() {
-            self.renditions[place].timeline.end();
-            let text = self.renditions[place].timeline.render(View::Vod, &[]);
-            let whole = Playlist::parse(&text);
-            let last = self.renditions[place].segments.len() as u64;
-            if !whole.is_ok_and(|whole| {
-                whole.has_ended && whole.segments.last().map_or(0, |one| one.msn) == last
-            }) {
-                self.complain(place, String::from("the recording is not whole"));
+            if let Err(what) = self.check_recording(place) {
+                self.complain(place, format!("the recording {what}"));
             }
         }
+    }
+
+    /// The playlist of everything, and of its keyframes, when nothing comes any more.
+    fn check_recording(&mut self, place: usize) -> Result<(), String> {
+        let rendition = &mut self.renditions[place];
+        rendition.timeline.end();
+        let whole = Playlist::parse(&rendition.timeline.render(View::Vod, &[]))?;
+        let last = rendition.segments.len() as u64;
+        if !whole.has_ended || whole.segments.last().map_or(0, |one| one.msn) != last {
+            return Err(String::from("is not whole"));
+        }
+        if rendition.kind.is_video() {
+            let keyframes = rendition.timeline.render(View::VodKeyframes, &[]);
+            check_keyframes(&keyframes, &whole, &rendition.segments)
+                .map_err(|what| format!("has other keyframes: {what}"))?;
+        }
+        Ok(())
     }
 }

@@ -22,6 +22,9 @@ pub(crate) struct SegmentLines {
     pub(crate) parts: Vec<PartLine>,
     pub(crate) seconds: f64,
     pub(crate) uri: String,
+    /// Length and offset of `EXT-X-BYTERANGE`.
+    pub(crate) range: Option<(u32, u32)>,
+    pub(crate) is_gap: bool,
 }
 
 impl SegmentLines {
@@ -57,6 +60,7 @@ pub(crate) struct Playlist {
     pub(crate) kind: Option<String>,
     /// Whether it says that every segment begins with a keyframe.
     pub(crate) is_independent: bool,
+    pub(crate) is_keyframes_only: bool,
     pub(crate) skipped: u64,
     pub(crate) segments: Vec<SegmentLines>,
     pub(crate) hint: Option<String>,
@@ -153,6 +157,7 @@ impl Playlist {
                 number(&named("LAST-PART")?)? as u32,
             )),
             "EXT-X-INDEPENDENT-SEGMENTS" => self.is_independent = true,
+            "EXT-X-I-FRAMES-ONLY" => self.is_keyframes_only = true,
             "EXT-X-ENDLIST" => self.has_ended = true,
             _ => return Ok(false),
         }
@@ -181,6 +186,13 @@ impl Playlist {
                 uri: attribute(value, "URI").ok_or("a part without a URI")?,
                 is_independent: attribute(value, "INDEPENDENT").as_deref() == Some("YES"),
             }),
+            "EXT-X-GAP" => open.is_gap = true,
+            "EXT-X-BYTERANGE" => {
+                let numbers = value.split_once('@').and_then(|(length, offset)| {
+                    Some((length.parse().ok()?, offset.parse().ok()?))
+                });
+                open.range = Some(numbers.ok_or_else(|| format!("{tag}:{value}"))?);
+            }
             "EXTINF" => open.seconds = seconds(value.trim_end_matches(','))?,
             "" => {
                 let segment = std::mem::take(open);

@@ -1,8 +1,8 @@
 //! The rules that need one or two playlists, or one part.
 
 use fastrand::Rng;
-use hls::{CodecKind, Hold, Part, Timeline};
-use mp4_atom::{Decode, DecodeMaybe, Header, Moof};
+use hls::{CodecKind, Hold, Part, Segment, Timeline};
+use mp4_atom::{Decode, DecodeMaybe, Header, Moof, TrunEntry};
 
 use crate::playlist::{Playlist, SegmentLines, seconds_of};
 
@@ -27,55 +27,159 @@ fn has_idr(mut sample: &[u8]) -> bool {
     false
 }
 
-/// The fragment's boxes against what the part says; `kind` is its rendition's.
+/// One `moof` with its `mdat`.
+pub(crate) struct Fragment<'a> {
+    moof: Moof,
+    data: &'a [u8],
+    bytes: usize,
+}
+
+impl<'a> Fragment<'a> {
+    /// The first one.
+    fn read(bytes: &'a [u8]) -> Result<Self, String> {
+        let mut rest = bytes;
+        let moof = Moof::decode(&mut rest).map_err(|error| error.to_string())?;
+        let moof_bytes = bytes.len() - rest.len();
+        let mdat = Header::decode_maybe(&mut rest).map_err(|error| error.to_string())?;
+        let size = mdat.and_then(|mdat| mdat.size).ok_or("no mdat")?;
+        let sizes = moof.traf[0].trun[0].samples.iter();
+        let sum: u32 = sizes.filter_map(|sample| sample.size).sum();
+        let data = rest.get(..size).filter(|data| data.len() == sum as usize);
+        match data {
+            Some(data) if moof.traf[0].trun[0].data_offset == Some(moof_bytes as i32 + 8) => {
+                Ok(Self {
+                    moof,
+                    data,
+                    bytes: moof_bytes + 8 + size,
+                })
+            }
+            _ => Err(String::from("its data are not where it says")),
+        }
+    }
+
+    /// All of them: there is nothing else.
+    pub(crate) fn all(mut bytes: &'a [u8]) -> Result<Vec<Self>, String> {
+        let mut found = Vec::new();
+        while !bytes.is_empty() {
+            let one = Self::read(bytes)?;
+            bytes = &bytes[one.bytes..];
+            found.push(one);
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn samples(&self) -> Vec<TrunEntry> {
+        self.moof.traf[0].trun[0].samples.iter().collect()
+    }
+
+    fn time(&self) -> Option<u64> {
+        let time = self.moof.traf[0].tfdt.as_ref();
+        time.map(|tfdt| tfdt.base_media_decode_time)
+    }
+}
+
+/// The fragments' boxes against what the part says; `kind` is its rendition's.
 pub(crate) fn check_boxes(part: &Part, kind: CodecKind) -> Result<(), String> {
     let is_video = kind.is_video();
-    let mut rest = &part.bytes[..];
-    let moof = Moof::decode(&mut rest).map_err(|error| error.to_string())?;
-    let moof_bytes = part.bytes.len() - rest.len();
-    let mdat = Header::decode_maybe(&mut rest).map_err(|error| error.to_string())?;
-    let mdat = mdat.ok_or("no mdat")?;
-    let traf = &moof.traf[0];
-    let time = traf.tfdt.as_ref().map(|tfdt| tfdt.base_media_decode_time);
-    let samples: Vec<_> = traf.trun[0].samples.iter().collect();
-    let duration: u64 = samples
-        .iter()
-        .filter_map(|sample| sample.duration)
-        .map(u64::from)
-        .sum();
-    let size: usize = samples
-        .iter()
-        .filter_map(|sample| sample.size)
-        .map(|size| size as usize)
-        .sum();
+    let fragments = Fragment::all(&part.bytes)?;
     let track = if is_video { 1 } else { 2 };
-    if traf.tfhd.track_id != track || !traf.tfhd.default_base_is_moof {
-        return Err(String::from("its track header is wrong"));
+    let mut end = part.start as u64;
+    for fragment in &fragments {
+        let header = &fragment.moof.traf[0].tfhd;
+        if header.track_id != track || !header.default_base_is_moof {
+            return Err(String::from("its track header is wrong"));
+        }
+        if fragment.time() != Some(end) {
+            return Err(format!("it goes on at {:?}, not {end}", fragment.time()));
+        }
+        let samples = fragment.samples();
+        if samples
+            .iter()
+            .any(|sample| sample.duration.unwrap_or(0) == 0 || sample.size == Some(0))
+        {
+            return Err(String::from("a sample is empty"));
+        }
+        let durations = samples.iter().filter_map(|sample| sample.duration);
+        end += durations.map(u64::from).sum::<u64>();
     }
-    if time != Some(part.start as u64) || duration != u64::from(part.duration) {
-        return Err(format!("it lasts {duration} from {time:?}"));
+    if end != part.start as u64 + u64::from(part.duration) {
+        return Err(format!("it lasts until {end}"));
     }
-    if traf.trun[0].data_offset != Some(moof_bytes as i32 + 8)
-        || mdat.size != Some(size)
-        || rest.len() != size
-    {
-        return Err(String::from("its data are not where it says"));
+    let first = fragments.first().ok_or("it is empty")?;
+    let samples = first.samples();
+    let begins_alone = is_video && part.independent && part.index == 0;
+    if fragments.len() > 2 || fragments.len() == 2 && !begins_alone {
+        return Err(format!("it has {} fragments", fragments.len()));
     }
-    if samples
-        .iter()
-        .any(|sample| sample.duration == Some(0) || sample.size == Some(0))
-    {
-        return Err(String::from("a sample is empty"));
+    if begins_alone && samples.len() != 1 {
+        return Err(String::from("its keyframe is not alone"));
     }
     let is_key = |flags: Option<u32>| flags.is_none_or(|flags| flags & NOT_SYNC == 0);
     if is_video && is_key(samples[0].flags) != part.independent {
         return Err(String::from("its first sample's flags are wrong"));
     }
-    let first = samples[0].size.unwrap_or(0) as usize;
-    if kind == CodecKind::H264 && has_idr(&rest[..first]) != part.independent {
+    let size = samples[0].size.unwrap_or(0) as usize;
+    if kind == CodecKind::H264 && has_idr(&first.data[..size]) != part.independent {
         return Err(String::from(
             "it is independent and has no IDR picture, or the reverse",
         ));
+    }
+    Ok(())
+}
+
+/// Where the keyframe ends that a segment of a picture begins with.
+pub(crate) fn check_keyframe(segment: &Segment, kind: CodecKind) -> Result<(), String> {
+    let expected = match kind.is_video() && segment.independent {
+        true => Fragment::read(&segment.bytes)?.bytes,
+        false => 0,
+    };
+    let found = segment.keyframe_bytes;
+    match found as usize == expected {
+        true => Ok(()),
+        false => Err(format!("its keyframe ends at {expected}, not {found}")),
+    }
+}
+
+/// The playlist of keyframes against the one of everything, and against the segments themselves.
+pub(crate) fn check_keyframes(
+    text: &str,
+    full: &Playlist,
+    segments: &[Segment],
+) -> Result<(), String> {
+    let playlist = Playlist::parse(text)?;
+    check_other_reader(text, &playlist)?;
+    let version = playlist.constants.get("EXT-X-VERSION");
+    let version = version.and_then(|version| version.parse::<u32>().ok());
+    if !playlist.is_keyframes_only || version.is_none_or(|version| version < 8) {
+        return Err(String::from("it does not say what it is"));
+    }
+    let has_more = playlist.hint.is_some() || playlist.reports.len() + playlist.constants.len() > 2;
+    let is_like = (playlist.media_sequence, playlist.discontinuity_sequence)
+        == (full.media_sequence, full.discontinuity_sequence)
+        && playlist.target() == full.target()
+        && playlist.has_ended == full.has_ended;
+    if has_more || !is_like {
+        return Err(String::from("it is not like the other"));
+    }
+    let complete = full.segments.iter().filter(|one| one.is_complete());
+    let complete: Vec<&SegmentLines> = complete.collect();
+    if complete.len() != playlist.segments.len() {
+        return Err(String::from("it has another length"));
+    }
+    for (ours, other) in playlist.segments.iter().zip(complete) {
+        let alike = SegmentLines {
+            range: None,
+            is_gap: false,
+            ..ours.clone()
+        };
+        if alike != other.without_parts() {
+            return Err(format!("segment {} is another one", ours.msn));
+        }
+        let truth = &segments[ours.msn as usize - 1];
+        let range = truth.independent.then_some((truth.keyframe_bytes, 0));
+        if ours.range != range || ours.is_gap == truth.independent {
+            return Err(format!("segment {}: its keyframe is not there", ours.msn));
+        }
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use serde::Deserialize;
 use signaling::{SpaceName, StreamName};
 
 use self::name::File;
-use self::playlists::FINISHED;
+use self::playlists::{Ask, FINISHED};
 use super::AppState;
 use super::cors::preflight;
 use super::errors::{self, Problem};
@@ -157,7 +157,8 @@ async fn older(
             recorded::multivariant(&state, &key, life, to, FINISHED, &headers).await
         }
         File::Media(rendition) => {
-            recorded::media(&state, &key, life, rendition, ("../", FINISHED), &headers).await
+            let to = ("../", FINISHED, Ask::parse(query.as_deref())?.is_keyframes);
+            recorded::media(&state, &key, life, rendition, to, &headers).await
         }
         _ => Err(no_such_file()),
     };

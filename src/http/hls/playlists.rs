@@ -41,6 +41,7 @@ pub(super) struct Ask {
     part: Option<u32>,
     skip: Skip,
     is_dvr: bool,
+    pub(super) is_keyframes: bool,
 }
 
 impl Ask {
@@ -64,6 +65,7 @@ impl Ask {
                     }
                 }
                 "dvr" => ask.is_dvr = true,
+                "keyframes" => ask.is_keyframes = true,
                 _ => {}
             }
         }
@@ -134,7 +136,7 @@ pub(super) async fn multivariant(
     Ok(answer(&moved, NOW, headers))
 }
 
-/// The same playlist from elsewhere: `base` goes before, `suffix` behind every URI.
+/// The same playlist from elsewhere: `base` goes before, `suffix` (`?...` or nothing) behind every URI.
 fn moved(text: &Rendered, base: &str, suffix: &str) -> Rendered {
     let plain = String::from_utf8_lossy(text.plain());
     let mut out = String::with_capacity(plain.len() + 256);
@@ -145,7 +147,11 @@ fn moved(text: &Rendered, base: &str, suffix: &str) -> Rendered {
                 .and_then(|(head, rest)| Some((head, rest.split_once('"')?)))
             {
                 Some((head, (uri, tail))) => {
-                    out.extend([head, "URI=\"", base, uri, suffix, "\"", tail])
+                    let (mark, suffix) = match suffix.strip_prefix('?') {
+                        Some(query) if uri.contains('?') => ("&", query),
+                        _ => ("", suffix),
+                    };
+                    out.extend([head, "URI=\"", base, uri, mark, suffix, "\"", tail])
                 }
                 None => out.push_str(line),
             }
@@ -173,7 +179,8 @@ pub(super) async fn media(
     let ask = Ask::parse(query)?;
     let Some(show) = state.app.broadcast.published().show(key) else {
         let life = recorded::latest(state, key)?;
-        return recorded::media(state, key, &life, name, ("", OVER), headers).await;
+        let to = ("", OVER, ask.is_keyframes);
+        return recorded::media(state, key, &life, name, to, headers).await;
     };
     // A stream that has just ended is still served from its live window: a player must not see numbers go back.
     live_media(state, &show, name, ask, headers).await
@@ -219,6 +226,11 @@ async fn live_media(
         (false, true) => AWAITED,
         (false, false) => NOW,
     };
+    if ask.is_keyframes {
+        let text = rendition.keyframes(ask.is_dvr, counters);
+        let text = text.ok_or_else(|| no_keyframes(show, name))?;
+        return Ok(answer(&text, cache_control, headers));
+    }
     if ask.is_dvr {
         let text = show.dvr(&rendition, ask.skip, counters);
         return Ok(answer(&text, cache_control, headers));
@@ -237,6 +249,15 @@ fn no_rendition(show: &Show, name: &str) -> Problem {
         show.key(),
         short(name),
         names.join(", ")
+    );
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}
+
+fn no_keyframes(show: &Show, name: &str) -> Problem {
+    let detail = format!(
+        "{} has no playlist of keyframes of {}: sound has none, and a picture's begins with its first segment; index.m3u8 names those that there are",
+        show.key(),
+        short(name)
     );
     Problem::new(StatusCode::NOT_FOUND, detail)
 }
@@ -279,6 +300,7 @@ mod tests {
                 part,
                 skip,
                 is_dvr,
+                is_keyframes: false,
             })
         };
         assert_eq!(ask(""), some(None, None, Skip::Nothing, false));
@@ -291,6 +313,8 @@ mod tests {
             ask("dvr&_HLS_skip=v2&unknown=1"),
             some(None, None, Skip::DateRanges, true)
         );
+        let both = ask("keyframes&dvr").map(|ask| (ask.is_keyframes, ask.is_dvr));
+        assert_eq!(both, Ok((true, true)));
         assert_eq!(ask("dvr="), some(None, None, Skip::Nothing, true));
         for wrong in [
             "_HLS_part=1",
@@ -306,9 +330,9 @@ mod tests {
 
     #[test]
     fn a_playlist_can_be_moved() {
-        let text = Rendered::new("#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"audio.m3u8\",NAME=\"x\"\n#EXT-X-STREAM-INF:A=1\nvideo.m3u8\n".into());
+        let text = Rendered::new("#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"audio.m3u8\",NAME=\"x\"\n#EXT-X-STREAM-INF:A=1\nvideo.m3u8\n#EXT-X-I-FRAME-STREAM-INF:URI=\"video.m3u8?keyframes\"\n".into());
         let moved = moved(&text, "../hls/a/b/", "?dvr");
-        let expected = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"../hls/a/b/audio.m3u8?dvr\",NAME=\"x\"\n#EXT-X-STREAM-INF:A=1\n../hls/a/b/video.m3u8?dvr\n";
+        let expected = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"../hls/a/b/audio.m3u8?dvr\",NAME=\"x\"\n#EXT-X-STREAM-INF:A=1\n../hls/a/b/video.m3u8?dvr\n#EXT-X-I-FRAME-STREAM-INF:URI=\"../hls/a/b/video.m3u8?keyframes&dvr\"\n";
         assert_eq!(moved.plain(), expected.as_bytes());
     }
 }

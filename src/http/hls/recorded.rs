@@ -42,18 +42,22 @@ pub(super) async fn multivariant(
     Ok(answer(&text, cache_control, headers))
 }
 
-/// A media playlist of a life; media lies under `prefix`.
+/// A media playlist of a life, or of its keyframes alone; media lies under `prefix`.
 pub(super) async fn media(
     state: &AppState,
     key: &StreamKey,
     life: &str,
     name: &str,
-    (prefix, cache_control): (&'static str, &'static str),
+    (prefix, cache_control, is_keyframes): (&'static str, &'static str, bool),
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let name = name.to_owned();
     let settings = state.app.broadcast.settings();
-    let label = format!("{name}.m3u8 at {prefix}");
+    let view = match is_keyframes {
+        true => View::VodKeyframes,
+        false => View::Vod,
+    };
+    let label = format!("{name}.m3u8 at {prefix} as {view:?}");
     let text = look(state, key, life, label, move |archive, life| {
         let reel = archive.reel(life, &name)?;
         let mut timeline = Timeline::new(settings, life, &name).with_prefix(prefix);
@@ -63,7 +67,8 @@ pub(super) async fn media(
         let dateranges = archive.dateranges(life).into_iter();
         dateranges.for_each(|range| timeline.add_daterange(range));
         timeline.end();
-        (!reel.segments.is_empty()).then(|| timeline.render(View::Vod, &[]))
+        let has_any = !reel.segments.is_empty() && (!is_keyframes || timeline.has_keyframes());
+        has_any.then(|| timeline.render(view, &[]))
     })
     .await?;
     Ok(answer(&text, cache_control, headers))

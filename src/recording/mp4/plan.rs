@@ -74,7 +74,7 @@ pub(super) fn plan(directory: &Path, model: &Model) -> io::Result<Option<Mp4>> {
             },
         });
         at += len;
-        sequence += entry.parts.max(1);
+        sequence += entry.fragments();
     }
     let duration_ms = runs.last().map_or(0, |run| run.end - run.earlier);
     let duration_ms = u64::try_from(duration_ms).unwrap_or(0);

@@ -34,6 +34,49 @@ fn what_goes_in_comes_out_while_live_and_after_the_end() {
 }
 
 #[test]
+fn where_keyframes_end_is_known_after_a_kill_and_not_of_a_segment_whose_line_is_lost() {
+    let mut desk = Desk::new(|_| {});
+    desk.begin(LIFE, true);
+    for (msn, keyframe_bytes) in [(1, 300), (2, 0), (3, 100)] {
+        let segment = hls::Segment {
+            keyframe_bytes,
+            ..segment(msn, msn - 1, content(msn))
+        };
+        desk.segment(LIFE, "video", segment);
+    }
+    let check = |desk: &Desk, expected: [u32; 3], rates: (u64, u64)| {
+        let reel = desk.archive.reel(LIFE, "video").unwrap();
+        let known = reel.segments.iter().map(|one| one.keyframe_bytes);
+        assert_eq!(known.collect::<Vec<_>>(), expected);
+        let info = (reel.info.keyframe_peak, reel.info.keyframe_average);
+        assert_eq!(info, rates);
+        assert_eq!(desk.numbers(LIFE, "video"), [1, 2, 3]);
+    };
+    check(&desk, [300, 0, 100], (1200, 533));
+    check(&desk.restart(), [300, 0, 100], (1200, 533));
+    // As of a version that knew nothing of keyframes, and with a line that says too much.
+    let index = desk.path(LIFE).join("index");
+    let text = fs::read_to_string(&index).unwrap();
+    let without = text.lines().filter(|line| !line.starts_with("keyframe "));
+    let without: String = without.flat_map(|line| [line, "\n"]).collect();
+    fs::write(&index, &without).unwrap();
+    fs::remove_file(desk.path(LIFE).join("finished")).unwrap();
+    check(&desk.restart(), [0, 0, 0], (0, 0));
+    let (head, tail) = without.split_once("segment video 2").unwrap();
+    let more = super::super::index::Line::Keyframe {
+        rendition: "video".to_owned(),
+        msn: 2,
+        bytes: 1001,
+    };
+    fs::write(
+        &index,
+        format!("{head}{}segment video 2{tail}", more.encode()),
+    )
+    .unwrap();
+    check(&desk.restart(), [0, 0, 0], (0, 0));
+}
+
+#[test]
 fn moments_that_players_were_told_of_are_there_after_the_end_and_after_a_kill() {
     let range = |at: u64| hls::DateRange::moment(&at.to_string(), "cue", BEGIN_MS + at, &[]);
     let tell = |desk: &mut Desk, at| {

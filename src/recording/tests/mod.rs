@@ -173,6 +173,8 @@ fn info(rendition: &str) -> hls::RenditionInfo {
         frame_rate_milli: 30_000,
         bandwidth_peak: 0,
         bandwidth_average: 0,
+        keyframe_peak: 0,
+        keyframe_average: 0,
         channels: 0,
         init: None,
         active: true,
@@ -200,5 +202,6 @@ fn segment(msn: u64, place: u64, bytes: Bytes) -> hls::Segment {
         date_ms: BEGIN_MS + place * SEGMENT_S * 1000,
         bytes,
         parts: 4,
+        keyframe_bytes: 0,
     }
 }

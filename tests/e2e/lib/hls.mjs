@@ -17,12 +17,13 @@ function lines(text) {
 
 /** The variants and audio renditions of a multivariant playlist, their URIs resolved against `url`. */
 export function parseMultivariant(text, url) {
-  const playlist = { text, variants: [], audio: [], independent: false };
+  const playlist = { text, variants: [], audio: [], keyframes: [], independent: false };
   let variant;
   for (const line of lines(text)) {
     const [tag, value] = split(line);
     if (tag === '#EXT-X-INDEPENDENT-SEGMENTS') playlist.independent = true;
     else if (tag === '#EXT-X-MEDIA') playlist.audio.push({ ...attributes(value), url: new URL(attributes(value).URI, url).href });
+    else if (tag === '#EXT-X-I-FRAME-STREAM-INF') playlist.keyframes.push({ ...attributes(value), url: new URL(attributes(value).URI, url).href });
     else if (tag === '#EXT-X-STREAM-INF') variant = attributes(value);
     else if (!line.startsWith('#') && line) {
       const [width, height] = (variant.RESOLUTION ?? '0x0').split('x').map(Number);
@@ -57,6 +58,8 @@ export function parseMedia(text) {
       '#EXT-X-PRELOAD-HINT': () => { playlist.hint = attributes(value); },
       '#EXT-X-RENDITION-REPORT': () => { playlist.reports.push(numbers(attributes(value))); },
       '#EXT-X-DATERANGE': () => { playlist.dateRanges.push(attributes(value)); },
+      '#EXT-X-I-FRAMES-ONLY': () => { playlist.keyframesOnly = true; },
+      '#EXT-X-BYTERANGE': () => { const [length, offset] = value.split('@').map(Number); open().range = { offset, length }; },
       '#EXT-X-GAP': () => { open().gap = true; },
       '#EXTINF': () => { open().duration = Number(value.split(',')[0]); },
       '#EXT-X-ENDLIST': () => { playlist.ended = true; },

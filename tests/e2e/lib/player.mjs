@@ -23,6 +23,10 @@ class Player {
   play(url, options) { return this.page.evaluate(([u, o]) => window.player.play(u, o), [url, options ?? {}]); }
   seen(from) { return this.page.evaluate((f) => window.player.seen(f), from ?? 0); }
   level(number) { return this.page.evaluate((n) => window.player.level(n), number); }
+  /** Of shaka-player: shows keyframes at this rate, or plays again without one. */
+  trick(rate) { return this.page.evaluate((r) => window.player.trick(r), rate ?? null); }
+  /** Of hls.js: the keyframe at a time, in a picture of its own. */
+  peek(seconds) { return this.page.evaluate((s) => window.player.peek(s), seconds); }
   seek(seconds) { return this.page.evaluate((s) => window.player.seek(s), seconds); }
 
   /** Waits until `enough(what was seen)` holds and returns that. */

@@ -5,12 +5,13 @@ import Hls from './hls.mjs';
 const FRAMES_MAX = 20_000;
 const LISTEN_MS = 100;
 const RECORD_MS = 3000;
+const PEEK_MS_MAX = 5000;
 /** What hls.js is told on our own pages: catch up, and do not fall back for ever after a stall. */
 const LOW_LATENCY = { lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1, liveSyncOnStallIncrease: 0.2, liveDurationInfinity: true, backBufferLength: 60 };
 
 const video = Object.assign(document.createElement('video'), { playsInline: true, crossOrigin: 'anonymous' });
 document.body.append(video);
-const own = { askedAt: 0, frames: [], errors: [], stalls: 0, manifests: 0, switched: [], energy: 0, loudness: [], sound: 'unknown' };
+const own = { askedAt: 0, frames: [], errors: [], stalls: 0, manifests: 0, switched: [], ranges: [], energy: 0, loudness: [], sound: 'unknown' };
 let library;
 
 function watch() {
@@ -74,7 +75,21 @@ function playWithHls(url, config) {
   hls.on(Hls.Events.LEVEL_SWITCHED, (_, { level }) => own.switched.push({ at: Date.now(), level }));
   hls.loadSource(url);
   hls.attachMedia(video);
+  let peek;
   return {
+    /** Shows the keyframe at a time in a picture of its own, as above a time line; resolves with what is seen. */
+    async peek(seconds) {
+      if (!peek) {
+        peek = { player: hls.createIFramePlayer(), video: Object.assign(document.createElement('video'), { muted: true }) };
+        document.body.append(peek.video);
+        peek.player.on(Hls.Events.ERROR, (_, { type, details, fatal, error }) => own.errors.push({ at: Date.now(), type: `peek ${type}`, details, fatal, reason: error?.message }));
+        peek.player.attachMedia(peek.video);
+      }
+      const shown = new Promise((resolve) => peek.video.requestVideoFrameCallback((_, { mediaTime }) => resolve(mediaTime)));
+      peek.player.loadMediaAt(seconds);
+      const media = await Promise.race([shown, new Promise((resolve) => setTimeout(resolve, PEEK_MS_MAX, null))]);
+      return { media, width: peek.video.videoWidth, ...new Reader().picture(peek.video) };
+    },
     levels: () => hls.levels.map(({ width, height, codecSet, videoCodec, audioCodec, frameRate, maxBitrate }) => ({ width, height, codecSet, videoCodec, audioCodec, frameRate, maxBitrate })),
     level: (number) => { hls.currentLevel = number; },
     audioTracks: () => hls.audioTracks.map(({ name, groupId, audioCodec }) => ({ name, groupId, audioCodec })),
@@ -91,8 +106,12 @@ async function playWithShaka(url, config) {
   await shown.attach(video);
   shown.configure({ streaming: { lowLatencyMode: true, ...config } });
   shown.addEventListener('error', ({ detail }) => own.errors.push({ at: Date.now(), type: `shaka ${detail.category}`, details: String(detail.code), fatal: detail.severity === 2, reason: JSON.stringify(detail.data).slice(0, 300) }));
+  shown.getNetworkingEngine().registerRequestFilter((_, request) => {
+    if (request.headers.Range) own.ranges.push({ at: Date.now(), range: request.headers.Range });
+  });
   shown.load(url).catch((error) => own.errors.push({ at: Date.now(), type: 'shaka load', details: String(error.code), fatal: true, reason: String(error.message) }));
   return {
+    trick: (rate) => { if (rate) shown.trickPlay(rate); else shown.cancelTrickPlay(); },
     levels: () => shown.getVariantTracks().map(({ width, height, videoCodec, audioCodec, frameRate, bandwidth }) => ({ width, height, videoCodec, audioCodec, frameRate, maxBitrate: bandwidth })),
     now: () => ({ date: shown.getPlayheadTimeAsDate()?.getTime() ?? null }),
   };
@@ -138,4 +157,5 @@ function seen(from = 0) {
   };
 }
 
-window.player = { play, seen, level: (number) => library.level(number), seek: (seconds) => { video.currentTime = seconds; }, rate: (factor) => { video.playbackRate = factor; } };
+window.player = { play, seen, level: (number) => library.level(number), seek: (seconds) => { video.currentTime = seconds; }, rate: (factor) => { video.playbackRate = factor; },
+  trick: (rate) => library.trick(rate), peek: (seconds) => library.peek(seconds) };

@@ -1,5 +1,6 @@
 //! HLS as players ask for it, of the built-in performer.
 
+mod keyframes;
 mod playlists;
 mod private;
 mod recordings;
@@ -48,10 +49,13 @@ impl Venue {
         panic!("{path} does not come: {:?}", self.server.get(path).await);
     }
 
+    /// A playlist of playlists, without those of keyframes.
     pub(crate) async fn master(&self, path: &str) -> MasterPlaylist {
         let answer = self.get(path).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        m3u8_rs::parse_master_playlist_res(answer.body.as_bytes()).unwrap()
+        let mut master = m3u8_rs::parse_master_playlist_res(answer.body.as_bytes()).unwrap();
+        master.variants.retain(|variant| !variant.is_i_frame);
+        master
     }
 
     /// A media playlist with at least one finished segment, and its text.

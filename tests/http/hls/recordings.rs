@@ -39,7 +39,7 @@ async fn list(venue: &Venue) -> Vec<Value> {
 }
 
 /// Ends the server's streams; the picture's playlist when it says so.
-async fn finished(venue: &Venue) -> String {
+pub(super) async fn finished(venue: &Venue) -> String {
     let broadcast = venue.server.broadcast.clone();
     venue.stop();
     let done = tokio::task::spawn_blocking(move || broadcast.stop_streams(Duration::from_secs(5)))
