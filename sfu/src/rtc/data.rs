@@ -1,5 +1,7 @@
 //! str0m's data channels, by what they are for.
 
+use std::collections::VecDeque;
+
 use str0m::channel::{ChannelData, ChannelId};
 
 use super::{PeerOutput, RtcPeer};
@@ -72,28 +74,35 @@ impl RtcPeer {
         self.channels.at(channel).is_some()
     }
 
-    /// The other side has opened a channel. `Err` when it has opened more than anybody needs.
+    /// The other side has opened a channel. It replaces one of the same label: who closed that one opens the next before the reset of
+    /// its stream has come (RFC 8831 section 6.7). `Err` when it has opened more than anybody needs.
     pub(super) fn on_channel_open(
         &mut self,
         id: ChannelId,
         label: &str,
-    ) -> Result<PeerOutput, String> {
-        let channel = DataChannel::of(label)
-            .filter(|_| self.channels.is_participant)
-            .filter(|channel| !self.has_channel(*channel));
+        into: &mut VecDeque<PeerOutput>,
+    ) -> Result<(), String> {
+        let channel = DataChannel::of(label).filter(|_| self.channels.is_participant);
         let Some(channel) = channel else {
             self.channels.refused += 1;
             if self.channels.refused > REFUSED_MAX {
                 return Err("it opens data channels that nobody knows".into());
             }
             self.rtc.direct_api().close_data_channel(id);
-            return Ok(PeerOutput::DataRefused);
+            into.push_back(PeerOutput::DataRefused);
+            return Ok(());
         };
         self.channels.opened += 1;
         if self.channels.opened > OPENED_MAX {
             return Err("it opens one data channel after another".into());
         }
-        *self.channels.at(channel) = Some(id);
+        if let Some(before) = self.channels.at(channel).replace(id) {
+            // The stream of a channel that was closed may be used again before its end is told.
+            if before != id {
+                self.rtc.direct_api().close_data_channel(before);
+            }
+            into.push_back(PeerOutput::DataClosed { channel });
+        }
         let mut protocol = String::new();
         if let Some(mut opened) = self.rtc.channel(id) {
             opened.set_buffered_amount_low_threshold(LOW);
@@ -101,7 +110,8 @@ impl RtcPeer {
                 protocol = config.protocol.chars().take(PROTOCOL_MAX).collect();
             }
         }
-        Ok(PeerOutput::DataOpen { channel, protocol })
+        into.push_back(PeerOutput::DataOpen { channel, protocol });
+        Ok(())
     }
 
     /// A channel is closed, by whomever. `None` when that was told already.

@@ -446,7 +446,7 @@ impl RtcPeer {
                 }),
             })),
             Event::SenderFeedback(feedback) => into.push_back(media::sender_report(&feedback)),
-            Event::ChannelOpen(id, label) => into.push_back(self.on_channel_open(id, &label)?),
+            Event::ChannelOpen(id, label) => self.on_channel_open(id, &label, into)?,
             Event::ChannelClose(id) => into.extend(self.on_channel_close(id)),
             Event::ChannelData(came) => into.extend(self.on_channel_data(came)),
             Event::ChannelBufferedAmountLow(_) => into.push_back(PeerOutput::DataLow),

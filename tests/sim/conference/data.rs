@@ -314,17 +314,61 @@ fn a_hundred_channels_cost_their_owner_the_connection() {
 }
 
 #[test]
-fn channels_that_nobody_knows_and_second_ones_are_closed_and_the_others_stay() {
+fn channels_that_nobody_knows_are_closed_and_a_second_one_replaces_the_first() {
     let labels = ["chat", "messages", "messages", "", "positions", "positions"];
     let venue = hostile(seed(294), &labels.map(channel), |venue, client| {
-        assert!(say(venue, client, 1, b"first"));
+        say(venue, client, 1, b"first");
+        assert!(say(venue, client, 2, b"second"));
     });
     let client = venue.people[2];
     assert!(!is_gone(&venue, client));
-    assert_eq!(venue.world.nodes[0].worker.stats().channels_refused, 4);
+    assert_eq!(venue.world.nodes[0].worker.stats().channels_refused, 2);
     let participant = venue.world.clients[client].in_conference().unwrap();
     assert_eq!(participant.closed.len(), 4);
-    assert_eq!(said(&venue, client, DataChannel::Messages).len(), 1);
+    let came = said(&venue, client, DataChannel::Messages);
+    let came: Vec<_> = came.iter().map(|(_, bytes)| bytes.as_slice()).collect();
+    assert_eq!(came, [b"second"]);
+}
+
+#[test]
+fn a_channel_that_its_client_closed_opens_again_at_once() {
+    let mut venue = Venue::new(seed(299), 1, 8);
+    let client = enter(&mut venue, LOSSY, &both());
+    enter(&mut venue, Path::GOOD, &both());
+    settle(&mut venue, client);
+    for round in 0..20 {
+        let target = &mut venue.world.clients[client];
+        let last = target.participant().channels.len() - 1;
+        let before = target.participant().channels[last.max(1)];
+        target.rtc.direct_api().close_data_channel(before);
+        let mut api = target.rtc.sdp_api();
+        let again = api.add_channel_with_config(channel("messages"));
+        assert!(api.apply().is_none(), "nothing to negotiate");
+        target.participant().channels.push(again);
+        venue.world.drain_client(client);
+        let message = numbered(round, 50);
+        // Behind losses SCTP is slow.
+        let mut is_said = false;
+        for _ in 0..300 {
+            venue.world.run(100 * MS);
+            is_said = is_said || say(&mut venue, client, last + 1, &message);
+            if is_said && said(&venue, client, DataChannel::Messages).len() > round as usize {
+                break;
+            }
+        }
+        let came = said(&venue, client, DataChannel::Messages);
+        assert_eq!(came.last().map(|(_, bytes)| bytes), Some(&message));
+        tell(&mut venue, client, DataChannel::Messages, message.clone());
+        venue.world.run_while(30 * S, |world| {
+            let heard = &world.clients[client].in_conference().unwrap().heard;
+            heard.last().is_none_or(|(.., bytes)| *bytes != message)
+        });
+        let heard = &venue.world.clients[client].in_conference().unwrap().heard;
+        assert_eq!(heard.last().map(|(.., bytes)| bytes), Some(&message));
+    }
+    assert!(!is_gone(&venue, client));
+    assert_eq!(venue.world.nodes[0].worker.stats().channels_refused, 0);
+    venue.check();
 }
 
 #[test]
