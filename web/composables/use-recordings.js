@@ -16,7 +16,7 @@ const OFFER_MAX_MS = 12 * 3600 * 1000;
  * The recordings of a space, and the switch of a moderator that makes one.
  * @param {string | null} space
  * @param {string} token an invitation; empty where there is none
- * @param {{status: import('vue').Ref<import('../lib/status.js').Status>, snapshot: import('vue').Ref<import('../lib/viewer.js').Snapshot>}} page
+ * @param {{status: import('vue').Ref<import('../lib/status.js').Status>, snapshot: import('vue').Ref<import('../lib/status.js').Snapshot>}} page
  */
 export function useRecordings(space, token, { status, snapshot }) {
   /** @type {import('vue').ShallowRef<import('../lib/recordings.js').Recording[]>} */ const all = shallowRef([]);

@@ -5,6 +5,29 @@
 import { sentence } from './words.js';
 
 /**
+ * @typedef {object} Snapshot what a viewer is doing
+ * @property {import('./states.js').State} state
+ * @property {import('./http.js').Refusal | null} refusal
+ * @property {string} stream the chosen one
+ * @property {import('./spaces.js').Stream[]} streams every stream that the venue knows in this space
+ * @property {number} viewers
+ * @property {boolean} reachable
+ * @property {boolean} known whether the venue has described the space yet
+ * @property {boolean} wasLive whether this page has shown a performance
+ * @property {boolean} canSeePicture
+ * @property {boolean} hasPicture
+ * @property {boolean} soundOnly
+ * @property {boolean} muted
+ * @property {boolean} blocked
+ * @property {boolean} held paused by the person
+ * @property {import('./ways.js').Way} way how it is shown; the way that is tried while nothing is
+ * @property {import('./ways.js').Way | null} switching the way that is on its way
+ * @property {{webrtc: boolean, hls: boolean}} ways what could be chosen
+ * @property {import('./ways.js').Reason | null} reason why it is HLS although nobody chose that
+ * @property {string | null} recording the id of the film that is shown
+ */
+
+/**
  * @typedef {object} Status
  * @property {'live' | 'connecting' | 'waiting' | 'ended' | 'dark' | 'reconnecting' | 'offline' | 'full' | 'unsupported' | 'refused'} kind
  * @property {string} title empty while live
@@ -18,7 +41,7 @@ import { sentence } from './words.js';
 const status = (kind, title, text, flags = {}) => ({ kind, title, text, busy: false, over: true, retry: false, ...flags });
 
 /**
- * @param {import('./viewer.js').Snapshot} snapshot
+ * @param {Snapshot} snapshot
  * @param {{online?: boolean}} [surroundings] whether this device believes that it has a network
  * @returns {Status}
  */

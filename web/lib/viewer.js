@@ -28,29 +28,6 @@ const SWITCH_MAX_MS = 12_000;
 /** What a player's state means for the page. @type {Record<import('./hls-player.js').PlayerState, import('./states.js').State>} */
 const STATES = { loading: 'connecting', playing: 'live', paused: 'live', ended: 'live', stalled: 'reconnecting', waiting: 'waiting', failed: 'failed' };
 
-/**
- * @typedef {object} Snapshot
- * @property {import('./states.js').State} state
- * @property {import('./http.js').Refusal | null} refusal
- * @property {string} stream the chosen one
- * @property {import('./spaces.js').Stream[]} streams every stream that the venue knows in this space
- * @property {number} viewers
- * @property {boolean} reachable
- * @property {boolean} known whether the venue has described the space yet
- * @property {boolean} wasLive whether this page has shown a performance
- * @property {boolean} canSeePicture
- * @property {boolean} hasPicture
- * @property {boolean} soundOnly
- * @property {boolean} muted
- * @property {boolean} blocked
- * @property {boolean} held paused by the person
- * @property {import('./ways.js').Way} way how it is shown; the way that is tried while nothing is
- * @property {import('./ways.js').Way | null} switching the way that is on its way
- * @property {{webrtc: boolean, hls: boolean}} ways what could be chosen
- * @property {import('./ways.js').Reason | null} reason why it is HLS although nobody chose that
- * @property {string | null} recording the id of the film that is shown
- */
-
 /** @typedef {{client: WhepClient, stream: MediaStream, video: boolean}} Media `video`: whether a picture is negotiated */
 
 /**
@@ -242,7 +219,7 @@ export class Viewer extends EventTarget {
     this.#restart();
   }
 
-  /** @returns {Snapshot} */
+  /** @returns {import('./status.js').Snapshot} */
   snapshot() {
     const { space, reachable } = this.#watcher;
     const way = this.#way();
@@ -379,6 +356,11 @@ export class Viewer extends EventTarget {
     const client = this.#client;
     clearTimeout(this.#silentTimer);
     if (!client || this.#closing || this.playback || this.#switching === 'hls' || performance.now() - this.#hlsFailedAt < HLS_PAUSE_MS) return false;
+    if (this.#wish === 'hls' && this.#isLive(this.#stream) && this.#hlsOf(this.#stream)) {
+      // There was no HLS yet when the performance began.
+      this.#play(null);
+      return true;
+    }
     const works = client.state === 'live' && this.#shown === client;
     if (works || !this.#isLive(this.#stream)) this.#silentSince = 0;
     else this.#silentSince ||= performance.now();

@@ -109,3 +109,12 @@ test('an event page with two cameras lets the audience choose', { timeout: 90_00
   figure('pages: from pressing a camera button to its picture', `${Date.now() - pressed} ms`);
   assert.equal(await buttons.nth(1).getAttribute('aria-pressed'), 'true');
 });
+
+test('who chose to watch a little behind does so from the first segment on', { timeout: 60_000 }, async (t) => {
+  const server = await startServer(t);
+  const page = await openPage(t, `${server.url}/stage`, { init: "localStorage.setItem('proscenium.way', 'hls');" });
+  await page.getByText(/not live yet/i).first().waitFor({ timeout: 10_000 });
+  const lab = await openLab(t);
+  await lab.whip(server.whip('stage'));
+  await page.locator('[data-way="hls"][data-state="live"]').waitFor({ state: 'attached', timeout: 20_000 });
+});
