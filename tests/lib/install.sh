@@ -10,6 +10,15 @@ APT_BENCH=(janus)
 APT_BUS_BENCH=(redis-server)
 APT_HLS_BENCH=(chromium nginx libnginx-mod-rtmp wrk python3 python3-venv)
 
+# timed WHAT COMMAND...: says how long it took.
+timed() {
+  local what=$1 began=$SECONDS code=0
+  shift
+  "$@" || code=$?
+  printf 'time | %s: %d s\n' "$what" $((SECONDS - began))
+  return $code
+}
+
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo --non-interactive "$@"; fi; }
 
 need_apt() {

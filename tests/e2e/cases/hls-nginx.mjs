@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { startFfmpegWhip } from '../lib/ffmpeg.mjs';
 import { figure } from '../lib/figures.mjs';
 import { media, multivariant } from '../lib/hls.mjs';
-import { startNginxInFront } from '../lib/nginx.mjs';
+import { settingsBehindNginx, startNginxInFront } from '../lib/nginx.mjs';
 import { load } from '../lib/paths.mjs';
 import { describe, fatal, longestFreeze, openPlayer } from '../lib/player.mjs';
 import { runJson } from '../lib/process.mjs';
@@ -14,7 +14,7 @@ const VIEWERS = 200;
 const SECONDS = 15;
 
 test(`${VIEWERS} viewers behind a caching nginx cost the server one question for each part and playlist`, { timeout: 120_000 }, async (t) => {
-  const server = await startServer(t);
+  const server = await startServer(t, { config: settingsBehindNginx() });
   startFfmpegWhip(t, server.whip('stage'), { gop: 60, picture: { width: 320, height: 180 } });
   const { variants } = await multivariant(server.hls('stage'));
   await media(variants[0].url, (playlist) => playlist.segments.filter((segment) => segment.uri).length > 2);

@@ -43,6 +43,13 @@ function log(directory, name) {
   try { return readFileSync(join(directory, name), 'utf8'); } catch { return ''; }
 }
 
+/** What docs/nginx.conf says that the server has to be told. */
+export function settingsBehindNginx() {
+  const said = /Tell Proscenium about it: (.+)\.$/m.exec(readFileSync(join(rootDir, 'docs', 'nginx.conf'), 'utf8'));
+  if (!said) throw new Error('docs/nginx.conf does not say what the server has to be told');
+  return `${said[1]}\n`;
+}
+
 /** nginx as docs/nginx.conf has it, in front of the server at `origin` (host:port). Its log `origin` has a line for each question to the server. */
 export function startNginxInFront(t, origin) {
   const published = readFileSync(join(rootDir, 'docs', 'nginx.conf'), 'utf8');
