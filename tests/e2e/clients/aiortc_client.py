@@ -1,7 +1,7 @@
 """aiortc as a WHIP performer or WHEP viewer. Prints one JSON object at the end: what was decoded.
 
     aiortc_client.py view URL SECONDS [--count N] [--spread S]
-    aiortc_client.py publish URL SECONDS
+    aiortc_client.py publish URL SECONDS [--file NAME]
 """
 
 import argparse
@@ -16,6 +16,7 @@ from urllib.parse import urljoin
 import aiohttp
 import av
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc.contrib.media import MediaPlayer
 from aiortc.mediastreams import MediaStreamError
 
 SAMPLE_RATE = 48_000
@@ -158,9 +159,10 @@ async def view(http, url, seconds, delay_s):
     return summary
 
 
-async def publish(http, url, seconds):
+async def publish(http, url, seconds, file):
     pc = RTCPeerConnection(ALONE)
-    for track in (Scene(), Tone()):
+    player = MediaPlayer(file) if file else None
+    for track in (player.video, player.audio) if player else (Scene(), Tone()):
         pc.addTransceiver(track, direction="sendonly")
     resource = await post(http, pc, url)
     print("publishing", flush=True)
@@ -178,11 +180,12 @@ async def main():
     parser.add_argument("url")
     parser.add_argument("seconds", type=float)
     parser.add_argument("--count", type=int, default=1, help="viewers in this process")
+    parser.add_argument("--file", help="played at its pace instead of the bar and the tone")
     parser.add_argument("--spread", type=float, default=0.0, help="seconds over which they join")
     options = parser.parse_args()
     async with aiohttp.ClientSession() as http:
         if options.role == "publish":
-            result = await publish(http, options.url, options.seconds)
+            result = await publish(http, options.url, options.seconds, options.file)
         else:
             delays = (options.spread * i / options.count for i in range(options.count))
             viewers = await asyncio.gather(*(view(http, options.url, options.seconds, d) for d in delays))

@@ -1,7 +1,7 @@
 // libdatachannel with the same chain of media handlers, headers and silence about candidates as OBS Studio's WHIP output;
 // or as a viewer that counts whole frames. Run as a process of its own, so that it can be ended like a power cut.
 //
-//   node libdatachannel.mjs publish URL KEY FFMPEG GOP
+//   node libdatachannel.mjs publish URL KEY FFMPEG GOP [FILE]
 //   node libdatachannel.mjs view URL SECONDS COUNT
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -30,12 +30,13 @@ async function connect(pc, url, key) {
   }
 }
 
-function encoder(ffmpeg, gop) {
+function encoder(ffmpeg, gop, file) {
   const input = (source) => ['-re', '-f', 'lavfi', '-i', source];
-  const video = ['-map', '0', '-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-bf', '0', '-g', gop, '-sc_threshold', '0',
+  const inputs = file ? ['-re', '-i', file] : [...input(`testsrc2=s=640x360:r=${RATE}`), ...input('sine=frequency=440:sample_rate=48000')];
+  const video = ['-map', '0:v', '-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-bf', '0', '-g', gop, '-sc_threshold', '0',
     '-pix_fmt', 'yuv420p', '-b:v', '1M', '-bsf:v', 'h264_metadata=aud=insert', '-f', 'h264', 'pipe:1'];
-  const audio = ['-map', '1', '-c:a', 'libopus', '-ac', '2', '-page_duration', '20000', '-f', 'ogg', 'pipe:3'];
-  const args = ['-loglevel', 'error', '-nostdin', ...input(`testsrc2=s=640x360:r=${RATE}`), ...input('sine=frequency=440:sample_rate=48000'), ...video, ...audio];
+  const audio = ['-map', file ? '0:a' : '1:a', '-c:a', 'libopus', '-ac', '2', '-page_duration', '20000', '-f', 'ogg', 'pipe:3'];
+  const args = ['-loglevel', 'error', '-nostdin', ...inputs, ...video, ...audio];
   return spawn(ffmpeg, args, { stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
 }
 
@@ -73,7 +74,7 @@ function splitOgg(stream, take) {
   });
 }
 
-async function publish(url, key, ffmpeg, gop) {
+async function publish(url, key, ffmpeg, gop, file) {
   const pc = new rtc.PeerConnection('obs', { iceServers: [] });
   const audio = new rtc.Audio('0', 'SendOnly');
   audio.addOpusCodec(111, 'minptime=10;maxaveragebitrate=96000;stereo=1;sprop-stereo=1;useinbandfec=1');
@@ -81,31 +82,39 @@ async function publish(url, key, ffmpeg, gop) {
   const video = new rtc.Video('1', 'SendOnly');
   video.addH264Codec(96, 'profile-level-id=42e01f;packetization-mode=1;level-asymmetry-allowed=1');
   video.addSSRC(1002, 'obs', 'obs-stream', 'obs-video');
-  const chain = (track, ssrc, payloadType, clockRate, packetizer) => {
+  const chain = (track, ssrc, payloadType, clockRate, packetizer, ...last) => {
     const config = new rtc.RtpPacketizationConfig(ssrc, 'obs', payloadType, clockRate);
     const head = packetizer(config);
-    for (const next of [new rtc.RtcpSrReporter(config), new rtc.RtcpNackResponder()]) head.addToChain(next);
+    // What is behind the pacing sees no packet.
+    for (const next of [new rtc.RtcpSrReporter(config), new rtc.RtcpNackResponder(), ...last]) head.addToChain(next);
     track.setMediaHandler(head);
     return { track, config };
   };
   const sound = chain(pc.addTrack(audio), 1001, 111, 48_000, (config) => new rtc.RtpPacketizer(config));
-  const picture = chain(pc.addTrack(video), 1002, 96, 90_000, (config) => {
-    const head = new rtc.H264RtpPacketizer('StartSequence', config, 1188);
-    head.addToChain(new rtc.PacingHandler(20_000_000, 5));
-    return head;
-  });
+  const picture = chain(pc.addTrack(video), 1002, 96, 90_000, (config) => new rtc.H264RtpPacketizer('StartSequence', config, 1188), new rtc.PacingHandler(20_000_000, 5));
   const connected = new Promise((resolve) => pc.onStateChange((state) => state === 'connected' && resolve()));
   const resource = await connect(pc, url, key);
   await connected;
 
-  const { stdio, pid } = encoder(ffmpeg, gop);
+  const { stdio, pid } = encoder(ffmpeg, gop, file);
   console.log(`encoder ${pid}`);
-  const send = ({ track, config }, ticks, sample) => {
+  // Like the original, nothing is sent before there are a picture and a sound.
+  const waiting = new Map([[picture, []], [sound, []]]);
+  const send = (to, ticks, sample) => {
+    waiting.get(to)?.push([to, ticks, Buffer.from(sample)]);
+    if (waiting.size === 0) return sendNow(to, ticks, sample);
+    if ([...waiting.values()].some((samples) => samples.length === 0)) return undefined;
+    const all = [...waiting.values()].flat();
+    waiting.clear();
+    return all.forEach((one) => sendNow(...one));
+  };
+  const sendNow = ({ track, config }, ticks, sample) => {
     config.timestamp = (config.timestamp + ticks) >>> 0;
     if (track.isOpen()) track.sendMessageBinary(Buffer.from(sample));
   };
   splitAccessUnits(stdio[1], (unit) => send(picture, 90_000 / RATE, unit));
-  splitOgg(stdio[3], (packet) => send(sound, 960, packet));
+  // As late as a picture, whose end is known when the next one begins.
+  splitOgg(stdio[3], (packet) => setTimeout(() => send(sound, 960, packet), 1000 / RATE));
 
   // The original's order: the connection first, the resource after it.
   process.once('SIGTERM', async () => {

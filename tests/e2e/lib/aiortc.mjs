@@ -12,7 +12,7 @@ export async function viewWithAiortc(t, url, seconds, { count = 1, spread = 0, o
   return viewers;
 }
 
-/** Publishes a walking bar (VP8) and a tone (Opus) for `seconds`. */
-export function publishWithAiortc(t, url, seconds) {
-  return start(t, 'aiortc-publish', python(), [script, 'publish', url, String(seconds)]);
+/** Publishes a walking bar (VP8) and a tone (Opus), or what a file has, for `seconds`. */
+export function publishWithAiortc(t, url, seconds, { file } = {}) {
+  return start(t, 'aiortc-publish', python(), [script, 'publish', url, String(seconds), ...(file ? ['--file', file] : [])]);
 }

@@ -16,6 +16,20 @@ export function startWhipsink(t, url, { bFrames = 0 } = {}) {
       ! rtph264pay config-interval=-1 aggregate-mode=zero-latency ! application/x-rtp,media=video,encoding-name=H264,payload=96,clock-rate=90000 ! whip.sink_0
     audiotestsrc is-live=true freq=440 volume=0.3 ! audio/x-raw,rate=48000,channels=2
       ! opusenc ! rtpopuspay ! application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,encoding-params=(string)2 ! whip.sink_1`;
+  return launch(t, pipeline);
+}
+
+/** Publishes a file of H.264 and PCM at its pace, the sound as Opus. */
+export function whipsinkFile(t, url, file) {
+  const pipeline = `whipsink name=whip whip-endpoint=${url} filesrc location=${file} ! matroskademux name=file
+    file.video_0 ! queue ! h264parse ! identity sync=true
+      ! rtph264pay config-interval=-1 aggregate-mode=zero-latency ! application/x-rtp,media=video,encoding-name=H264,payload=96,clock-rate=90000 ! whip.sink_0
+    file.audio_0 ! queue ! audioconvert ! audioresample ! opusenc ! identity sync=true
+      ! rtpopuspay ! application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,encoding-params=(string)2 ! whip.sink_1`;
+  return launch(t, pipeline);
+}
+
+function launch(t, pipeline) {
   const [command, args] = onTheRoad('gst-launch-1.0', pipeline.split(/\s+/));
   return start(t, 'whipsink', command, args, { env: environment(), stopSignal: 'SIGINT' });
 }

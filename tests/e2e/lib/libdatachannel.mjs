@@ -5,9 +5,9 @@ import { runJson, start } from './process.mjs';
 
 const script = join(e2eDir, 'clients', 'libdatachannel.mjs');
 
-/** Publishes H.264 (30 pictures/s; a keyframe every `gop` of them, none on request) and Opus. */
-export async function startLibdatachannel(t, url, key, gop = 250) {
-  const performer = start(t, 'libdatachannel', process.execPath, [script, 'publish', url, key, ffmpeg(), String(gop)]);
+/** Publishes H.264 (30 pictures/s; a keyframe every `gop` of them, none on request) and Opus: a test pattern and a tone, or what `file` has. */
+export async function startLibdatachannel(t, url, key, gop = 250, file = '') {
+  const performer = start(t, 'libdatachannel', process.execPath, [script, 'publish', url, key, ffmpeg(), String(gop), ...(file ? [file] : [])]);
   const [, encoder] = await performer.line(/encoder (\d+)/, 15_000);
   t.after(() => endEncoder(encoder));
   return { performer, cutPower: async () => { await performer.kill(); endEncoder(encoder); } };

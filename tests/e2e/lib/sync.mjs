@@ -39,14 +39,14 @@ export function performMarks(t, url, { key, ...inputs } = {}) {
   return start(t, 'ffmpeg-marks', ffmpeg(), args, { stopSignal: 'SIGINT' });
 }
 
-/** A file of flashes and beeps for whoever plays files: H.264 without B-frames, and AAC. */
-export async function marksFile(t, { seconds = 10 } = {}) {
+/** A file of flashes and beeps for whoever plays files: H.264 without B-frames, and AAC or what else FFmpeg's `codec` makes. */
+export async function marksFile(t, { seconds = 10, codec = 'aac', rate = 25 } = {}) {
   const directory = mkdtempSync(join(tmpdir(), 'proscenium-marks-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const path = join(directory, 'marks.mkv');
-  const sound = ['-c:a', 'aac', '-ar', '48000', '-ac', '2'];
-  const picture = ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline', '-pix_fmt', 'yuv420p', '-g', '25'];
-  const maker = start(t, 'ffmpeg-file', ffmpeg(), ['-hide_banner', '-nostdin', '-nostats', ...markInputs({ paced: [false, false], seconds }), ...picture, ...sound, path]);
+  const sound = ['-c:a', codec, '-ar', '48000', '-ac', '2'];
+  const picture = ['-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-profile:v', 'baseline', '-pix_fmt', 'yuv420p', '-g', String(rate)];
+  const maker = start(t, 'ffmpeg-file', ffmpeg(), ['-hide_banner', '-nostdin', '-nostats', ...markInputs({ paced: [false, false], seconds, rate }), ...picture, ...sound, path]);
   const code = await maker.end(MARGIN_MS);
   if (code !== 0) throw new Error(`no file of flashes and beeps:\n${maker.tail()}`);
   return path;

@@ -33,6 +33,30 @@ export function scene({ width = 640, height = 360, rate = 30, sides = [0.3] } = 
   return new MediaStream([...context.canvas.captureStream(rate).getVideoTracks(), ...destination.stream.getAudioTracks()]);
 }
 
+/** A white picture and a tone at the beginning of every second of one clock, that of the sound. */
+export function marks({ width = 320, height = 180, rate = 60, length_s = 0.12 } = {}) {
+  const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d', { alpha: false });
+  document.body.append(context.canvas);
+  const audio = new AudioContext({ sampleRate: 48_000 });
+  const gain = new GainNode(audio, { gain: 0.003 });
+  const destination = new MediaStreamAudioDestinationNode(audio);
+  const tone = new OscillatorNode(audio, { frequency: 880 });
+  tone.connect(gain).connect(destination);
+  tone.start();
+  let next = Math.ceil(audio.currentTime + 0.5);
+  setInterval(() => {
+    const now = audio.currentTime;
+    if (now > next - 0.5) {
+      gain.gain.setValueAtTime(0.5, next);
+      gain.gain.setValueAtTime(0.003, next + length_s);
+      next += 1;
+    }
+    context.fillStyle = now % 1 < length_s ? '#fff' : '#000';
+    context.fillRect(0, 0, width, height);
+  }, 5);
+  return new MediaStream([...context.canvas.captureStream(rate).getVideoTracks(), ...destination.stream.getAudioTracks()]);
+}
+
 export function prefer(transceiver, kind, codec) {
   const { codecs } = (transceiver.direction === 'sendonly' ? RTCRtpSender : RTCRtpReceiver).getCapabilities(kind);
   const helpers = ['video/rtx', 'video/red', 'video/ulpfec', 'video/flexfec-03'];
@@ -73,7 +97,7 @@ async function connect(pc, url, { token, candidates = 'all', trickleNothing = fa
 
 async function whip(url, { codec, encodings, picture, maxBitrate, ...options } = {}) {
   const pc = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
-  const stream = scene(picture);
+  const stream = picture?.marks ? marks() : scene(picture);
   const sendEncodings = encodings ?? [{ maxBitrate: maxBitrate ?? 1_500_000 }];
   const video = pc.addTransceiver(stream.getVideoTracks()[0], { direction: 'sendonly', streams: [stream], sendEncodings });
   if (codec) prefer(video, 'video', codec);
