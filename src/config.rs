@@ -196,6 +196,8 @@ pub struct StreamConfig {
     pub rtsp: Option<String>,
     /// Whether it is recorded; `None`: as [`RecordingsConfig::record`] says for all.
     pub record: Option<bool>,
+    /// Another stream of the space, whose publisher stands in for this one's when it is away.
+    pub backup: Option<String>,
 }
 
 /// An `[[ice_server]]` of the file.
@@ -251,6 +253,16 @@ impl Config {
             .and_then(|entry| entry.record)
             .unwrap_or(self.recordings.record)
     }
+
+    /// The stream whose backup this one is, if it is one.
+    #[must_use]
+    pub fn backup_of(&self, space: &str, stream: &str) -> Option<&str> {
+        let mut spaces = self.spaces.iter();
+        let space = spaces.find(|entry| entry.name == space)?;
+        let mut streams = space.streams.iter();
+        let main = streams.find(|entry| entry.backup.as_deref() == Some(stream))?;
+        Some(&main.name)
+    }
 }
 
 fn default_media_threads() -> usize {
@@ -289,6 +301,7 @@ impl fmt::Debug for StreamConfig {
             .field("name", &self.name)
             .field("rtsp", &rtsp)
             .field("record", &self.record)
+            .field("backup", &self.backup)
             .finish()
     }
 }

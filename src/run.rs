@@ -274,12 +274,13 @@ fn start_bridges(config: &Config, media: &Handle, shutdown: &Shutdown, completio
             let Some(url) = stream.rtsp.clone() else {
                 continue;
             };
-            let key = StreamKey {
+            let key = |stream: &str| StreamKey {
                 space: space.name.as_str().into(),
-                stream: stream.name.as_str().into(),
+                stream: stream.into(),
             };
+            let backup_of = config.backup_of(&space.name, &stream.name).map(key);
             until_shutdown(
-                bridge::run_camera(media.clone(), key, url),
+                bridge::run_camera(media.clone(), key(&stream.name), backup_of, url),
                 shutdown,
                 completion,
             );

@@ -145,6 +145,7 @@ impl World {
             stream: CAMERA,
             peer: PeerId(3),
             tracks: tracks().into_iter().map(|track| track.codec).collect(),
+            is_backup: false,
         });
         world
     }
@@ -360,6 +361,7 @@ impl World {
                     stream,
                     peer,
                     tracks: tracks().into_iter().map(|t| t.codec).collect(),
+                    is_backup: program.number().is_multiple_of(2),
                 },
             },
         };

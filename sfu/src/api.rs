@@ -70,6 +70,9 @@ pub enum TakesOver {
     Only(PeerId),
     /// A publisher that is silent.
     Silent,
+    /// Whoever is away: a *backup*. It stands by for as long as it is connected, has the stage while nothing comes of whoever
+    /// else publishes, and stands by again afterwards. At most one that sends; the newest.
+    Absent,
 }
 
 /// A request to a worker. Those with a `request` are answered by exactly one [`Output::Reply`].
@@ -144,7 +147,8 @@ pub enum Command {
         /// Who.
         peer: PeerId,
     },
-    /// A publisher without WebRTC (a camera, the demo) takes `stream` over; its packets come as [`Input::Packet`].
+    /// A publisher without WebRTC (a camera, the demo) takes `stream` over; its packets come as [`Input::Packet`]. Over a
+    /// backup it does with its first keyframe.
     OpenSource {
         /// What it publishes.
         stream: StreamId,
@@ -152,6 +156,8 @@ pub enum Command {
         peer: PeerId,
         /// Audio and video, at most one of each.
         tracks: Vec<Codec>,
+        /// It is a backup: [`TakesOver::Absent`].
+        is_backup: bool,
     },
     /// Where a stream's packets come from. Told to every worker with subscribers whenever it changes.
     SetOrigin {
@@ -458,11 +464,20 @@ pub enum Event {
         /// Why.
         reason: CloseReason,
     },
-    /// A publisher that waited has the stream now; whoever had it is closed next.
+    /// A publisher that waited or stood by has the stream now. Whoever had it is closed next, or stands by from now on.
     TookOver {
         /// Which stream.
         stream: StreamId,
         /// Who publishes it from now on.
+        peer: PeerId,
+        /// Whether whoever had it stands by.
+        stays: bool,
+    },
+    /// Media come from a publisher that stands by.
+    StandsBy {
+        /// For which stream.
+        stream: StreamId,
+        /// Who.
         peer: PeerId,
     },
     /// The first media packet of a publication came, or its tracks changed.

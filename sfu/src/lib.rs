@@ -25,6 +25,7 @@ mod relay;
 mod rtc;
 mod seat;
 mod speaker;
+mod standby;
 mod stream;
 mod tap;
 mod worker;

@@ -5,14 +5,15 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use crate::api::{CloseReason, Codec, CodecKind, Role, TakesOver, TrackInfo};
+use crate::api::{CloseReason, Codec, CodecKind, Role, TrackInfo};
 use crate::conference::{AUDIO_SLOTS_MAX, VIDEO_SLOTS_MAX, Want};
 use crate::data::Data;
 use crate::forward::{Forwarder, Outgoing, Selector};
-use crate::id::{PeerId, StreamId};
+use crate::id::PeerId;
 use crate::layer_wish::LayerWish;
 use crate::rtc::{Mid, PayloadTypes, PeerOutput, RtcPeer};
 use crate::seat::Seat;
+use crate::standby::Waiting;
 
 /// Packets that a pacer lets go in one turn: a large keyframe's. The rest has a turn of its own.
 const PACED_MAX: usize = 64;
@@ -37,7 +38,7 @@ pub(crate) struct Peer {
     pub(crate) is_dirty: bool,
     /// What it publishes: one stream of a publisher, several of a participant.
     pub(crate) publishes: Vec<Published>,
-    /// A publisher whose stream still is another one's.
+    /// A publisher whose stream is another one's now.
     pub(crate) waiting: Option<Waiting>,
     /// Slot of the stream that a viewer views.
     pub(crate) views: Option<usize>,
@@ -58,21 +59,6 @@ pub(crate) struct Published {
     /// Slot of the stream.
     pub(crate) stream: usize,
     pub(crate) sections: Sections,
-}
-
-/// A publisher that takes a stream over when its media come.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) stream: StreamId,
-    pub(crate) over: TakesOver,
-    /// When its first packet came.
-    pub(crate) first: Option<Instant>,
-    /// Whether one of a picture did.
-    pub(crate) has_picture: bool,
-    /// When it was last asked for a keyframe.
-    pub(crate) asked: Option<Instant>,
-    /// Why it waits in vain.
-    pub(crate) is_over: Option<CloseReason>,
 }
 
 /// The sections of one published stream.

@@ -3,12 +3,14 @@
 mod clock_map;
 mod early;
 mod order;
+mod presence;
 
 use std::time::{Duration, Instant};
 
 use self::clock_map::ClockMap;
 use self::early::Early;
 use self::order::OrderWatch;
+pub(crate) use self::presence::Presence;
 use crate::allocate::LayerRate;
 use crate::api::{Codec, CodecKind, TrackInfo};
 use crate::forward::{GopCache, KeyframeRequests, LayerView, RateMeter};
@@ -16,6 +18,7 @@ use crate::id::{PeerId, StreamId, WorkerId};
 use crate::packet::MediaPacket;
 use crate::peer::LegRef;
 use crate::rtc::{Mid, Rid};
+use crate::standby::WaitingSource;
 use crate::tap::Tap;
 
 /// Tracks of one publication: one of sound, one of pictures, and room for a second camera angle.
@@ -45,6 +48,8 @@ pub(crate) struct Stream {
     pub(crate) room: Option<usize>,
     /// Whether and how it is tapped.
     pub(crate) tap: Option<Tap>,
+    /// Publishers without WebRTC that wait or stand by.
+    pub(crate) sources: Vec<WaitingSource>,
 }
 
 /// Another worker with subscribers.
@@ -87,6 +92,14 @@ pub(crate) struct Publication {
     pub(crate) tracks: Vec<Track>,
     pub(crate) last_packet: Instant,
     pub(crate) is_silent: bool,
+    /// The same, sooner: for whoever stands by.
+    pub(crate) presence: Presence,
+    /// When it began.
+    pub(crate) since: Instant,
+    /// Whether its publisher stands in for another one.
+    pub(crate) is_backup: bool,
+    /// How often its publisher lost the stage by silence lately.
+    pub(crate) falls: u32,
     /// Whether its pictures come in another order than they are shown.
     pub(crate) is_reordered: bool,
     /// What is dropped at the entrance: sound, pictures.
@@ -310,6 +323,10 @@ impl Publication {
             tracks: Vec::new(),
             last_packet: now,
             is_silent: false,
+            presence: Presence::new(now),
+            since: now,
+            is_backup: false,
+            falls: 0,
             is_reordered: false,
             muted: (false, false),
             watched: Watched::default(),
@@ -361,6 +378,7 @@ impl Stream {
             subscribed: None,
             room: None,
             tap: None,
+            sources: Vec::new(),
         }
     }
 
@@ -388,6 +406,7 @@ impl Stream {
             && self.relays.is_empty()
             && self.room.is_none()
             && self.tap.is_none()
+            && self.sources.is_empty()
             && !self.has_subscribers()
     }
 
@@ -427,6 +446,7 @@ impl Stream {
             return nothing;
         };
         let is_audio = track.codec.kind.is_audio();
+        publication.presence.hear(now, is_audio);
         if self.tap.is_none() && !matches!(publication.feed, Feed::Relay(_)) {
             publication.early.push(is_audio, at, layer, packet);
         }

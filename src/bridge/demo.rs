@@ -27,7 +27,7 @@ pub async fn run_demo(media: Handle, space: &str) {
     let mut told = None;
     loop {
         if !media.directory().is_live(&key) {
-            match media.open_source(key.clone(), clip.tracks()).await {
+            match media.open_source(key.clone(), clip.tracks(), false).await {
                 Ok(source) => {
                     told = None;
                     tracing::info!(space, stream = "main", "the built-in performer is on stage");

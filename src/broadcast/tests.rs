@@ -132,6 +132,7 @@ impl Stage {
             stream: STREAM,
             peer,
             tracks,
+            is_backup: false,
         };
         self.worker.handle(self.now, Input::Command(command));
     }

@@ -239,6 +239,7 @@ impl RoomMedia {
                 quality: translate::quality(quality),
             },
             Event::TookOver { .. }
+            | Event::StandsBy { .. }
             | Event::Live { .. }
             | Event::Silent { .. }
             | Event::Reordered { .. }

@@ -74,15 +74,21 @@ fn space(
 
 fn streams(source: &Source<'_>, value: &Value<'_>) -> Result<Vec<StreamConfig>, ConfigError> {
     let mut streams: Vec<StreamConfig> = Vec::new();
+    let mut backups = Vec::new();
     for (table, span) in tables(source, value, "[[space.stream]]", STREAMS_MAX)? {
-        let (mut name, mut rtsp, mut record) = (None, None, None);
+        let (mut name, mut rtsp, mut record, mut backup) = (None, None, None, None);
         for (field, value) in table {
             match field.get_ref().as_ref() {
                 "name" => name = Some(valid_name(source, "stream", value)?),
                 "rtsp" => rtsp = Some(camera(source, value)?),
                 "record" => record = Some(boolean(source, "record", value)?),
+                "backup" => {
+                    let name = valid_name(source, "backup", value)?;
+                    backups.push((streams.len(), value.span()));
+                    backup = Some(name);
+                }
                 _ => {
-                    let known = ["name", "rtsp", "record"];
+                    let known = ["name", "rtsp", "record", "backup"];
                     return Err(source.unknown(field, " in [[space.stream]]", &known));
                 }
             }
@@ -99,9 +105,54 @@ fn streams(source: &Source<'_>, value: &Value<'_>) -> Result<Vec<StreamConfig>, 
                 format!("stream `{name}` is there twice in its space; rename one"),
             ));
         }
-        streams.push(StreamConfig { name, rtsp, record });
+        streams.push(StreamConfig {
+            name,
+            rtsp,
+            record,
+            backup,
+        });
+    }
+    for (at, span) in backups {
+        check_backup(&streams, at).map_err(|reason| source.error(&span, reason))?;
     }
     Ok(streams)
+}
+
+/// Whether the backup of the stream at `at` can be one.
+fn check_backup(streams: &[StreamConfig], at: usize) -> Result<(), String> {
+    let main = &streams[at];
+    let Some(backup) = &main.backup else {
+        return Ok(());
+    };
+    let name = &main.name;
+    if backup == name {
+        return Err(format!(
+            "stream `{name}` cannot be its own backup; name another stream of the space"
+        ));
+    }
+    let Some(other) = streams.iter().find(|other| other.name == *backup) else {
+        return Err(format!(
+            "`{backup}`, the backup of stream `{name}`, is no stream of its space; add a [[space.stream]] with name = \"{backup}\""
+        ));
+    };
+    if let Some(next) = &other.backup {
+        return Err(format!(
+            "`{backup}`, the backup of stream `{name}`, has a backup itself (`{next}`); a stream has one at most, and a backup none"
+        ));
+    }
+    let mut mains = streams.iter().take(at);
+    if let Some(first) = mains.find(|first| first.backup.as_ref() == Some(backup)) {
+        return Err(format!(
+            "`{backup}` is the backup of stream `{}` already; stream `{name}` needs one of its own",
+            first.name
+        ));
+    }
+    if other.record.is_some() {
+        return Err(format!(
+            "`{backup}` is the backup of stream `{name}` and is recorded as that; say `record` there alone"
+        ));
+    }
+    Ok(())
 }
 
 /// An RTSP URL. It is not quoted in complaints, because it may hold a password.

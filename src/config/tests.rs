@@ -6,6 +6,7 @@ use clap::Parser as _;
 
 use super::*;
 
+mod backups;
 mod messages;
 
 /// Loads with these flags, variables and file, as `serve` or `demo` would.

@@ -16,7 +16,7 @@ use super::errors;
 use super::events;
 use super::place::Space;
 use crate::broadcast::{Broadcast, Sound, SoundTrouble};
-use crate::media::{Directory, StreamKey, StreamSummary, Trouble};
+use crate::media::{Backup, Directory, StreamKey, StreamSummary, Trouble};
 
 const METHODS: &str = "OPTIONS, GET, HEAD";
 
@@ -63,6 +63,9 @@ struct StreamReport {
     hls_refusal: Option<&'static str>,
     /// What its performer should mend; empty when all is well.
     trouble: Vec<TroubleReport>,
+    /// What its backup does, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<&'static str>,
 }
 
 /// A fault in what is published.
@@ -143,6 +146,10 @@ impl StreamReport {
                 .map(TroubleReport::of)
                 .chain(sound.map(TroubleReport::of_sound))
                 .collect(),
+            backup: summary.backup.map(|backup| match backup {
+                Backup::StandsBy => "standby",
+                Backup::OnAir => "on_air",
+            }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -10,7 +10,7 @@ use signaling::conference::ParticipantRole;
 use signaling::media_type::SDP;
 
 use super::AppState;
-use super::bearer::{bearer, not_the_key};
+use super::bearer::{bearer, not_the_key, unauthorized};
 use super::cors::preflight;
 use super::errors::{self, Problem};
 use super::offer::{self, ACCEPT_POST, Sdp, Telling};
@@ -18,7 +18,7 @@ use super::place::Stream;
 use super::resource;
 use super::sessions::Facts;
 use crate::auth::Access;
-use crate::media::TakeOver;
+use crate::media::{StreamKey, TakeOver};
 
 const PROTOCOL: &str = "whip";
 /// What is forwarded, as a refusal lists it.
@@ -60,6 +60,7 @@ async fn look(_: Stream) -> StatusCode {
 async fn publish(
     State(state): State<AppState>,
     Stream(key): Stream,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -67,6 +68,10 @@ async fn publish(
         return Err(Problem::stopping());
     }
     let right = right(&state, &key.space, &headers)?;
+    let (key, is_backup) = place(&state, key, query.as_deref());
+    if is_backup && right == TakeOver::OnlyIfSilent {
+        return Err(without_token(&key));
+    }
     let offer = Sdp::read_offer(&headers, body).await?;
     let summary = offer.summary();
     summary
@@ -78,7 +83,7 @@ async fn publish(
     };
     let media = state.app.media.clone();
     let (wanted, text) = (key.clone(), offer.text().to_owned());
-    let request = async move { media.publish(wanted, text, right).await };
+    let request = async move { media.publish(wanted, text, right, is_backup).await };
     let begun = offer::begin(&state.app.media, request).await??;
     begun.check_complete(&offer.summary())?;
     let telling = Telling {
@@ -90,6 +95,37 @@ async fn publish(
     };
     let (_, response) = offer::tell(&state, begun, telling)?;
     Ok(response)
+}
+
+/// What is published at `key`, and whether to stand in for whoever publishes it: `?backup` says so, or the configuration for
+/// another name.
+fn place(state: &AppState, key: StreamKey, query: Option<&str>) -> (StreamKey, bool) {
+    if let Some(main) = state.app.config.backup_of(&key.space, &key.stream) {
+        let main = StreamKey {
+            stream: main.into(),
+            ..key
+        };
+        return (main, true);
+    }
+    (key, asks_to_stand_by(query))
+}
+
+/// `backup`, with whatever value but `0` and `false`.
+fn asks_to_stand_by(query: Option<&str>) -> bool {
+    let mut fields = query.unwrap_or_default().split('&');
+    fields.any(|field| match field.split_once('=') {
+        Some((name, value)) => name == "backup" && !["0", "false"].contains(&value),
+        None => field == "backup",
+    })
+}
+
+/// 401 for a backup that shows nothing: a stranger would wait for a show to be lost for half a second.
+fn without_token(key: &StreamKey) -> Problem {
+    let detail = format!(
+        "a backup of {key} needs the bearer token that the stream is published with, as space {} has no key; send the same word from both as Authorization: Bearer WORD",
+        key.space
+    );
+    unauthorized(&key.space, false, detail)
 }
 
 /// Under which right whoever sends `headers` may publish.
@@ -111,4 +147,30 @@ fn right(state: &AppState, space: &str, headers: &HeaderMap) -> Result<TakeOver,
 fn is_performer(state: &AppState, space: &str, bearer: Option<&str>) -> bool {
     let claims = bearer.map(|token| state.app.tokens.verify(space, token));
     matches!(claims, Some(Ok(claims)) if claims.role >= ParticipantRole::Performer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backup_is_asked_for_in_the_query() {
+        let check = |query: &str, expected: bool| {
+            assert_eq!(asks_to_stand_by(Some(query)), expected, "{query}");
+        };
+        for query in ["backup", "backup=", "backup=1", "a=b&backup", "backup&a"] {
+            check(query, true);
+        }
+        for query in [
+            "",
+            "backup=0",
+            "backup=false",
+            "backups",
+            "a=backup",
+            "Backup",
+        ] {
+            check(query, false);
+        }
+        assert!(!asks_to_stand_by(None));
+    }
 }

@@ -61,7 +61,7 @@ const fn gauge(
 }
 
 /// How many numbers a thread keeps. A literal: `METRICS.len()` in a type sends the optimising compiler in a circle.
-const METRICS_COUNT: usize = 39;
+const METRICS_COUNT: usize = 43;
 
 /// What the numbers of [`Counters::values`] are, in its order.
 pub const METRICS: [Metric; METRICS_COUNT] = [
@@ -115,6 +115,19 @@ pub const METRICS: [Metric; METRICS_COUNT] = [
         "Publishers that waited to take a stream over and had to go because too many did.",
     ),
     counter(
+        "backups_on",
+        "Times that a backup came on stage because nothing came from its publisher.",
+    ),
+    counter(
+        "backups_off",
+        "Times that a backup gave the stage back to its publisher.",
+    ),
+    gauge(
+        "standing_by",
+        None,
+        "Publishers that stand by now: backups, and those whose backup has the stage.",
+    ),
+    counter(
         "data_received",
         "Messages received over data channels of participants.",
     ),
@@ -147,6 +160,7 @@ pub const METRICS: [Metric; METRICS_COUNT] = [
     dropped("unusable"),
     dropped("stale"),
     dropped("waiting"),
+    dropped("standby"),
     dropped("data"),
     dropped("send_refused"),
     dropped("send_overflow"),
@@ -251,6 +265,9 @@ impl Counters {
             worker.cuts,
             worker.takeovers,
             worker.waiting_dropped,
+            worker.backups_on,
+            worker.backups_off,
+            worker.standing_by,
             worker.data_in,
             worker.data_out,
             worker.data_closed,
@@ -266,6 +283,7 @@ impl Counters {
             worker.dropped_unusable,
             worker.dropped_stale,
             worker.dropped_waiting,
+            worker.dropped_standby,
             worker.dropped_data,
             egress.dropped as u64,
             egress.overflowed as u64,

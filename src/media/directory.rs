@@ -4,6 +4,7 @@ mod cameras;
 mod gone;
 mod rooms;
 mod sessions;
+mod standby;
 mod streams;
 mod takeover;
 
@@ -21,6 +22,8 @@ use super::trouble::Trouble;
 
 pub use gone::Gone;
 pub(super) use rooms::FeedShape;
+pub use standby::Backup;
+pub(super) use streams::Claim;
 
 /// How long viewers are kept after a publisher left, before they are told good-bye.
 pub(super) const LINGER: Duration = Duration::from_secs(60);
@@ -74,6 +77,8 @@ pub struct StreamSummary {
     pub viewers: usize,
     /// What is wrong with what its publisher sends.
     pub troubles: Vec<Trouble>,
+    /// What its backup does, if it has one.
+    pub backup: Option<Backup>,
 }
 
 /// One publisher's turn.
@@ -88,6 +93,12 @@ pub(super) struct Publication {
     is_reordered: bool,
     /// A participant's stream that was given a name.
     is_feed: bool,
+    /// Its publisher stands in for whoever is away.
+    is_backup: bool,
+    /// Media come from a publisher without the stage that stays until its turn.
+    stands_by: bool,
+    /// When its publisher left a stage that somebody who stands by is about to have.
+    left: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -187,7 +198,9 @@ impl Directory {
             .streams
             .range(from..)
             .take_while(|(key, _)| &*key.space == space)
-            .filter(|(_, entry)| entry.viewers > 0 || entry.live().is_some())
+            .filter(|(_, entry)| {
+                entry.viewers > 0 || entry.live().is_some() || entry.backup().is_some()
+            })
             .map(|(key, entry)| StreamSummary {
                 stream: key.stream.clone(),
                 live: entry.live().is_some(),
@@ -198,6 +211,7 @@ impl Directory {
                     .unwrap_or_default(),
                 viewers: entry.viewers,
                 troubles: entry.live().map(Publication::troubles).unwrap_or_default(),
+                backup: entry.backup(),
             })
             .collect()
     }
@@ -285,8 +299,16 @@ impl Directory {
                     Vec::new()
                 })
             }
-            Event::TookOver { stream, peer } => {
-                self.on_took_over(stream, peer);
+            Event::TookOver {
+                stream,
+                peer,
+                stays,
+            } => {
+                self.on_took_over(stream, peer, stays);
+                Vec::new()
+            }
+            Event::StandsBy { stream, peer } => {
+                self.on_stands_by(stream, peer);
                 Vec::new()
             }
             Event::Live {

@@ -17,7 +17,7 @@ pub use conference::{Feed, Wish};
 pub use outcome::{Accepted, Refused, Restarted, TakeOver};
 
 use super::counters::{Counters, METRICS};
-use super::directory::{Consequence, Directory, Limits, StreamKey};
+use super::directory::{Claim, Consequence, Directory, Limits, StreamKey};
 use super::source::Source;
 use super::tap::Taps;
 use super::thread::{Busy, Link, Message};
@@ -114,7 +114,7 @@ impl Handle {
         self.0.is_stopping.load(Ordering::Relaxed)
     }
 
-    /// Takes a free stream for a source without WebRTC.
+    /// Takes a free stream for a source without WebRTC; `is_backup` to stand in for whoever publishes it when that one is away.
     ///
     /// # Errors
     /// `Taken`, `Full` or `Stopping`.
@@ -122,12 +122,21 @@ impl Handle {
         clippy::unused_async,
         reason = "one of a family, and free to wait some day"
     )]
-    pub async fn open_source(&self, key: StreamKey, tracks: Vec<Codec>) -> Result<Source, Refused> {
+    pub async fn open_source(
+        &self,
+        key: StreamKey,
+        tracks: Vec<Codec>,
+        is_backup: bool,
+    ) -> Result<Source, Refused> {
         if self.is_stopping() {
             return Err(Refused::Stopping);
         }
-        let right = TakeOver::OnlyIfSilent;
-        let reserved = self.0.directory.seize(&key, &right, &self.loads())?;
+        let claim = Claim {
+            right: &TakeOver::OnlyIfSilent,
+            is_backup,
+            may_wait: false,
+        };
+        let reserved = self.0.directory.reserve(&key, &claim, &self.loads())?;
         let (peer, stream, worker) = (reserved.peer, reserved.stream, reserved.worker);
         let count = tracks.len();
         self.tell(
@@ -136,6 +145,7 @@ impl Handle {
                 stream,
                 peer,
                 tracks,
+                is_backup,
             },
         );
         let packets = self.0.links[usize::from(worker.0)].packets();
@@ -215,12 +225,12 @@ impl Handle {
     fn reserve(
         &self,
         key: &StreamKey,
-        right: &TakeOver,
+        claim: &Claim<'_>,
     ) -> Result<super::directory::Reserved, Refused> {
         if self.is_stopping() {
             return Err(Refused::Stopping);
         }
-        self.0.directory.reserve(key, right, &self.loads())
+        self.0.directory.reserve(key, claim, &self.loads())
     }
 
     /// Sessions per worker.

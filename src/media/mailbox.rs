@@ -52,6 +52,7 @@ impl Subject {
             Event::Speakers { .. } => Self::Speakers,
             Event::Closed { peer, .. } => Self::Closed(*peer),
             Event::TookOver { .. }
+            | Event::StandsBy { .. }
             | Event::Live { .. }
             | Event::Silent { .. }
             | Event::Reordered { .. }

@@ -21,7 +21,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use counters::{Counters, LATENCY_BOUNDS_US, METRICS, Metric, MetricKind};
 pub use data::{Behind, DataChannels};
-pub use directory::{Directory, Gone, SessionRecord, StreamKey, StreamSummary};
+pub use directory::{Backup, Directory, Gone, SessionRecord, StreamKey, StreamSummary};
 pub use handle::{Accepted, Feed, Handle, Refused, Restarted, TakeOver, Wish};
 pub use mailbox::Mailbox;
 pub use source::{Source, SourceClosed};

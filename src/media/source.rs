@@ -79,7 +79,7 @@ impl Source {
 
     /// Whether the stream is somebody else's now.
     pub fn is_closed(&self) -> bool {
-        !self.handle.directory().is_publisher(&self.key, self.peer)
+        !self.handle.directory().has_place(&self.key, self.peer)
     }
 }
 

@@ -14,7 +14,7 @@ const PACE: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A WebRTC client with one audio section.
-struct Client {
+pub(crate) struct Client {
     rtc: Rtc,
     socket: UdpSocket,
     mid: Mid,
@@ -60,7 +60,7 @@ impl Client {
     }
 
     /// The same with a key.
-    async fn begin_with(
+    pub(crate) async fn begin_with(
         server: &Server,
         path: &str,
         direction: Direction,
@@ -128,7 +128,11 @@ impl Client {
 }
 
 /// Lets clients live until `done`.
-async fn run(clients: &mut [&mut Client], what: &str, done: impl Fn(&[&mut Client]) -> bool) {
+pub(crate) async fn run(
+    clients: &mut [&mut Client],
+    what: &str,
+    done: impl Fn(&[&mut Client]) -> bool,
+) {
     let end = Instant::now() + PATIENCE;
     while !done(clients) {
         assert!(

@@ -225,7 +225,11 @@ impl Server {
             codec(CodecKind::H264, Some(0x0042_e01f)),
             codec(CodecKind::Opus, None),
         ];
-        let mut source = self.media.open_source(key.clone(), tracks).await.unwrap();
+        let mut source = self
+            .media
+            .open_source(key.clone(), tracks, false)
+            .await
+            .unwrap();
         let idr: Arc<[u8]> = Arc::from([0x65, 0x88, 0x84, 0x00, 0x10].as_slice());
         for _ in 0..400 {
             source.send(0, 0, true, idr.clone()).unwrap();

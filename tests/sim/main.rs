@@ -12,6 +12,7 @@
 #![expect(unreachable_pub, reason = "a test program has no outside")]
 
 mod audio;
+mod backup;
 mod capture;
 mod client;
 mod conference;

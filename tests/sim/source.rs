@@ -41,6 +41,7 @@ impl World {
                 stream,
                 peer,
                 tracks: vec![track],
+                is_backup: false,
             },
         );
         self.tell_origin(stream, Some(worker), Some(worker));
@@ -54,12 +55,17 @@ impl World {
     }
 
     /// Feeds a source with 30 pictures a second for a while.
-    pub fn feed_source(&mut self, mut source: Source, publication: u16, duration: Duration) {
+    pub fn feed_source(
+        &mut self,
+        mut source: Source,
+        publication: u16,
+        duration: Duration,
+    ) -> Source {
         let until = self.now + duration;
         let mut packetizer = Packetizer::new(source.codec, Parameters::Together, 7);
         for number in 0.. {
             if self.now >= until {
-                return;
+                break;
             }
             let picture = Picture {
                 publication,
@@ -91,5 +97,6 @@ impl World {
             }
             self.run(Duration::from_nanos(33_333_333));
         }
+        source
     }
 }

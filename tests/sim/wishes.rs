@@ -190,6 +190,7 @@ fn told(shown: impl Iterator<Item = u32>) -> Vec<(Duration, bool)> {
             stream: STREAM,
             peer,
             tracks: vec![codec],
+            is_backup: false,
         },
     );
     for (sequence, show) in (0..).zip(shown) {

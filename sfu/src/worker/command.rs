@@ -76,7 +76,8 @@ impl Worker {
                 stream,
                 peer,
                 tracks,
-            } => self.open_source(now, stream, peer, &tracks),
+                is_backup,
+            } => self.open_source(now, stream, peer, &tracks, is_backup),
             Command::SetOrigin { stream, origin } => self.set_origin(stream, origin),
             Command::Forget { stream } => self.forget(now, stream),
             other => self.on_layer_command(now, other),
@@ -217,6 +218,12 @@ impl Worker {
             return Ok(answer);
         }
         self.begin_publication(now, stream_slot, id, Feed::Peer(slot), &[]);
+        if let Some(publication) = self
+            .stream_mut(stream_slot)
+            .and_then(|stream| stream.publication.as_mut())
+        {
+            publication.is_backup = takes_over == TakesOver::Absent;
+        }
         if let Some(peer) = self.peer_mut(slot) {
             peer.publishes.push(Published {
                 stream: stream_slot,
@@ -451,15 +458,9 @@ impl Worker {
                     publication.publisher == id && publication.feed == Feed::Source
                 })
         });
-        if let Some(slot) = source {
-            self.end_publication(slot, Feed::Source);
-        }
-    }
-
-    fn open_source(&mut self, now: Instant, stream: StreamId, id: PeerId, tracks: &[Codec]) {
-        if let Some(slot) = self.ensure_stream(stream) {
-            self.begin_publication(now, slot, id, Feed::Source, tracks);
-            self.announce(slot);
+        match source {
+            Some(slot) => self.end_publication(slot, Feed::Source),
+            None => self.close_waiting_source(id),
         }
     }
 

@@ -8,6 +8,7 @@ mod participant;
 mod relay;
 mod room;
 mod route;
+mod source;
 mod stats;
 mod takeover;
 mod tap;

@@ -234,19 +234,24 @@ impl Worker {
 
     /// A publication is over. Viewers stay and wait for the next one.
     pub(super) fn end_publication(&mut self, slot: usize, feed: Feed) {
-        let Some(stream) = self.streams.get_mut(slot).and_then(Option::as_mut) else {
+        let Some((id, ended)) = self.withdraw(slot, feed) else {
             return;
         };
-        if stream
-            .publication
-            .as_ref()
-            .is_none_or(|publication| publication.feed != feed)
-        {
-            return;
+        if !matches!(feed, Feed::Relay(_)) {
+            self.emit(Event::Ended {
+                stream: id,
+                peer: ended.publisher,
+            });
         }
-        let Some(ended) = stream.publication.take() else {
-            return;
-        };
+        self.rebind_legs(slot, true);
+    }
+
+    /// Takes a publication off its stream, and says so to other workers and to the tap, but not to the shell.
+    pub(super) fn withdraw(&mut self, slot: usize, feed: Feed) -> Option<(StreamId, Publication)> {
+        let stream = self.streams.get_mut(slot).and_then(Option::as_mut)?;
+        let ended = stream
+            .publication
+            .take_if(|publication| publication.feed == feed)?;
         let (id, is_tapped) = (stream.id, stream.tap.is_some());
         for to in stream.relays.clone() {
             self.outputs.push_back(Output::Relay {
@@ -257,21 +262,15 @@ impl Worker {
                 },
             });
         }
-        if !matches!(feed, Feed::Relay(_)) {
-            if is_tapped {
-                self.outputs.push_back(Output::Tap {
-                    stream: id,
-                    item: TapItem::Ended {
-                        publisher: ended.publisher,
-                    },
-                });
-            }
-            self.emit(Event::Ended {
+        if is_tapped && !matches!(feed, Feed::Relay(_)) {
+            self.outputs.push_back(Output::Tap {
                 stream: id,
-                peer: ended.publisher,
+                item: TapItem::Ended {
+                    publisher: ended.publisher,
+                },
             });
         }
-        self.rebind_legs(slot, true);
+        Some((id, ended))
     }
 
     /// Makes sure that packets come from where the publisher is, and only while somebody here watches.

@@ -3,10 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::api::{CloseReason, Codec, Event, Output, Role, SourcePacket};
-use crate::codec::inspect;
+use crate::api::{CloseReason, Codec, Event, Output, Role};
 use crate::forward::{Outgoing, REPLAY_TICK};
-use crate::id::StreamId;
 use crate::packet::MediaPacket;
 use crate::peer::{LegRef, Peer};
 use crate::relay::Relay;
@@ -28,15 +26,33 @@ impl Worker {
         mid: Mid,
         rid: Option<Rid>,
         codec: Codec,
-        mut packet: MediaPacket,
+        packet: MediaPacket,
     ) {
         let Some(peer) = self.peers.get(slot).and_then(Option::as_ref) else {
             return;
         };
-        if peer.waiting.is_some() && !self.on_waiting_packet(now, slot, (mid, rid), codec, &packet)
-        {
-            return;
+        if peer.waiting.is_none() {
+            return self.take_in(now, slot, mid, rid, codec, packet);
         }
+        let Some(held) = self.on_waiting_packet(now, slot, (mid, rid), codec, &packet) else {
+            return;
+        };
+        self.take_in(now, slot, mid, rid, codec, packet);
+        for held in held {
+            self.take_in(now, slot, held.mid, held.rid, held.codec, held.packet);
+        }
+    }
+
+    /// A packet of whoever has the stage.
+    fn take_in(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        mid: Mid,
+        rid: Option<Rid>,
+        codec: Codec,
+        mut packet: MediaPacket,
+    ) {
         let Some(peer) = self.peers.get(slot).and_then(Option::as_ref) else {
             return;
         };
@@ -97,49 +113,6 @@ impl Worker {
             Some(layer) => self.route(now, stream, track, layer, packet),
             None => self.stats.dropped_unusable += 1,
         }
-    }
-
-    /// A packet of a source without WebRTC.
-    pub(super) fn on_source_packet(
-        &mut self,
-        now: Instant,
-        stream: StreamId,
-        packet: SourcePacket,
-    ) {
-        let slot = self.stream_slot(stream);
-        let publication = slot
-            .and_then(|slot| self.streams[slot].as_ref())
-            .and_then(|stream| stream.publication.as_ref())
-            .filter(|live| live.publisher == packet.peer && live.feed == Feed::Source);
-        let (Some(slot), Some(publication)) = (slot, publication) else {
-            self.stats.dropped_stale += 1;
-            return;
-        };
-        let Some(track) = publication.tracks.get(packet.track) else {
-            self.stats.dropped_unusable += 1;
-            return;
-        };
-        if packet.payload.is_empty() || packet.payload.len() > crate::PAYLOAD_MAX {
-            self.stats.dropped_unusable += 1;
-            return;
-        }
-        let inspection = inspect(track.codec.kind, &packet.payload);
-        let media = MediaPacket {
-            sequence: packet.sequence,
-            timestamp: packet.timestamp,
-            marker: packet.marker,
-            arrival: now,
-            wallclock: now,
-            payload: packet.payload,
-            red: false,
-            audio_level: None,
-            orientation: None,
-            captured_us: None,
-            dependency: None,
-            ahead: std::time::Duration::ZERO,
-            inspection,
-        };
-        self.route(now, slot, packet.track, 0, media);
     }
 
     /// Keeps, relays and forwards one packet.

@@ -43,10 +43,18 @@ pub struct WorkerStats {
     pub dropped_muted: u64,
     /// Dropped: from a publisher whose stream still is another one's.
     pub dropped_waiting: u64,
+    /// Dropped: from a publisher that stands by.
+    pub dropped_standby: u64,
     /// Publishers that took over from another one.
     pub takeovers: u64,
     /// Publishers that waited to take over and had to go because too many did.
     pub waiting_dropped: u64,
+    /// Times that a backup had to come on stage.
+    pub backups_on: u64,
+    /// Times that a backup gave the stage back.
+    pub backups_off: u64,
+    /// Publishers that stand by now.
+    pub standing_by: u64,
     /// Messages that came over data channels.
     pub data_in: u64,
     /// Messages that were sent over data channels.

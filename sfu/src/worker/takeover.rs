@@ -1,45 +1,34 @@
-//! A new publisher for a stream that has one: it takes the stream over with its first picture, not with its offer.
+//! A new publisher for a stream that has one: it takes the stream over with its first picture, not with its offer. And a
+//! backup: it stands by, has the stage while nobody else sends, and gives it back.
 //!
-//! Until then it is a peer that publishes nothing, and nobody notices it: an offer whose media never come ends no show.
+//! Until then each is a publisher that publishes nothing, and nobody notices it: an offer whose media never come ends no show.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Worker;
 use crate::api::{CloseReason, Codec, Event, TakesOver};
 use crate::id::{PeerId, StreamId};
 use crate::packet::MediaPacket;
-use crate::peer::{Published, Sections, Waiting};
+use crate::peer::{Published, Sections};
 use crate::rtc::{Mid, Rid};
+use crate::standby::{Held, Seen, Turn, Waiting, WaitingSource};
 use crate::stream::{Feed, Publication};
 
 /// Publishers that may wait for one stream; the oldest goes for a fifth. Whoever has the right to one place on a stage cannot take
 /// more of the server than that, and a client that tries again and again leaves the others their time to connect.
 const WAITING_MAX: usize = 4;
 
-/// A publisher whose sound comes, and no picture, has none to send: its camera is off.
-const PICTURE_MAX: Duration = Duration::from_secs(1);
-
-/// A picture without keyframe is waited for so long: OBS and FFmpeg send one in 10 s at most, and may have lost the first.
-const KEYFRAME_MAX: Duration = Duration::from_secs(12);
-
-/// Between two requests for it.
-const ASK_EVERY: Duration = Duration::from_secs(1);
-
-/// What becomes of a publisher that waits, with a packet.
-enum Turn {
-    Waits,
-    Comes,
-    /// Whoever has the stream is not to be replaced by it.
-    Refused,
-}
+/// Backups of one stream: one that sends, and one that is about to take its place.
+const BACKUPS_MAX: usize = 2;
 
 impl Worker {
     /// Whether a new publisher has to wait: somebody has the stream, or waits for it already.
     pub(super) fn has_publisher(&self, stream_slot: usize) -> bool {
         let current = self.feed(stream_slot);
-        let id = self.streams[stream_slot].as_ref().map(|stream| stream.id);
+        let stream = self.streams[stream_slot].as_ref();
+        let waits = |id| !self.waiting_for(id).is_empty();
         matches!(current, Some(Feed::Peer(_) | Feed::Source))
-            || id.is_some_and(|id| !self.waiting_for(id).is_empty())
+            || stream.is_some_and(|stream| waits(stream.id) || !stream.sources.is_empty())
     }
 
     /// Lets a publisher wait for its media; the oldest of too many goes.
@@ -50,23 +39,31 @@ impl Worker {
         stream: StreamId,
         over: TakesOver,
     ) {
-        let waiting = self.waiting_for(stream);
-        if waiting.len() >= WAITING_MAX
-            && let Some(&(_, oldest)) = waiting.first()
-        {
-            self.stats.waiting_dropped += 1;
-            self.close_peer(now, oldest, CloseReason::TakenOver);
+        let is_backup = over == TakesOver::Absent;
+        let rivals = self.waiting_for(stream).into_iter().filter(|&(_, slot)| {
+            self.waiting(slot).is_some_and(|waiting| match is_backup {
+                true => waiting.is_backup(),
+                false => !waiting.stands_by(),
+            })
+        });
+        let rivals: Vec<_> = rivals.collect();
+        let most = if is_backup { BACKUPS_MAX } else { WAITING_MAX };
+        if rivals.len() >= most {
+            // A backup that sends is not to go for one that never will.
+            let sends = |slot| self.waiting(slot).is_some_and(|one| one.first.is_some());
+            let goes = rivals.iter().find(|(_, slot)| !is_backup || !sends(*slot));
+            if let Some(&(_, oldest)) = goes.or(rivals.first()) {
+                self.stats.waiting_dropped += 1;
+                self.close_peer(now, oldest, CloseReason::TakenOver);
+            }
         }
         if let Some(peer) = self.peer_mut(slot) {
-            peer.waiting = Some(Waiting {
-                stream,
-                over,
-                first: None,
-                has_picture: false,
-                asked: None,
-                is_over: None,
-            });
+            peer.waiting = Some(Waiting::new(now, stream, over));
         }
+    }
+
+    fn waiting(&self, slot: usize) -> Option<&Waiting> {
+        self.peers.get(slot)?.as_ref()?.waiting.as_ref()
     }
 
     /// Who waits for a stream, with their slots, the oldest first.
@@ -85,7 +82,8 @@ impl Worker {
         waiting
     }
 
-    /// A packet of a publisher that waits. Returns whether its turn has come: then the packet is the first of its publication.
+    /// A packet of a publisher that waits. When its turn has come the packet is the first of its publication, and what is returned
+    /// follows it: packets that overtook it.
     pub(super) fn on_waiting_packet(
         &mut self,
         now: Instant,
@@ -93,66 +91,109 @@ impl Worker {
         (mid, rid): (Mid, Option<Rid>),
         codec: Codec,
         packet: &MediaPacket,
-    ) -> bool {
+    ) -> Option<Vec<Held>> {
         let turn = self.turn(now, slot, codec, packet);
         match turn {
-            Turn::Comes => return self.take_over(now, slot),
+            Turn::Comes => {
+                let waiting = self.peer_mut(slot).and_then(|peer| peer.waiting.as_mut());
+                let held = waiting.map(|one| one.take_held(mid, rid, packet.sequence));
+                return self.take_over(now, slot).then(|| held.unwrap_or_default());
+            }
             Turn::Refused => {
                 if let Some(waiting) = self.peer_mut(slot).and_then(|peer| peer.waiting.as_mut()) {
                     waiting.is_over = Some(CloseReason::TakenOver);
                 }
             }
-            Turn::Waits if !codec.kind.is_audio() => self.ask_waiting(now, slot, mid, rid),
-            Turn::Waits => {}
+            Turn::Waits { asks } if !codec.kind.is_audio() => {
+                if asks {
+                    self.ask_waiting(now, slot, mid, rid);
+                }
+                let packet = packet.clone();
+                if let Some(waiting) = self.peer_mut(slot).and_then(|peer| peer.waiting.as_mut()) {
+                    waiting.hold(Held {
+                        mid,
+                        rid,
+                        codec,
+                        packet,
+                    });
+                }
+            }
+            Turn::Waits { .. } => {}
         }
-        self.stats.dropped_waiting += 1;
-        false
+        match self.waiting(slot).is_some_and(Waiting::stands_by) {
+            true => self.stats.dropped_standby += 1,
+            false => self.stats.dropped_waiting += 1,
+        }
+        None
     }
 
     fn turn(&mut self, now: Instant, slot: usize, codec: Codec, packet: &MediaPacket) -> Turn {
+        let waits = Turn::Waits { asks: false };
         let Some(peer) = self.peers.get_mut(slot).and_then(Option::as_mut) else {
-            return Turn::Waits;
+            return waits;
         };
         let mut sections = peer.rtc.sections().iter();
         let may_have_picture = sections.any(|section| !section.is_audio && section.receives);
-        let Some(waiting) = peer
-            .waiting
-            .as_mut()
-            .filter(|waiting| waiting.is_over.is_none())
-        else {
-            return Turn::Waits;
+        let Some(waiting) = peer.waiting.as_mut() else {
+            return waits;
         };
         if packet.payload.is_empty() {
             // A probe for bandwidth is no media.
-            return Turn::Waits;
+            return waits;
         }
-        let first = *waiting.first.get_or_insert(now);
-        waiting.has_picture |= !codec.kind.is_audio();
-        let (over, has_picture) = (waiting.over, waiting.has_picture);
+        let is_first = waiting.first.is_none();
+        let stream = waiting.stream;
         let current = self
             .by_stream
-            .get(&waiting.stream)
+            .get(&stream)
             .and_then(|slot| self.streams[*slot].as_ref())
             .and_then(|stream| stream.publication.as_ref())
             .filter(|publication| !matches!(publication.feed, Feed::Relay(_)));
-        let Some(current) = current else {
-            return Turn::Comes;
+        let seen = Seen {
+            is_audio: codec.kind.is_audio(),
+            is_keyframe: packet.inspection.keyframe || packet.inspection.parameters,
+            may_have_picture,
         };
-        if !may_replace(over, current) {
-            return Turn::Refused;
+        let turn = waiting.turn(now, current, seen);
+        let (id, is_new_backup) = (peer.id, is_first && waiting.is_backup());
+        if is_new_backup {
+            self.begin_standby(stream, id);
         }
-        let patience = match has_picture {
-            true => KEYFRAME_MAX,
-            false => PICTURE_MAX,
+        turn
+    }
+
+    /// Media come from a new backup: it takes the place of the one before.
+    fn begin_standby(&mut self, stream: StreamId, id: PeerId) {
+        self.emit(Event::StandsBy { stream, peer: id });
+        self.end_waiting(stream, |waiting, peer| waiting.is_backup() && peer < id);
+    }
+
+    /// Ends the wait of some publishers: another one has come in their place.
+    pub(super) fn end_waiting(
+        &mut self,
+        stream: StreamId,
+        ends: impl Fn(&Waiting, PeerId) -> bool,
+    ) {
+        for (id, slot) in self.waiting_for(stream) {
+            if let Some(waiting) = self.peer_mut(slot).and_then(|peer| peer.waiting.as_mut())
+                && ends(waiting, id)
+            {
+                waiting.is_over = Some(CloseReason::TakenOver);
+            }
+        }
+        let Some(slot) = self.stream_slot(stream) else {
+            return;
         };
-        let is_keyframe = packet.inspection.keyframe || packet.inspection.parameters;
-        let comes = is_keyframe
-            || !may_have_picture
-            || current.is_silent
-            || now.saturating_duration_since(first) >= patience;
-        match comes {
-            true => Turn::Comes,
-            false => Turn::Waits,
+        let mut ended = Vec::new();
+        if let Some(stream) = self.stream_mut(slot) {
+            stream.sources.retain(|source| {
+                let is_over = ends(&source.waiting, source.peer);
+                ended.extend(is_over.then_some(source.peer));
+                !is_over
+            });
+        }
+        for peer in ended {
+            self.emit(Event::Ended { stream, peer });
         }
     }
 
@@ -163,11 +204,7 @@ impl Worker {
         let Some(waiting) = peer.waiting.as_mut() else {
             return;
         };
-        let is_recent = |at: Instant| now.saturating_duration_since(at) < ASK_EVERY;
-        if waiting.asked.is_some_and(is_recent) {
-            return;
-        }
-        waiting.asked = Some(now);
+        waiting.on_asked(now);
         peer.rtc.request_keyframe(mid, rid);
         self.stats.keyframes_requested += 1;
         self.mark_dirty(slot);
@@ -185,26 +222,85 @@ impl Worker {
         let Some(stream_slot) = self.ensure_stream(waiting.stream) else {
             return false;
         };
-        self.stats.takeovers += 1;
-        self.emit(Event::TookOver {
-            stream: waiting.stream,
-            peer: id,
-        });
-        self.begin_publication(now, stream_slot, id, Feed::Peer(slot), &[]);
+        self.give_stage(now, stream_slot, id, Feed::Peer(slot), &[], &waiting);
         if let Some(peer) = self.peer_mut(slot) {
             peer.publishes.push(Published {
                 stream: stream_slot,
                 sections: Sections::All,
             });
         }
-        for (earlier, slot) in self.waiting_for(waiting.stream) {
-            if earlier < id
-                && let Some(waiting) = self.peer_mut(slot).and_then(|peer| peer.waiting.as_mut())
-            {
-                waiting.is_over = Some(CloseReason::TakenOver);
-            }
-        }
         true
+    }
+
+    /// Gives the stream to `id`; whoever has it stands by from now on, or goes.
+    pub(super) fn give_stage(
+        &mut self,
+        now: Instant,
+        stream_slot: usize,
+        id: PeerId,
+        feed: Feed,
+        tracks: &[Codec],
+        waiting: &Waiting,
+    ) {
+        let (stream, is_backup) = (waiting.stream, waiting.is_backup());
+        let current = self.streams[stream_slot]
+            .as_ref()
+            .and_then(|stream| stream.publication.as_ref())
+            .filter(|current| !matches!(current.feed, Feed::Relay(_)))
+            .map(|current| (current.feed, current.is_backup));
+        let stays = current.filter(|(_, was_backup)| *was_backup != is_backup);
+        self.stats.takeovers += 1;
+        self.stats.backups_on += u64::from(is_backup);
+        self.stats.backups_off += u64::from(stays.is_some() && !is_backup);
+        self.emit(Event::TookOver {
+            stream,
+            peer: id,
+            stays: stays.is_some(),
+        });
+        if let Some((previous, _)) = stays {
+            self.stand_down(now, stream_slot, previous);
+        }
+        self.begin_publication(now, stream_slot, id, feed, tracks);
+        if let Some(publication) = self
+            .stream_mut(stream_slot)
+            .and_then(|stream| stream.publication.as_mut())
+        {
+            publication.is_backup = is_backup;
+            publication.falls = waiting.falls();
+        }
+        self.end_waiting(stream, |other, peer| {
+            other.is_backup() == is_backup && peer < id && !waiting.stands_by()
+        });
+    }
+
+    /// Takes the stage from whoever has it, without an end: it stands by.
+    fn stand_down(&mut self, now: Instant, stream_slot: usize, previous: Feed) {
+        let Some((stream, left)) = self.withdraw(stream_slot, previous) else {
+            return;
+        };
+        let waiting = Waiting::after(now, stream, &left);
+        match previous {
+            Feed::Peer(slot) => {
+                if let Some(peer) = self.peer_mut(slot) {
+                    peer.publishes
+                        .retain(|published| published.stream != stream_slot);
+                    peer.waiting = Some(waiting);
+                }
+            }
+            Feed::Source => self.add_source(stream_slot, &left, waiting),
+            Feed::Relay(_) => {}
+        }
+    }
+
+    fn add_source(&mut self, stream_slot: usize, left: &Publication, waiting: Waiting) {
+        let tracks = left.tracks.iter().map(|track| track.codec).collect();
+        if let Some(stream) = self.stream_mut(stream_slot) {
+            stream.sources.push(WaitingSource {
+                peer: left.publisher,
+                tracks,
+                waiting,
+            });
+        }
     }
 
     /// Closes a publisher that waits in vain. Returns whether it did.
@@ -224,12 +320,14 @@ impl Worker {
         self.close_peer(now, slot, reason);
         true
     }
-}
 
-fn may_replace(over: TakesOver, current: &Publication) -> bool {
-    match over {
-        TakesOver::Anybody => true,
-        TakesOver::Only(peer) => current.publisher == peer || current.is_silent,
-        TakesOver::Silent => current.is_silent,
+    /// Counts who stands by.
+    pub(super) fn count_standby(&mut self) {
+        let peers = self.peers.iter().flatten();
+        let waiting = peers.filter_map(|peer| peer.waiting.as_ref());
+        let streams = self.streams.iter().flatten();
+        let sources = streams.flat_map(|stream| &stream.sources);
+        let all = waiting.chain(sources.map(|source| &source.waiting));
+        self.stats.standing_by = all.filter(|waiting| waiting.stands_by()).count() as u64;
     }
 }

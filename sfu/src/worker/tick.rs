@@ -51,6 +51,7 @@ impl Worker {
                 self.tick_participant(now, slot);
             }
         }
+        self.count_standby();
         for at in 0..self.rooms.len() {
             self.tick_room(now, at);
         }

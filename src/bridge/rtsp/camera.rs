@@ -8,7 +8,6 @@ use super::session::{self, ConnectError};
 use super::stage::Stage;
 use super::url::{RedactedUrl, Transport};
 use crate::clock;
-use crate::media::{Handle, StreamKey};
 
 /// How often it looks whether a stream that somebody else took over is free again.
 const RETRY: Duration = Duration::from_secs(3);
@@ -33,7 +32,7 @@ pub(crate) struct Camera {
 }
 
 impl Camera {
-    pub(crate) fn new(media: Handle, key: StreamKey, url: RedactedUrl) -> Self {
+    pub(super) fn new(stage: Stage, url: RedactedUrl) -> Self {
         let transport = url.transport().unwrap_or(Transport::Tcp);
         Self {
             url,
@@ -42,7 +41,7 @@ impl Camera {
             failures: 0,
             said: None,
             silent_at: None,
-            stage: Stage::new(media, key),
+            stage,
         }
     }
 

@@ -24,10 +24,13 @@ use crate::media::{Handle, StreamKey};
 /// Pulls the camera at `url` (`rtsp://user:password@host:port/path`, with `transport=udp` in the query for RTP over UDP)
 /// and publishes it as `key`, for ever: a camera that is away is looked for each second, one that refuses user and password is
 /// asked three times and then once an hour, and a stream that somebody else took over is taken back when it is free. Returns when the server stops; drop the future to end it earlier. The address is
-/// logged without user, password, path and query.
-pub async fn run_camera(media: Handle, key: StreamKey, url: String) {
+/// logged without user, password, path and query. One that is the backup of a stream publishes as `backup_of` and stands by.
+pub async fn run_camera(media: Handle, key: StreamKey, backup_of: Option<StreamKey>, url: String) {
     match url::RedactedUrl::parse(&url) {
-        Ok(url) => camera::Camera::new(media, key, url).run().await,
+        Ok(url) => {
+            let stage = stage::Stage::new(media, key, backup_of);
+            camera::Camera::new(stage, url).run().await;
+        }
         Err(error) => {
             tracing::error!(space = %key.space, stream = %key.stream, %error, "a camera cannot be used")
         }

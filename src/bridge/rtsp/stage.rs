@@ -23,6 +23,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 pub(super) struct Stage {
     media: Handle,
     pub(super) key: StreamKey,
+    /// The stream that it stands by for, if it is a backup.
+    backup_of: Option<StreamKey>,
     pub(super) timeline: Timeline,
     publication: Option<Publication>,
     /// When the camera was lost, until it is back.
@@ -36,10 +38,11 @@ struct Publication {
 }
 
 impl Stage {
-    pub(super) fn new(media: Handle, key: StreamKey) -> Self {
+    pub(super) fn new(media: Handle, key: StreamKey, backup_of: Option<StreamKey>) -> Self {
         Self {
             media,
             key,
+            backup_of,
             timeline: Timeline::new(clock::now()),
             publication: None,
             lost_at: None,
@@ -47,11 +50,18 @@ impl Stage {
         }
     }
 
-    /// Waits while somebody else publishes. Our own publication, held over an outage, does not count.
+    /// Waits while somebody else publishes; a backup, while the stream has another one. Our own publication, held over an
+    /// outage, does not count, and neither does whoever stands in for us.
     pub(super) async fn wait_until_free(&self, retry: Duration) {
-        while self.publication.is_none() && self.media.directory().is_live(&self.key) {
+        let (directory, is_backup) = (self.media.directory(), self.backup_of.is_some());
+        while self.publication.is_none() && !directory.is_open_to(self.published(), is_backup) {
             tokio::time::sleep(retry).await;
         }
+    }
+
+    /// What it publishes.
+    fn published(&self) -> &StreamKey {
+        self.backup_of.as_ref().unwrap_or(&self.key)
     }
 
     /// How long a camera that has sent something may send nothing.
@@ -115,7 +125,11 @@ impl Stage {
         self.publication = None;
         match self
             .media
-            .open_source(self.key.clone(), tracks.to_vec())
+            .open_source(
+                self.published().clone(),
+                tracks.to_vec(),
+                self.backup_of.is_some(),
+            )
             .await
         {
             Ok(source) => {

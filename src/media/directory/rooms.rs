@@ -335,6 +335,7 @@ impl Directory {
                 room.map(|room| room.mailbox.clone())
             }
             Event::TookOver { .. }
+            | Event::StandsBy { .. }
             | Event::Live { .. }
             | Event::Silent { .. }
             | Event::Reordered { .. }
@@ -465,6 +466,9 @@ impl Inner {
             is_silent: feed.is_silent,
             is_reordered: false,
             is_feed: true,
+            is_backup: false,
+            stands_by: false,
+            left: None,
         });
         waiting
     }

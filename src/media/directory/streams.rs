@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use sfu::{PeerId, StreamId, TakesOver, TrackInfo};
+use sfu::{PeerId, StreamId, TrackInfo};
 
 use super::{
     Consequence, Directory, LINGER, Publication, Reserved, StreamEntry, StreamKey, least_loaded,
@@ -12,34 +12,25 @@ use crate::clock;
 use crate::media::handle::{Refused, TakeOver};
 use crate::media::trouble::Trouble;
 
+/// What a new publisher asks for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::media) struct Claim<'a> {
+    /// Under which right.
+    pub(in crate::media) right: &'a TakeOver,
+    /// To stand in for whoever is away.
+    pub(in crate::media) is_backup: bool,
+    /// Whether its media come later. A source without WebRTC sends at once.
+    pub(in crate::media) may_wait: bool,
+}
+
 impl Directory {
-    /// Takes the stream for a new publisher, if `right` allows. One that somebody else has stays that one's until the new
-    /// publisher's media come.
+    /// Takes the stream for a new publisher, if its claim allows. One that somebody else has stays that one's until the new
+    /// publisher's media come; a source without WebRTC sends at once and replaces whoever has it now, except a backup.
     pub(in crate::media) fn reserve(
         &self,
         key: &StreamKey,
-        right: &TakeOver,
+        claim: &Claim<'_>,
         loads: &[usize],
-    ) -> Result<Reserved, Refused> {
-        self.take(key, right, loads, true)
-    }
-
-    /// The same for a source without WebRTC, which sends at once: whoever had the stream is replaced now.
-    pub(in crate::media) fn seize(
-        &self,
-        key: &StreamKey,
-        right: &TakeOver,
-        loads: &[usize],
-    ) -> Result<Reserved, Refused> {
-        self.take(key, right, loads, false)
-    }
-
-    fn take(
-        &self,
-        key: &StreamKey,
-        right: &TakeOver,
-        loads: &[usize],
-        may_wait: bool,
     ) -> Result<Reserved, Refused> {
         let mut inner = self.lock();
         if !inner.streams.contains_key(key) && inner.streams.len() >= self.limits.streams_max {
@@ -52,26 +43,19 @@ impl Directory {
                 "there are as many publishers as there may be",
             ));
         }
+        if let Some(entry) = inner.streams.get(key) {
+            entry.check(claim)?;
+        }
         let peer = PeerId(inner.fresh());
         let stream = inner.stream_id(key);
         let entry = inner.streams.get_mut(key).expect("made by stream_id");
-        let worker = match &entry.publication {
-            Some(current) if !current.may_be_taken(right) => return Err(Refused::Taken),
-            Some(current) => current.worker,
-            None => match entry.waiting.last() {
-                Some(waiting) => waiting.worker,
-                None => least_loaded(loads, None),
-            },
+        let mut all = entry.publication.iter().chain(entry.waiting.last());
+        let worker = match all.next() {
+            Some(other) => other.worker,
+            None => least_loaded(loads, None),
         };
-        let current = entry.publication.as_ref();
-        let takes_over = match right {
-            TakeOver::Always => TakesOver::Anybody,
-            TakeOver::SameOwner(owner) => current
-                .filter(|current| current.owner.as_ref() == Some(owner))
-                .map_or(TakesOver::Silent, |current| TakesOver::Only(current.peer)),
-            TakeOver::OnlyIfSilent => TakesOver::Silent,
-        };
-        let owner = match right {
+        let takes_over = entry.takes_over(claim);
+        let owner = match claim.right {
             TakeOver::SameOwner(owner) => Some(*owner),
             TakeOver::Always | TakeOver::OnlyIfSilent => None,
         };
@@ -84,8 +68,13 @@ impl Directory {
             is_silent: false,
             is_reordered: false,
             is_feed: false,
+            is_backup: claim.is_backup,
+            stands_by: false,
+            left: None,
         };
-        if may_wait && entry.is_taken() {
+        let has_backup = entry.on_stage().is_some_and(|current| current.is_backup);
+        let waits = claim.may_wait || claim.is_backup || has_backup;
+        if waits && entry.is_taken() {
             entry.waiting.push(publication);
         } else {
             entry.publication = Some(publication);
@@ -112,15 +101,6 @@ impl Directory {
         inner.forget_waiting(key, peer);
     }
 
-    /// Whether `peer` is still the publisher of its stream.
-    pub(in crate::media) fn is_publisher(&self, key: &StreamKey, peer: PeerId) -> bool {
-        self.lock()
-            .streams
-            .get(key)
-            .and_then(|entry| entry.publication.as_ref())
-            .is_some_and(|publication| publication.peer == peer)
-    }
-
     /// The stream that has this name, if one does.
     pub(in crate::media) fn stream_of(&self, key: &StreamKey) -> Option<StreamId> {
         self.lock().streams.get(key).map(|entry| entry.id)
@@ -130,7 +110,7 @@ impl Directory {
     pub(in crate::media) fn published_by(&self, key: &StreamKey, peer: PeerId) -> Option<StreamId> {
         let inner = self.lock();
         let entry = inner.streams.get(key)?;
-        let publication = entry.publication.as_ref()?;
+        let publication = entry.on_stage()?;
         (publication.peer == peer).then_some(entry.id)
     }
 
@@ -165,7 +145,7 @@ impl Directory {
         tracks: Vec<TrackInfo>,
     ) -> Option<Consequence> {
         let feed_worker = self.feed_is_live(stream, peer, &tracks);
-        self.with_entry(stream, |entry| entry.promote(peer));
+        self.with_entry(stream, |entry| entry.promote(peer, false));
         let published = self.with_publication(stream, peer, |publication| {
             publication.tracks = tracks;
             let is_first = publication.since.is_none();
@@ -204,10 +184,17 @@ impl Directory {
         let key = inner.keys.get(&stream)?.clone();
         let entry = inner.streams.get_mut(&key)?;
         entry.waiting.retain(|waiting| waiting.peer != peer);
-        entry
+        let has_standby = entry.has_standby();
+        let publication = entry
             .publication
-            .as_ref()
-            .filter(|publication| publication.peer == peer)?;
+            .as_mut()
+            .filter(|publication| publication.peer == peer && publication.left.is_none())?;
+        if has_standby && publication.since.is_some() {
+            publication.left = Some(clock::now());
+            drop(inner);
+            tracing::info!(space = %key.space, stream = %key.stream, %peer, "left; somebody stands by");
+            return None;
+        }
         entry.publication = None;
         entry.idle_since = Some(clock::now());
         inner.collect(&key);
@@ -219,9 +206,9 @@ impl Directory {
 
     /// Streams whose viewers waited long enough.
     pub(in crate::media) fn expire(&self, now: Instant) -> Vec<Consequence> {
+        let mut forgotten = self.expire_left(now);
         let mut inner = self.lock();
         inner.ends.expire(now);
-        let mut forgotten = Vec::new();
         for entry in inner.streams.values_mut() {
             let is_over = entry
                 .idle_since
@@ -241,12 +228,13 @@ impl Publication {
         Vec::from_iter(self.is_reordered.then_some(Trouble::Reordered))
     }
 
-    fn may_be_taken(&self, right: &TakeOver) -> bool {
+    pub(super) fn may_be_taken(&self, right: &TakeOver) -> bool {
         // Only its own participant or a moderator takes the name from it.
         if self.is_feed {
             return false;
         }
         match right {
+            _ if self.is_nobodys() => true,
             TakeOver::Always => true,
             TakeOver::SameOwner(owner) => self.owner.as_ref() == Some(owner) || self.is_silent,
             TakeOver::OnlyIfSilent => self.is_silent,

@@ -9,7 +9,9 @@ use crate::clock;
 impl Directory {
     /// A publisher that waited has its stream now. It is live as the one before was, until it says what it consists of: whoever
     /// watches or asks meanwhile is not told that nothing is on.
-    pub(super) fn on_took_over(&self, stream: StreamId, peer: PeerId) {
+    ///
+    /// Who comes for a while only, and who is back, go on with the performance: it is live since when it was.
+    pub(super) fn on_took_over(&self, stream: StreamId, peer: PeerId, stays: bool) {
         let mut inner = self.lock();
         let Some(key) = inner.keys.get(&stream).cloned() else {
             return;
@@ -17,15 +19,20 @@ impl Directory {
         let Some(entry) = inner.streams.get_mut(&key) else {
             return;
         };
-        let live = entry.live().map(|live| live.tracks.clone());
-        if entry.promote(peer)
-            && let (Some(tracks), Some(publication)) = (live, entry.publication.as_mut())
+        let live = entry.live().map(|live| {
+            let goes_on = stays || live.left.is_some();
+            let since = live.since.filter(|_| goes_on);
+            (since.unwrap_or_else(clock::wall), live.tracks.clone())
+        });
+        if entry.promote(peer, stays)
+            && let (Some((since, tracks)), Some(publication)) = (live, entry.publication.as_mut())
         {
-            publication.since = Some(clock::wall());
+            publication.since = Some(since);
             publication.tracks = tracks;
         }
+        let is_backup = entry.publication.as_ref().is_some_and(|one| one.is_backup);
         drop(inner);
-        tracing::info!(space = %key.space, stream = %key.stream, %peer, "took over");
+        tracing::info!(space = %key.space, stream = %key.stream, %peer, is_backup, stays, "took over");
         self.changed(&key.space);
     }
 }
@@ -46,20 +53,27 @@ impl StreamEntry {
         self.publication.is_some() || !self.waiting.is_empty()
     }
 
-    /// Gives the stream to a publisher that waits. Returns whether it did.
-    pub(super) fn promote(&mut self, peer: PeerId) -> bool {
+    /// Gives the stream to a publisher that waits. Returns whether it did. Whoever had it `stays` to stand by, or goes.
+    pub(super) fn promote(&mut self, peer: PeerId, stays: bool) -> bool {
         let Some(at) = self.waiting.iter().position(|waiting| waiting.peer == peer) else {
             return false;
         };
-        let next = self.waiting.remove(at);
+        let mut next = self.waiting.remove(at);
+        next.stands_by = false;
         self.idle_since = None;
-        // Whoever has not sent anything yet was not replaced: it is still to come.
-        if let Some(last) = self.publication.replace(next)
-            && last.since.is_none()
+        if let Some(mut last) = self.publication.replace(next)
+            && last.left.is_none()
         {
-            self.waiting.push(last);
-            self.waiting
-                .sort_by_key(|waiting: &Publication| waiting.peer);
+            // Whoever has not sent anything yet was not replaced: it is still to come.
+            let is_to_come = last.since.is_none();
+            if stays || is_to_come {
+                last.stands_by = stays && !is_to_come;
+                last.is_silent = false;
+                last.since = None;
+                self.waiting.push(last);
+                self.waiting
+                    .sort_by_key(|waiting: &Publication| waiting.peer);
+            }
         }
         true
     }

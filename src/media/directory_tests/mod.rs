@@ -1,15 +1,29 @@
 //! The limits of the directory.
 
 mod rooms;
+mod standby;
 
 use std::sync::Arc;
 
 use sfu::{Codec, CodecKind, Event, TrackInfo};
 
-use super::directory::{Directory, Limits, StreamKey};
+use super::directory::{Claim, Directory, Limits, StreamKey};
 use super::{Refused, TakeOver};
 
 const IDLE: [usize; 2] = [0, 0];
+
+/// With the key.
+const ANYBODY: Claim<'static> = Claim {
+    right: &TakeOver::Always,
+    is_backup: false,
+    may_wait: true,
+};
+
+/// In a space without key, with no token.
+const STRANGER: Claim<'static> = Claim {
+    right: &TakeOver::OnlyIfSilent,
+    ..ANYBODY
+};
 
 fn key(stream: &str) -> StreamKey {
     StreamKey {
@@ -29,7 +43,7 @@ fn directory() -> Directory {
 
 /// Somebody publishes `stream` and is live.
 fn go_live(directory: &Directory, stream: &str) {
-    let reserved = directory.reserve(&key(stream), &TakeOver::Always, &IDLE);
+    let reserved = directory.reserve(&key(stream), &ANYBODY, &IDLE);
     let reserved = reserved.expect("there is room");
     directory.apply(Event::Live {
         stream: reserved.stream,
@@ -63,9 +77,9 @@ fn one_publisher_too_many_is_refused_but_a_take_over_is_not() {
     let directory = directory();
     go_live(&directory, "a");
     go_live(&directory, "b");
-    let refused = refusal(directory.reserve(&key("c"), &TakeOver::Always, &IDLE));
+    let refused = refusal(directory.reserve(&key("c"), &ANYBODY, &IDLE));
     assert!(refused.contains("publishers"), "{refused}");
-    let again = directory.reserve(&key("b"), &TakeOver::Always, &IDLE);
+    let again = directory.reserve(&key("b"), &ANYBODY, &IDLE);
     directory.give_back(&key("b"), again.expect("a take-over needs no place").peer);
     assert!(directory.is_live(&key("b")));
 }
@@ -74,7 +88,7 @@ fn one_publisher_too_many_is_refused_but_a_take_over_is_not() {
 fn a_publisher_who_leaves_makes_room_for_another() {
     let directory = directory();
     go_live(&directory, "a");
-    let second = directory.reserve(&key("b"), &TakeOver::Always, &IDLE);
+    let second = directory.reserve(&key("b"), &ANYBODY, &IDLE);
     directory.give_back(&key("b"), second.expect("there is room").peer);
     go_live(&directory, "c");
 }

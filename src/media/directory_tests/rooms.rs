@@ -2,8 +2,7 @@
 
 use sfu::{CloseReason, Event, PeerId, Role, RoomId, StreamId};
 
-use super::{IDLE, directory, go_live, key, refusal, tracks};
-use crate::media::TakeOver;
+use super::{ANYBODY, IDLE, STRANGER, directory, go_live, key, refusal, tracks};
 use crate::media::directory::{Consequence, Directory, FeedShape};
 
 const VOICE: FeedShape = FeedShape {
@@ -98,7 +97,7 @@ fn a_named_stream_is_seen_and_not_taken_over_and_its_name_ends_with_it() {
         silent: true,
     };
     directory.apply(silent);
-    let taken = refusal(directory.reserve(&key("guest"), &TakeOver::Always, &IDLE));
+    let taken = refusal(directory.reserve(&key("guest"), &ANYBODY, &IDLE));
     assert!(taken.contains("somebody else"), "{taken}");
     let (_, viewed, ..) = directory
         .seat_viewer(&key("guest"), &IDLE)
@@ -109,7 +108,7 @@ fn a_named_stream_is_seen_and_not_taken_over_and_its_name_ends_with_it() {
         reason: CloseReason::Lost,
     });
     assert!(!directory.is_live(&key("guest")));
-    let reserved = directory.reserve(&key("guest"), &TakeOver::OnlyIfSilent, &IDLE);
+    let reserved = directory.reserve(&key("guest"), &STRANGER, &IDLE);
     assert_ne!(reserved.expect("the name is free").stream, stream);
 }
 

@@ -6,20 +6,28 @@ use sfu::{
 use uuid::Uuid;
 
 use super::{Accepted, Handle, Refused, Restarted, TakeOver};
-use crate::media::directory::StreamKey;
+use crate::media::directory::{Claim, StreamKey};
 
 impl Handle {
-    /// A WHIP session.
+    /// A WHIP session; `is_backup` to stand in for whoever publishes the stream when that one is away.
     ///
     /// # Errors
-    /// `Taken`, `Malformed`, `NotAcceptable`, `Full` or `Stopping`.
+    /// `Taken`, `NotItsBackup`, `Malformed`, `NotAcceptable`, `Full` or `Stopping`.
     pub async fn publish(
         &self,
         key: StreamKey,
         offer: String,
         right: TakeOver,
+        is_backup: bool,
     ) -> Result<Accepted, Refused> {
-        let reserved = self.reserve(&key, &right)?;
+        let reserved = self.reserve(
+            &key,
+            &Claim {
+                right: &right,
+                is_backup,
+                may_wait: true,
+            },
+        )?;
         let (peer, stream, worker) = (reserved.peer, reserved.stream, reserved.worker);
         let takes_over = reserved.takes_over;
         let result = self

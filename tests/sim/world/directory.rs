@@ -29,8 +29,13 @@ impl World {
                     }
                 }
             }
-            Event::TookOver { stream, peer } => {
-                self.directory.entry(*stream).or_default().publisher = Some(*peer);
+            Event::TookOver { stream, peer, .. } => {
+                let entry = self.directory.entry(*stream).or_default();
+                entry.publisher = Some(*peer);
+                if entry.origin.is_none() {
+                    entry.origin = Some(worker);
+                    self.tell_origin(*stream, Some(worker), Some(worker));
+                }
             }
             Event::Ended { stream, peer } => {
                 let entry = self.directory.entry(*stream).or_default();

@@ -1,0 +1,193 @@
+//! Publishers that stand by: backups, and whoever fell silent while its backup has the stage.
+
+use std::time::{Duration, Instant};
+
+use sfu::{PeerId, StreamId, TakesOver};
+
+use super::streams::Claim;
+use super::{Consequence, Directory, Publication, StreamEntry, StreamKey};
+use crate::media::handle::{Refused, TakeOver};
+
+/// For how long a stage counts as taken that was left while somebody stands by: a keyframe that was asked for comes in a
+/// fraction of it.
+const LEFT_MAX: Duration = Duration::from_secs(2);
+
+/// What the backup of a stream does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backup {
+    /// It sends, and somebody else is to be seen.
+    StandsBy,
+    /// It is to be seen.
+    OnAir,
+}
+
+impl Directory {
+    /// Media come from a publisher without the stage.
+    pub(super) fn on_stands_by(&self, stream: StreamId, peer: PeerId) {
+        let mut inner = self.lock();
+        let Some(key) = inner.keys.get(&stream).cloned() else {
+            return;
+        };
+        let waiting = inner.streams.get_mut(&key).and_then(|entry| {
+            let mut waiting = entry.waiting.iter_mut();
+            waiting.find(|waiting| waiting.peer == peer)
+        });
+        let Some(waiting) = waiting else { return };
+        waiting.stands_by = true;
+        drop(inner);
+        tracing::info!(space = %key.space, stream = %key.stream, %peer, "a backup stands by");
+        self.changed(&key.space);
+    }
+
+    /// Whether a source may ask for a stream: nobody publishes it but a backup, or it has no backup.
+    pub fn is_open_to(&self, key: &StreamKey, is_backup: bool) -> bool {
+        let inner = self.lock();
+        let Some(entry) = inner.streams.get(key) else {
+            return true;
+        };
+        match is_backup {
+            true => !entry.has_backup(),
+            false => entry.live().is_none_or(|live| live.is_backup),
+        }
+    }
+
+    /// Whether `peer` publishes this stream, waits for it or stands by.
+    pub(in crate::media) fn has_place(&self, key: &StreamKey, peer: PeerId) -> bool {
+        let inner = self.lock();
+        inner.streams.get(key).is_some_and(|entry| {
+            let stage = entry.on_stage().into_iter();
+            let mut all = stage.chain(&entry.waiting);
+            all.any(|publication| publication.peer == peer)
+        })
+    }
+
+    /// Ends the publications whose publisher left and whose backup did not come.
+    pub(super) fn expire_left(&self, now: Instant) -> Vec<Consequence> {
+        let mut inner = self.lock();
+        let mut ended = Vec::new();
+        for (key, entry) in &mut inner.streams {
+            let left = entry.publication.as_ref().and_then(|one| one.left);
+            if left.is_some_and(|at| now.saturating_duration_since(at) > LEFT_MAX) {
+                entry.publication = None;
+                entry.idle_since = Some(now);
+                ended.push((key.clone(), entry.id));
+            }
+        }
+        for (key, _) in &ended {
+            inner.collect(key);
+        }
+        drop(inner);
+        let ended = ended.into_iter().map(|(key, stream)| {
+            tracing::info!(space = %key.space, stream = %key.stream, "ended: no backup came");
+            self.changed(&key.space);
+            Consequence::Origin(stream, None)
+        });
+        ended.collect()
+    }
+}
+
+impl StreamEntry {
+    /// What its backup does.
+    pub(super) fn backup(&self) -> Option<Backup> {
+        if self
+            .on_stage()
+            .is_some_and(|one| one.is_backup && one.since.is_some())
+        {
+            return Some(Backup::OnAir);
+        }
+        let mut waiting = self.waiting.iter();
+        waiting
+            .any(|one| one.is_backup && one.stands_by)
+            .then_some(Backup::StandsBy)
+    }
+
+    fn has_backup(&self) -> bool {
+        let mut all = self.publication.iter().chain(&self.waiting);
+        all.any(|one| one.is_backup && one.left.is_none())
+    }
+
+    /// Whoever publishes it, or is about to. Not who has left.
+    pub(super) fn on_stage(&self) -> Option<&Publication> {
+        self.publication.as_ref().filter(|one| one.left.is_none())
+    }
+
+    /// Whether somebody is about to come on stage when it is empty.
+    pub(super) fn has_standby(&self) -> bool {
+        self.waiting.iter().any(|one| one.stands_by)
+    }
+
+    /// Whether a claim to the stream can be heard at all.
+    ///
+    /// # Errors
+    /// `Taken`, or `NotItsBackup`.
+    pub(super) fn check(&self, claim: &Claim<'_>) -> Result<(), Refused> {
+        let current = self.on_stage();
+        if claim.is_backup {
+            if current.is_some_and(|current| current.is_feed) {
+                return Err(Refused::Taken);
+            }
+            return match claim.may_wait {
+                true => self.check_backup(claim.right),
+                false if self.has_backup() => Err(Refused::Taken),
+                false => Ok(()),
+            };
+        }
+        // A camera of the configuration has its place back from whoever stands in for it.
+        let is_given_back = !claim.may_wait && current.is_some_and(|current| current.is_backup);
+        let is_free = current.is_none_or(|current| current.may_be_taken(claim.right));
+        let guards = |one: &Publication| one.stands_by && !one.may_be_joined(claim.right);
+        if !is_given_back && (!is_free || self.waiting.iter().any(guards)) {
+            return Err(Refused::Taken);
+        }
+        Ok(())
+    }
+
+    /// A backup has the same right as whom it stands in for: in a space without key, the same bearer token.
+    fn check_backup(&self, right: &TakeOver) -> Result<(), Refused> {
+        let mut all = self.publication.iter().chain(&self.waiting);
+        let is_foreign = |one: &Publication| match right {
+            TakeOver::Always => false,
+            TakeOver::SameOwner(owner) => one.owner.as_ref() != Some(owner),
+            TakeOver::OnlyIfSilent => true,
+        };
+        match all.any(is_foreign) {
+            true => Err(Refused::NotItsBackup),
+            false => Ok(()),
+        }
+    }
+
+    /// Whom a new publisher may replace when its media come.
+    pub(super) fn takes_over(&self, claim: &Claim<'_>) -> TakesOver {
+        if claim.is_backup {
+            return TakesOver::Absent;
+        }
+        let current = self.on_stage();
+        let owner = match claim.right {
+            TakeOver::Always => return TakesOver::Anybody,
+            TakeOver::SameOwner(owner) => Some(owner),
+            TakeOver::OnlyIfSilent => None,
+        };
+        let has_right = |current: &&Publication| {
+            current.is_nobodys() || owner.is_some() && current.owner.as_ref() == owner
+        };
+        current
+            .filter(has_right)
+            .map_or(TakesOver::Silent, |current| TakesOver::Only(current.peer))
+    }
+}
+
+impl Publication {
+    /// A camera that stands in for whoever is away.
+    pub(super) fn is_nobodys(&self) -> bool {
+        self.is_backup && self.owner.is_none()
+    }
+
+    /// Whether `right` is as good as the one under which it came. Where nobody showed any, everybody's is.
+    fn may_be_joined(&self, right: &TakeOver) -> bool {
+        match (right, self.owner) {
+            (TakeOver::Always, _) | (_, None) => true,
+            (TakeOver::SameOwner(owner), Some(own)) => *owner == own,
+            (TakeOver::OnlyIfSilent, Some(_)) => false,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Backups in the directory.
+
+use std::time::Duration;
+
+use sfu::{Event, PeerId, StreamId, TakesOver};
+
+use super::{ANYBODY, IDLE, STRANGER, directory, key, refusal, tracks};
+use crate::clock;
+use crate::media::directory::{Backup, Claim, Consequence, Directory};
+use crate::media::{Refused, TakeOver};
+
+const BACKUP: Claim<'static> = Claim {
+    is_backup: true,
+    ..ANYBODY
+};
+/// In a space without key: this token, and another one.
+const OWN: TakeOver = TakeOver::SameOwner([1; 32]);
+const OTHER: TakeOver = TakeOver::SameOwner([2; 32]);
+
+fn with(right: &TakeOver, is_backup: bool) -> Claim<'_> {
+    Claim {
+        right,
+        is_backup,
+        may_wait: true,
+    }
+}
+
+/// A camera of the configuration.
+const fn camera(is_backup: bool) -> Claim<'static> {
+    Claim {
+        is_backup,
+        may_wait: false,
+        ..STRANGER
+    }
+}
+
+/// Somebody publishes `main` and is live, and its backup, with the same claim, stands by.
+fn stage(directory: &Directory, right: &TakeOver) -> (StreamId, PeerId, PeerId) {
+    let main = reserve(directory, &with(right, false));
+    live(directory, main.0, main.1);
+    let backup = reserve(directory, &with(right, true));
+    assert_eq!(state(directory), None, "nothing came of it yet");
+    let (stream, peer) = backup;
+    directory.apply(Event::StandsBy { stream, peer });
+    assert_eq!(state(directory), Some(Backup::StandsBy));
+    (stream, main.1, peer)
+}
+
+fn reserve(directory: &Directory, claim: &Claim<'_>) -> (StreamId, PeerId) {
+    let reserved = directory.reserve(&key("main"), claim, &IDLE);
+    let reserved = reserved.expect("it has the right");
+    (reserved.stream, reserved.peer)
+}
+
+fn live(directory: &Directory, stream: StreamId, peer: PeerId) {
+    directory.apply(Event::Live {
+        stream,
+        peer,
+        tracks: tracks(),
+    });
+}
+
+fn took_over(directory: &Directory, stream: StreamId, peer: PeerId, stays: bool) {
+    directory.apply(Event::TookOver {
+        stream,
+        peer,
+        stays,
+    });
+}
+
+fn state(directory: &Directory) -> Option<Backup> {
+    let streams = directory.space("stage");
+    let main = streams.iter().find(|summary| &*summary.stream == "main");
+    main.and_then(|summary| summary.backup)
+}
+
+fn since(directory: &Directory) -> std::time::SystemTime {
+    directory.space("stage")[0].since.expect("it is live")
+}
+
+#[test]
+fn a_performance_goes_on_with_its_backup_and_back() {
+    let directory = directory();
+    let (stream, main, backup) = stage(&directory, &TakeOver::Always);
+    let begun = since(&directory);
+    took_over(&directory, stream, backup, true);
+    assert_eq!(state(&directory), Some(Backup::OnAir));
+    assert_eq!(since(&directory), begun);
+    assert!(directory.has_place(&key("main"), main));
+    took_over(&directory, stream, main, true);
+    assert_eq!(state(&directory), Some(Backup::StandsBy));
+    assert_eq!(since(&directory), begun);
+    // The backup goes.
+    directory.apply(Event::Closed {
+        peer: backup,
+        reason: sfu::CloseReason::Remote,
+    });
+    directory.give_back(&key("main"), backup);
+    assert_eq!(state(&directory), None);
+    assert!(directory.is_live(&key("main")));
+}
+
+#[test]
+fn a_stage_that_was_left_is_live_until_its_backup_comes_or_does_not() {
+    let check = |comes: bool| {
+        let directory = directory();
+        let (stream, main, backup) = stage(&directory, &TakeOver::Always);
+        let begun = since(&directory);
+        let ended = Event::Ended { stream, peer: main };
+        // Once by whoever was asked to end it, once by its worker.
+        assert_eq!(directory.apply(ended.clone()), []);
+        assert_eq!(directory.apply(ended), []);
+        assert!(directory.is_live(&key("main")), "for a moment");
+        let later = clock::now() + Duration::from_secs(3);
+        if comes {
+            took_over(&directory, stream, backup, false);
+            assert_eq!(since(&directory), begun);
+            assert_eq!(directory.expire(later), []);
+            assert_eq!(state(&directory), Some(Backup::OnAir));
+        } else {
+            let gone = directory.expire(later);
+            assert_eq!(gone, [Consequence::Origin(stream, None)]);
+            assert!(!directory.is_live(&key("main")));
+            assert_eq!(state(&directory), Some(Backup::StandsBy));
+        }
+    };
+    check(true);
+    check(false);
+}
+
+#[test]
+fn in_a_space_without_key_a_backup_has_the_token_of_its_stream() {
+    let directory = directory();
+    stage(&directory, &OWN);
+    for right in [&OTHER, &TakeOver::OnlyIfSilent] {
+        for _ in 0..100 {
+            let refused = directory.reserve(&key("main"), &with(right, true), &IDLE);
+            assert!(matches!(refused, Err(Refused::NotItsBackup)), "{right:?}");
+        }
+    }
+    assert!(
+        directory
+            .reserve(&key("main"), &with(&OWN, true), &IDLE)
+            .is_ok()
+    );
+    // Nobody's stream is whoever's comes first.
+    assert!(
+        directory
+            .reserve(&key("side"), &with(&OTHER, true), &IDLE)
+            .is_ok()
+    );
+}
+
+#[test]
+fn strangers_do_not_get_a_stage_whose_backup_stands_by() {
+    let directory = directory();
+    let (stream, main, backup) = stage(&directory, &OWN);
+    let strangers = |moment: &str| {
+        for right in [&OTHER, &TakeOver::OnlyIfSilent] {
+            let refused = refusal(directory.reserve(&key("main"), &with(right, false), &IDLE));
+            assert!(refused.contains("somebody else"), "{moment}: {refused}");
+        }
+    };
+    strangers("while its publisher sends");
+    directory.apply(Event::Silent {
+        stream,
+        peer: main,
+        silent: true,
+    });
+    strangers("while its publisher is silent");
+    took_over(&directory, stream, backup, true);
+    strangers("while its backup is on air");
+    directory.apply(Event::Ended {
+        stream,
+        peer: backup,
+    });
+    strangers("while its publisher stands by");
+    let again = directory.reserve(&key("main"), &with(&OWN, false), &IDLE);
+    assert!(again.is_ok(), "its own publisher is no stranger");
+}
+
+#[test]
+fn the_performer_has_its_stage_back_from_its_backup() {
+    let directory = directory();
+    let (stream, _, backup) = stage(&directory, &OWN);
+    took_over(&directory, stream, backup, true);
+    let again = directory.reserve(&key("main"), &with(&OWN, false), &IDLE);
+    let again = again.expect("the same token");
+    assert_eq!(again.takes_over, TakesOver::Only(backup));
+    let backup_again = directory.reserve(&key("main"), &with(&OWN, true), &IDLE);
+    let backup_again = backup_again.expect("the same token");
+    assert_eq!(backup_again.takes_over, TakesOver::Absent);
+}
+
+#[test]
+fn a_camera_that_stands_by_leaves_the_stage_to_whoever_performs() {
+    let directory = directory();
+    let (stream, peer) = reserve(&directory, &camera(true));
+    live(&directory, stream, peer);
+    assert_eq!(state(&directory), Some(Backup::OnAir));
+    assert!(!directory.is_open_to(&key("main"), true), "one is enough");
+    assert!(directory.is_open_to(&key("main"), false));
+    let taken = directory.reserve(&key("main"), &camera(true), &IDLE);
+    assert!(matches!(taken, Err(Refused::Taken)));
+    let performer = directory.reserve(&key("main"), &STRANGER, &IDLE);
+    let performer = performer.expect("nobody else performs");
+    assert_eq!(performer.takes_over, TakesOver::Only(peer));
+    took_over(&directory, stream, performer.peer, true);
+    assert!(directory.has_place(&key("main"), peer), "it goes on");
+    // Another performer is one too many, as always.
+    assert!(matches!(
+        directory.reserve(&key("main"), &STRANGER, &IDLE),
+        Err(Refused::Taken)
+    ));
+}
+
+#[test]
+fn a_camera_has_its_own_stage_back_from_its_backup() {
+    let directory = directory();
+    let (stream, backup) = reserve(&directory, &BACKUP);
+    live(&directory, stream, backup);
+    let (_, main) = reserve(&directory, &camera(false));
+    assert_eq!(state(&directory), Some(Backup::OnAir));
+    took_over(&directory, stream, main, true);
+    assert_eq!(state(&directory), Some(Backup::StandsBy));
+}
