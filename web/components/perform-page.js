@@ -19,11 +19,12 @@ const Room = {
   setup(props) {
     const settings = useSettings(props.space);
     const media = useMedia(settings);
-    const performance = usePerformance(props.space, settings, media);
     const { space: known, reachable } = useSpace(props.space);
+    const streams = computed(() => known.value?.streams ?? []);
+    const isBackup = new URLSearchParams(location.search).has('backup');
+    const performance = usePerformance(props.space, settings, media, { isBackup, streams });
     useWakeLock(() => performance.on.value);
 
-    const streams = computed(() => known.value?.streams ?? []);
     const cameras = computed(() => known.value?.cameras ?? []);
     const viewers = computed(() => streams.value.find(({ name }) => name === settings.stream)?.viewers ?? 0);
     const figures = computed(() => vitals(performance.summary.value, viewers.value, performance.live_ms.value));
@@ -32,12 +33,12 @@ const Room = {
     const hint = computed(() => advice(performance.summary.value, performance.live_ms.value));
     const ready = computed(() => media.video.value !== null || media.audio.value !== null);
     const asksForKey = computed(() => performance.report.value.title.includes('key'));
-    return { settings, ...media, ...performance, streams, cameras, reachable, figures, troubles, hint, ready, asksForKey };
+    return { settings, ...media, ...performance, streams, cameras, reachable, figures, troubles, hint, ready, asksForKey, isBackup };
   },
   template: `
     <header class="masthead">
       <div>
-        <p class="kicker">Perform in</p>
+        <p class="kicker">{{ isBackup ? 'Stand by in' : 'Perform in' }}</p>
         <h1 class="title">{{ space }}</h1>
       </div>
       <p class="doors">
@@ -55,7 +56,7 @@ const Room = {
             <p class="report-text">{{ !on && !reachable ? 'The venue cannot be reached at the moment.' : report.text }}</p>
           </div>
           <button v-if="on" type="button" class="stop" @click="stop()">Stop</button>
-          <button v-else type="button" class="primary" :disabled="!ready" @click="goLive">Go live</button>
+          <button v-else type="button" class="primary" :disabled="!ready" @click="goLive">{{ isBackup ? 'Stand by' : 'Go live' }}</button>
         </div>
         <dl class="vitals" :class="{ off: state !== 'live' }" aria-label="How the performance is doing">
           <div v-for="figure in figures" :key="figure.label" :class="{ bad: figure.bad }"><dt>{{ figure.label }}</dt><dd>{{ figure.value }}</dd></div>

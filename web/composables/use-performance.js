@@ -1,7 +1,7 @@
 /** @module */
 import { computed, onBeforeUnmount, ref, shallowRef, watch } from 'vue';
 import { presetOf } from '../lib/media.js';
-import { endpoint, labelOfStream } from '../lib/names.js';
+import { endpoint, labelOfStream, streamOfSession } from '../lib/names.js';
 import { reportOf } from '../lib/performance.js';
 import { isTrying } from '../lib/states.js';
 import { WhipClient } from '../lib/whip.js';
@@ -11,8 +11,10 @@ import { WhipClient } from '../lib/whip.js';
  * @param {string} space
  * @param {{stream: string, preset: string, music: boolean, simulcast: boolean, key: string}} settings reactive
  * @param {{video: import('vue').ShallowRef<MediaStreamTrack | null>, audio: import('vue').ShallowRef<MediaStreamTrack | null>}} media
+ * @param {{isBackup: boolean, streams: import('vue').Ref<import('../lib/spaces.js').Stream[]>}} standby whether the page asks to stand in for another
+ *   performer, and what the venue says of the cameras
  */
-export function usePerformance(space, settings, { video, audio }) {
+export function usePerformance(space, settings, { video, audio }, { isBackup, streams }) {
   /** @type {WhipClient | null} */ let client = null;
   const state = ref(/** @type {import('../lib/states.js').State} */ ('idle'));
   const refusal = shallowRef(/** @type {import('../lib/http.js').Refusal | null} */ (null));
@@ -21,24 +23,31 @@ export function usePerformance(space, settings, { video, audio }) {
   let began = /** @type {number | null} */ (null);
   const live_ms = ref(/** @type {number | null} */ (null));
   const on = computed(() => isTrying(state.value));
-  const report = computed(() => reportOf(state.value, refusal.value, { hasKey: settings.key !== '', camera: labelOfStream(settings.stream) }));
+  /** The camera that it performs in: another one where the venue says that the chosen one is its backup. */
+  const published = ref(/** @type {string | null} */ (null));
+  const camera = computed(() => published.value ?? settings.stream);
+  const standsBy = computed(() => isBackup || camera.value !== settings.stream);
+  const backup = computed(() => streams.value.find(({ name }) => name === camera.value)?.backup ?? null);
+  const report = computed(() => reportOf(state.value, refusal.value, { hasKey: settings.key !== '', camera: labelOfStream(camera.value), isBackup: standsBy.value, backup: backup.value }));
 
   function goLive() {
     client?.stop();
-    const mine = new WhipClient(endpoint('whip', space, settings.stream), {
+    const mine = new WhipClient(`${endpoint('whip', space, settings.stream)}${isBackup ? '?backup' : ''}`, {
       key: settings.key || ownToken(space),
       preset: presetOf(settings.preset),
       music: settings.music,
       simulcast: settings.simulcast,
     });
     client = mine;
+    published.value = null;
     summary.value = null;
     began = null;
     live_ms.value = null;
     mine.addEventListener('state', (event) => {
       if (client !== mine) return;
       ({ state: state.value, refusal: refusal.value } = /** @type {CustomEvent} */ (event).detail);
-      if (state.value !== 'live') summary.value = null;
+      if (state.value === 'live') published.value = streamOfSession(mine.session?.resource);
+      else summary.value = null;
     });
     mine.addEventListener('stats', (event) => {
       if (client !== mine || state.value !== 'live') return;

@@ -128,6 +128,21 @@ export function streamOfHash(hash) {
 }
 
 /**
+ * The stream that a session belongs to, as its address says: `/whip/residence/main/0b2f...`.
+ * @param {string | null | undefined} resource absolute address; empty where the server told none
+ * @returns {string | null}
+ */
+export function streamOfSession(resource) {
+  if (!resource) return null;
+  try {
+    const name = decodeURIComponent(new URL(resource).pathname.split('/')[3] ?? '');
+    return isName(name) ? name : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
  * The address to publish to or to watch from, relative to the page's origin.
  * @param {'whip' | 'whep'} protocol
  * @param {string} space

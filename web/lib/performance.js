@@ -14,15 +14,16 @@ import { clockText, sentence } from './words.js';
 /**
  * @param {import('./states.js').State} state
  * @param {import('./http.js').Refusal | null} refusal
- * @param {{hasKey: boolean, camera: string}} given what the performer entered
+ * @param {{hasKey: boolean, camera: string, isBackup?: boolean, backup?: 'standby' | 'on_air' | null}} given what the performer entered, and
+ *   what the backup of the camera does
  * @returns {Report}
  */
-export function reportOf(state, refusal, { hasKey, camera }) {
+export function reportOf(state, refusal, { hasKey, camera, isBackup = false, backup = null }) {
   switch (state) {
     case 'connecting':
       return { kind: 'working', title: 'Going live', text: 'The stage is being opened.' };
     case 'live':
-      return { kind: 'live', title: 'You are live', text: `${camera} is on stage.` };
+      return liveReport(camera, isBackup, backup);
     case 'waiting':
     case 'reconnecting':
       if (refusal?.kind === 'blocked') {
@@ -34,14 +35,23 @@ export function reportOf(state, refusal, { hasKey, camera }) {
         text: refusal?.kind === 'busy' ? `${sentence(refusal.message)} You go live as soon as there is room.` : 'The connection was interrupted. You go live again by yourself, nothing is to be done.',
       };
     case 'failed':
-      return failure(refusal, { hasKey, camera });
+      return failure(refusal, { hasKey, camera, isBackup });
     default:
-      return { kind: 'off', title: 'Not live', text: 'Nobody sees or hears you yet.' };
+      return { kind: 'off', title: 'Not live', text: isBackup ? `You are to be the backup of ${camera}.` : 'Nobody sees or hears you yet.' };
   }
 }
 
+/** Who is to be seen, as far as the venue has told. @returns {Report} */
+function liveReport(camera, isBackup, backup) {
+  if (isBackup && backup === 'on_air') return { kind: 'live', title: 'The backup is on air', text: `Nothing comes from the performer of ${camera}: you are to be seen until they are back.` };
+  if (isBackup) return { kind: 'working', title: 'You stand by', text: `You are the backup of ${camera}, and on air within a second when nothing comes from its performer.` };
+  if (backup === 'on_air') return { kind: 'trouble', title: 'Your backup is on air', text: 'Nothing came from you for a moment. You are back on stage when your picture has been steady for some seconds.' };
+  return { kind: 'live', title: 'You are live', text: `${camera} is on stage.${backup === 'standby' ? ' A backup stands by.' : ''}` };
+}
+
 /** @returns {Report} */
-function failure(refusal, { hasKey, camera }) {
+function failure(refusal, { hasKey, camera, isBackup }) {
+  if (isBackup && refusal?.kind === 'taken') return { kind: 'trouble', title: 'Not the backup of this camera', text: sentence(refusal.message) };
   switch (refusal?.kind) {
     case 'key':
       return hasKey

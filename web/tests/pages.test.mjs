@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { compareStreams, endpoint, isName, isSpaceName, labelOfStream, RESERVED, spaceOfPath, spaceOfTyped, streamOfCamera, streamOfHash } from '../lib/names.js';
+import { compareStreams, endpoint, isName, isSpaceName, labelOfStream, RESERVED, spaceOfPath, spaceOfTyped, streamOfCamera, streamOfHash, streamOfSession } from '../lib/names.js';
 import { cameraConstraints, contextProblem, encodings, explain, microphoneConstraints, PRESETS, presetOf } from '../lib/media.js';
 import { advice, bitrateText, reportOf, vitals } from '../lib/performance.js';
 import { Refusal } from '../lib/http.js';
@@ -138,6 +138,33 @@ test('a performer is told what to do about every refusal', () => {
   assert.match(reportOf('reconnecting', new Refusal('blocked', ''), { hasKey: false, camera: 'Camera 1' }).title, /gets through/);
   assert.equal(reportOf('live', null, { hasKey: false, camera: 'Camera 1' }).kind, 'live');
   assert.equal(reportOf('idle', null, { hasKey: false, camera: 'Camera 1' }).kind, 'off');
+});
+
+test('a session says which camera it belongs to', () => {
+  const check = (resource, stream) => assert.equal(streamOfSession(resource), stream, String(resource));
+  check('https://venue.example/whip/residence/main/0b2f6d0e', 'main');
+  check('https://venue.example/whip/residence/camera-2/0b2f6d0e', 'camera-2');
+  check('https://venue.example/', null);
+  check('', null);
+  check(undefined, null);
+  check('https://venue.example/whip/a/%zz/b', null);
+});
+
+test('a performer and a backup are told who of them is to be seen', () => {
+  const check = (isBackup, backup, kind, title) => {
+    const report = reportOf('live', null, { hasKey: true, camera: 'Camera 1', isBackup, backup });
+    assert.equal(report.kind, kind, report.title);
+    assert.match(report.title, title);
+  };
+  check(false, null, 'live', /You are live/);
+  check(false, 'standby', 'live', /You are live/);
+  check(false, 'on_air', 'trouble', /backup is on air/);
+  check(true, null, 'working', /stand by/);
+  check(true, 'standby', 'working', /stand by/);
+  check(true, 'on_air', 'live', /backup is on air/);
+  assert.match(reportOf('failed', new Refusal('taken', 'a backup needs the token'), { hasKey: false, camera: 'Camera 1', isBackup: true }).text, /token/);
+  const streams = ['standby', 'on_air', 'else', undefined].map((backup, place) => ({ name: `s${place}`, live: true, backup }));
+  assert.deepEqual(parseSpace({ space: 'a', streams }).streams.map(({ backup }) => backup), ['standby', 'on_air', null, null]);
 });
 
 test('figures read as people say them', () => {
