@@ -152,4 +152,6 @@ pub struct Segment {
     pub parts: u32,
     /// How many of the first bytes are a fragment with nothing but the keyframe that it begins with; 0 if it begins with none.
     pub keyframe_bytes: u32,
+    /// Whether the publication ends with it. What comes next is behind a discontinuity, and no preload hint can name it.
+    pub is_last: bool,
 }

@@ -41,6 +41,8 @@ const VIEWS: usize = 5;
 pub struct State {
     /// Media sequence number and index of the part that comes next.
     pub next: (u64, u32),
+    /// The initialisation segment that it needs, if nothing changes.
+    next_init: u32,
     /// Parts of the last finished segment.
     last_parts: u32,
     /// Nothing will come any more.
@@ -156,6 +158,7 @@ impl Rendition {
     pub(super) fn new(name: &str, timeline: Timeline) -> Self {
         let state = State {
             next: timeline.next(),
+            next_init: timeline.next_init(),
             last_parts: 0,
             ended: false,
             is_suspended: false,
@@ -251,9 +254,9 @@ impl Rendition {
     }
 
     /// Whether this is the part that the preload hint names.
-    pub fn is_next(&self, msn: u64, part: u32) -> bool {
+    pub fn is_next(&self, msn: u64, part: u32, init: u32) -> bool {
         let state = self.state.borrow();
-        !state.ended && state.next == (msn, part)
+        !state.ended && (state.next, state.next_init) == ((msn, part), init)
     }
 
     /// The playlist of everything that can be gone back to; rendered at most once per part.
@@ -312,14 +315,15 @@ impl Rendition {
         found.map(|segment| segment.bytes.clone())
     }
 
-    /// A part that is still in memory.
-    pub fn part(&self, msn: u64, index: u32) -> Option<Bytes> {
+    /// A part that is still in memory, if `init` is the initialisation segment that it needs.
+    pub fn part(&self, msn: u64, index: u32, init: u32) -> Option<Bytes> {
         let inner = self.lock();
         let at = inner
             .parts
             .binary_search_by_key(&(msn, index), |part| (part.msn, part.index))
             .ok()?;
-        Some(inner.parts[at].bytes.clone())
+        let part = &inner.parts[at];
+        (part.init == init).then(|| part.bytes.clone())
     }
 
     /// What other renditions say of this one.
@@ -400,6 +404,7 @@ impl Rendition {
         let state = self.state.borrow().clone();
         self.state.send_replace(Arc::new(State {
             next: state.next,
+            next_init: state.next_init,
             last_parts: state.last_parts,
             ended: state.ended,
             is_suspended: true,
@@ -428,6 +433,7 @@ impl Rendition {
         };
         let state = State {
             next: inner.timeline.next(),
+            next_init: inner.timeline.next_init(),
             last_parts: inner.last_parts,
             ended: inner.is_ended,
             is_suspended: false,
@@ -528,6 +534,7 @@ mod tests {
             bytes,
             parts: 1,
             keyframe_bytes: 0,
+            is_last: false,
         })
     }
 
@@ -550,7 +557,7 @@ mod tests {
         assert_eq!(held.count(), MEMORY_MAX / SEGMENT);
         for msn in 1..=16 {
             let is_held = rendition.segment(msn).is_some();
-            assert_eq!(rendition.part(msn, 0).is_some(), is_held, "{msn}");
+            assert_eq!(rendition.part(msn, 0, 0).is_some(), is_held, "{msn}");
         }
     }
 

@@ -62,6 +62,8 @@ impl SegmentEntry {
             bytes: Bytes::new(),
             parts: self.parts,
             keyframe_bytes: self.keyframe_bytes,
+            // What comes next is another process's.
+            is_last: true,
         }
     }
 

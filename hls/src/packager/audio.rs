@@ -358,6 +358,6 @@ impl Audio {
                 self.write(packet, false, writer, shared);
             }
         }
-        writer.close_segment(shared);
+        writer.close_last_segment(shared);
     }
 }

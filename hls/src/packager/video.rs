@@ -469,7 +469,7 @@ impl Video {
             let end = (pending.start + least).max(self.settled);
             self.settle(end, true, writer, shared);
         }
-        writer.close_segment(shared);
+        writer.close_last_segment(shared);
     }
 }
 

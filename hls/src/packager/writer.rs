@@ -239,6 +239,15 @@ impl Writer {
 
     /// Closes the open part and segment, if there is anything in it.
     pub(crate) fn close_segment(&mut self, shared: &mut Shared) {
+        self.close(false, shared);
+    }
+
+    /// The same at the end of a publication.
+    pub(crate) fn close_last_segment(&mut self, shared: &mut Shared) {
+        self.close(true, shared);
+    }
+
+    fn close(&mut self, is_last: bool, shared: &mut Shared) {
         self.close_part(shared);
         let Some(segment) = self.segment.take().filter(|open| !open.parts.is_empty()) else {
             return;
@@ -273,6 +282,7 @@ impl Writer {
             bytes: bytes.into(),
             parts: segment.parts.len() as u32,
             keyframe_bytes: segment.keyframe_bytes,
+            is_last,
         };
         self.msn += 1;
         self.epoch = Some(segment.epoch);

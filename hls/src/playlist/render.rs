@@ -292,11 +292,13 @@ impl Timeline {
             _ => "",
         };
         let (msn, part) = self.next();
-        let stem = &self.stem;
-        put(
-            text,
-            format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{stem}{msn}.{part}.m4s\"\n"),
-        );
+        if self.open.is_some() || !self.is_paused {
+            let uri = self.part_uri(msn, part, self.next_init());
+            put(
+                text,
+                format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{uri}\"\n"),
+            );
+        }
         for Report { name, msn, part } in reports {
             put(
                 text,

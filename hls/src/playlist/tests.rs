@@ -46,6 +46,7 @@ fn segment(msn: u64) -> Segment {
         bytes: Bytes::new(),
         parts: 4,
         keyframe_bytes: 1000,
+        is_last: false,
     }
 }
 
@@ -76,15 +77,15 @@ fn a_live_playlist_is_written_like_this() {
 #EXT-X-DISCONTINUITY-SEQUENCE:0
 #EXT-X-MAP:URI=\"0badcafe-video-i0.mp4\"
 #EXT-X-PROGRAM-DATE-TIME:2001-09-09T01:46:40.000Z
-#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.0.m4s\",INDEPENDENT=YES
-#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.1.m4s\"
-#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.2.m4s\"
-#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.3.m4s\"
+#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.0.i0.m4s\",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.1.i0.m4s\"
+#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.2.i0.m4s\"
+#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.3.i0.m4s\"
 #EXTINF:2.00000,
 0badcafe-video-1.m4s
 #EXT-X-PROGRAM-DATE-TIME:2001-09-09T01:46:42.000Z
-#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-2.0.m4s\",INDEPENDENT=YES
-#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"0badcafe-video-2.1.m4s\"
+#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-2.0.i0.m4s\",INDEPENDENT=YES
+#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"0badcafe-video-2.1.i0.m4s\"
 #EXT-X-RENDITION-REPORT:URI=\"audio.m3u8\",LAST-MSN=2,LAST-PART=0
 ";
     assert_eq!(timeline.render(View::Live, &[report]), expected);
@@ -94,7 +95,7 @@ fn a_live_playlist_is_written_like_this() {
 fn an_empty_playlist_hints_at_the_first_part() {
     let text = timeline().render(View::Live, &[]);
     assert!(text.contains("#EXT-X-MEDIA-SEQUENCE:1\n"));
-    assert!(text.ends_with("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"0badcafe-video-1.0.m4s\"\n"));
+    assert!(text.ends_with("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"0badcafe-video-1.0.i0.m4s\"\n"));
 }
 
 #[test]
@@ -226,6 +227,39 @@ fn the_keyframes_of_the_segments_are_a_playlist_of_their_own_with_the_same_numbe
         "{finished}"
     );
     assert!(finished.ends_with("#EXT-X-ENDLIST\n"), "{finished}");
+}
+
+#[test]
+fn a_part_with_another_initialisation_segment_is_not_the_one_that_was_hinted() {
+    let mut timeline = timeline();
+    grow(&mut timeline, 1..=3);
+    let hint = |timeline: &Timeline| {
+        let text = timeline.render(View::Live, &[]);
+        let (_, line) = text
+            .split_once("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"")
+            .unwrap();
+        line.split_once('"').unwrap().0.to_owned()
+    };
+    assert_eq!(hint(&timeline), "0badcafe-video-4.0.i0.m4s");
+    timeline.apply_part(&Part {
+        init: 1,
+        discontinuity_sequence: 1,
+        ..part(4, 0)
+    });
+    let text = timeline.render(View::Live, &[]);
+    assert!(!text.contains("0badcafe-video-4.0.i0.m4s"), "{text}");
+    assert!(
+        text.contains("URI=\"0badcafe-video-4.0.i1.m4s\",INDEPENDENT=YES\n"),
+        "{text}"
+    );
+    assert_eq!(hint(&timeline), "0badcafe-video-4.1.i1.m4s");
+    // Who knows that the next part is behind a discontinuity hints nothing.
+    timeline.apply_segment(&Segment {
+        is_last: true,
+        ..segment(4)
+    });
+    let text = timeline.render(View::Live, &[]);
+    assert!(!text.contains("#EXT-X-PRELOAD-HINT"), "{text}");
 }
 
 #[test]

@@ -103,6 +103,8 @@ pub struct Timeline {
     /// The initialisation segment and the discontinuities of the last segment.
     last: Option<(u32, u64)>,
     last_parts: u32,
+    /// Whether the next part is known to be behind a discontinuity.
+    pub(super) is_paused: bool,
     /// Whether every segment so far begins with a keyframe. What was promised once can be taken back, but not given again.
     pub(super) is_independent: bool,
     /// Whether there ever was a keyframe that can be had alone.
@@ -130,6 +132,7 @@ impl Timeline {
             next_msn: 1,
             last: None,
             last_parts: 0,
+            is_paused: false,
             is_independent: true,
             has_keyframes: false,
             dateranges: DateRanges::default(),
@@ -185,7 +188,7 @@ impl Timeline {
             ticks: part.duration.into(),
             timescale: part.timescale,
         };
-        let (stem, msn, index) = (&self.stem, part.msn, part.index);
+        let uri = self.part_uri(part.msn, part.index, part.init);
         let mark = if part.independent {
             ",INDEPENDENT=YES"
         } else {
@@ -193,7 +196,7 @@ impl Timeline {
         };
         put(
             &mut open.lines.text,
-            format_args!("#EXT-X-PART:DURATION={duration},URI=\"{stem}{msn}.{index}.m4s\"{mark}\n"),
+            format_args!("#EXT-X-PART:DURATION={duration},URI=\"{uri}\"{mark}\n"),
         );
         open.parts += 1;
         open.entry.duration += length(part.duration.into(), part.timescale);
@@ -254,6 +257,7 @@ impl Timeline {
         self.history.push_str(&tail);
         lines.text.push_str(&tail);
         self.last_parts = segment.parts;
+        self.is_paused = segment.is_last;
         self.next_msn = segment.msn + 1;
         self.live += 1;
         self.live_duration += entry.duration;
@@ -318,6 +322,12 @@ impl Timeline {
             lines: Lines { text, head },
             parts: 0,
         }
+    }
+
+    /// A part's name has the number of the initialisation segment that it needs. A preload hint cannot know whether that will be
+    /// another one; then the part has another name, and nobody takes it for what the hint promised.
+    pub(super) fn part_uri(&self, msn: u64, index: u32, init: u32) -> String {
+        format!("{}{msn}.{index}.i{init}.m4s", self.stem)
     }
 
     pub(super) fn map_line(&self, init: u32) -> String {
@@ -409,6 +419,11 @@ impl Timeline {
     pub fn next(&self) -> (u64, u32) {
         let parts = self.open.as_ref().map_or(0, |open| open.parts);
         (self.next_msn, parts)
+    }
+
+    /// The initialisation segment that the preload hint's part needs, if nothing changes.
+    pub fn next_init(&self) -> u32 {
+        self.last.map_or(0, |(init, _)| init)
     }
 
     /// Where this rendition is, for the playlists of the others; nothing before its first part.

@@ -18,6 +18,10 @@ const DURATION_ERROR: f64 = 0.000_011;
 /// Earlier playlists that a delta update may be merged with.
 const REMEMBERED_MAX: usize = 20;
 
+fn part_uri(rendition: &str, msn: u64, index: u32, init: u32) -> String {
+    format!("{LIFE}-{rendition}-{msn}.{index}.i{init}.m4s")
+}
+
 /// One rendition as a player and as the packager see it.
 struct Rendition {
     name: String,
@@ -161,7 +165,7 @@ impl Checker {
         }
         self.publish(
             part.rendition,
-            format!("{LIFE}-{name}-{}.{}.m4s", part.msn, part.index),
+            part_uri(&name, part.msn, part.index, part.init),
         );
         if let Some(before) = before {
             let end = before.start + i64::from(before.duration);
@@ -349,9 +353,12 @@ impl Checker {
             ));
         }
         let (msn, part) = rendition.timeline.next();
-        let hint = format!("{LIFE}-{}-{msn}.{part}.m4s", rendition.name);
-        if !playlist.has_ended && playlist.hint.as_ref() != Some(&hint) {
-            return Err(format!("hints {:?} instead of {hint}", playlist.hint));
+        let init = rendition.parts.last().map_or(0, |last| last.init);
+        let hint = part_uri(&rendition.name, msn, part, init);
+        let is_paused = part == 0 && rendition.segments.last().is_some_and(|last| last.is_last);
+        let hinted = (!is_paused).then_some(&hint);
+        if !playlist.has_ended && playlist.hint.as_ref() != hinted {
+            return Err(format!("hints {:?} instead of {hinted:?}", playlist.hint));
         }
         if self.published.contains(&hint) {
             return Err(format!("hints {hint}, which is there"));

@@ -59,7 +59,8 @@ pub(super) async fn file(
             rendition,
             msn,
             part,
-        } => return self::part(state, key, (life, rendition), (msn, part), headers).await,
+            init,
+        } => return self::part(state, key, (life, rendition), (msn, part, init), headers).await,
         File::Thumbnail { life, at_s } => {
             let bytes = read(state, life, move |archive, life| {
                 archive.thumbnail(life, at_s)
@@ -143,11 +144,11 @@ async fn part(
     state: &AppState,
     key: &StreamKey,
     (life, name): (&str, &str),
-    (msn, part): (u64, u32),
+    (msn, part, init): (u64, u32, u32),
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let rendition = rendition(state, key, life, name).ok_or_else(|| not_live(state, key))?;
-    if rendition.part(msn, part).is_none() && rendition.is_next(msn, part) {
+    if rendition.part(msn, part, init).is_none() && rendition.is_next(msn, part, init) {
         // What the preload hint names is asked for before it exists.
         let wait = rendition.wait(msn, Some(part), state.app.broadcast.counters());
         if let Ok(Held::Full) = tokio::time::timeout(HINT_MAX, wait).await {
@@ -155,7 +156,9 @@ async fn part(
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1));
         }
     }
-    let bytes = rendition.part(msn, part).ok_or_else(|| gone(state, key))?;
+    // When the next part needs another initialisation segment, what was hinted never comes.
+    let bytes = rendition.part(msn, part, init);
+    let bytes = bytes.ok_or_else(|| gone(state, key))?;
     Ok(range::respond(
         &bytes,
         content_type(name),

@@ -22,12 +22,13 @@ pub(super) enum File<'a> {
         rendition: &'a str,
         msn: u64,
     },
-    /// `{life}-{rendition}-{msn}.{part}.m4s`
+    /// `{life}-{rendition}-{msn}.{part}.i{init}.m4s`
     Part {
         life: &'a str,
         rendition: &'a str,
         msn: u64,
         part: u32,
+        init: u32,
     },
     /// `{life}.mp4`
     Recording { life: &'a str },
@@ -63,12 +64,16 @@ impl<'a> File<'a> {
                         rendition,
                         msn: number_of(place)?,
                     },
-                    Some((msn, part)) => Self::Part {
-                        life,
-                        rendition,
-                        msn: number_of(msn)?,
-                        part: number_of(part)?.try_into().ok()?,
-                    },
+                    Some((msn, rest)) => {
+                        let (part, init) = rest.split_once(".i")?;
+                        Self::Part {
+                            life,
+                            rendition,
+                            msn: number_of(msn)?,
+                            part: number_of(part)?.try_into().ok()?,
+                            init: number_of(init)?.try_into().ok()?,
+                        }
+                    }
                 })
             }
             "jpg" => {
@@ -161,12 +166,13 @@ mod tests {
             }),
         );
         check(
-            "0123abcd-video-17.3.m4s",
+            "0123abcd-video-17.3.i2.m4s",
             Some(File::Part {
                 life,
                 rendition: "video",
                 msn: 17,
                 part: 3,
+                init: 2,
             }),
         );
         check("0123abcd.mp4", Some(File::Recording { life }));
@@ -183,7 +189,11 @@ mod tests {
             "0123ABCD-video-1.m4s",
             "0123abcd-video-01.m4s",
             "0123abcd-video-.m4s",
+            "0123abcd-video-1.2.m4s",
             "0123abcd-video-1.2.3.m4s",
+            "0123abcd-video-1.2.i03.m4s",
+            "0123abcd-video-1.2.i3.4.m4s",
+            "0123abcd-video-1.i3.m4s",
             "0123abcd-video-99999999999999999999.m4s",
             "0123abcd-i0.mp4",
             "0123abcd-video-1.m4s.gz",

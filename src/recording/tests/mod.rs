@@ -203,5 +203,6 @@ fn segment(msn: u64, place: u64, bytes: Bytes) -> hls::Segment {
         bytes,
         parts: 4,
         keyframe_bytes: 0,
+        is_last: false,
     }
 }

@@ -55,14 +55,13 @@ const BACK_S_MAX = 12;
 const STILL_S_MAX = 6;
 
 /**
- * Ways to play in Chromium; `behindMax` in seconds, where it is not three target durations; `through`: options with which it is sure to outlive a
- * change of the initialisation segment; `unsure`: performers that it does not always play, which are told and not judged.
+ * Ways to play in Chromium; `behindMax` in seconds, where it is not three target durations; `unsure`: performers that it does not always play, which are
+ * told and not judged.
  */
 const LIBRARIES = {
   'hls.js with low latency': { options: { by: 'hls' }, behindMax: LATENCY_MAX },
   'hls.js without low latency': { options: { by: 'hls', config: { lowLatencyMode: false } } },
-  // With low latency it sometimes takes the part that a preload hint named behind what was before, and resets itself for good.
-  'shaka-player': { options: { by: 'shaka' }, through: { by: 'shaka', config: { lowLatencyMode: false } }, behindMax: LATENCY_MAX },
+  'shaka-player': { options: { by: 'shaka' }, behindMax: LATENCY_MAX },
   // Its own low latency, which is what it begins with, takes up to ten seconds for the first picture and gives up now and then.
   'video.js without low latency': { options: { by: 'videojs', config: { llhls: false } }, behindMax: 10 },
   // Of VP9 it said once in two runs that it could not be parsed.
@@ -92,9 +91,9 @@ test('every player for pages plays what five performers publish', { timeout: 300
 
 test('every player for pages plays on through the restart of a performer', { timeout: 120_000 }, async (t) => {
   const { url, restart } = await openRestartable(t, 5000);
-  const players = await Promise.all(Object.entries(LIBRARIES).map(async ([name, { options, through = options }]) => {
+  const players = await Promise.all(Object.entries(LIBRARIES).map(async ([name, { options }]) => {
     const player = await openPlayer(t);
-    await player.play(url, through);
+    await player.play(url, options);
     return [name, player];
   }));
   await sleep(7000);

@@ -102,6 +102,7 @@ pub(crate) fn hinted(playlist: &str) -> (u64, u64) {
         .rsplit('-')
         .next()
         .unwrap();
-    let (msn, part) = place.split_once('.').unwrap();
+    let (msn, rest) = place.split_once('.').unwrap();
+    let (part, _) = rest.split_once('.').unwrap();
     (msn.parse().unwrap(), part.parse().unwrap())
 }

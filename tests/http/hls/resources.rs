@@ -110,7 +110,8 @@ async fn what_was_never_named_is_404() {
     for name in [
         "00000000-video-1.m4s".to_owned(),
         format!("{life}-video-{}.m4s", msn + 9),
-        format!("{life}-video-{}.999.m4s", msn),
+        format!("{life}-video-{}.999.i0.m4s", msn),
+        format!("{life}-video-{}.0.i7.m4s", msn - 1),
         format!("{life}-video9-1.m4s"),
         format!("{life}-video-i9.mp4"),
         format!("{life}-7.jpg"),
