@@ -408,3 +408,64 @@ fn a_camera_stands_by_and_comes_back_like_any_publisher() {
     stage.world.check();
     assert_eq!(stage.closed(backup), None);
 }
+
+/// Publishers and backups that come, go, lose their lines and have them back, at random: whoever sends is to be seen.
+fn check_random(seed: u64) {
+    let _seeded = Seeded(seed);
+    let mut stage = Stage::new(seed, 2, 0.0, [Video::H264, Video::H264]);
+    let mut rng = fastrand::Rng::with_seed(seed);
+    // Of each rank the newest, and whether its line is cut.
+    let mut there = [Some((stage.main, 1, false)), Some((stage.backup, 2, false))];
+    for publication in 3..33 {
+        let rank = rng.usize(..2);
+        match (&mut there[rank], rng.u8(..4)) {
+            (Some((client, _, is_cut)), 0 | 1) => {
+                *is_cut = !*is_cut;
+                let (client, is_cut) = (*client, *is_cut);
+                stage.cut(client, is_cut);
+            }
+            (Some((client, ..)), 2) => {
+                let client = *client;
+                let end = [End::Leaves, End::Deleted, End::Dead][rng.usize(..3)];
+                stage.end(client, end);
+                there[rank] = None;
+            }
+            _ => {
+                let over = [TakesOver::Anybody, TakesOver::Absent][rank];
+                let client = stage.publish(publication, Video::H264, over);
+                there[rank] = Some((client, publication, false));
+            }
+        }
+        stage.world.run(4 * S);
+        stage.world.check();
+        for one in &mut there {
+            let is_lost = |(client, ..): &mut (usize, u16, bool)| stage.closed(*client).is_some();
+            one.take_if(is_lost);
+        }
+        let senders = there.iter().flatten().filter(|(.., is_cut)| !is_cut);
+        let senders: Vec<u16> = senders.map(|(_, publication, _)| *publication).collect();
+        let shown = stage.shown();
+        let from = stage.world.now - S;
+        assert!(
+            senders.is_empty() || shown.iter().all(|one| senders.contains(one)),
+            "step {publication}: {shown:?} are seen, {senders:?} send"
+        );
+        assert!(
+            senders.is_empty() || stage.longest_still(from) < S / 2,
+            "step {publication}: a still picture, {senders:?} send"
+        );
+    }
+    for one in there.into_iter().flatten() {
+        stage.end(one.0, End::Leaves);
+    }
+    stage.world.run(40 * S);
+    let stats = *stage.world.nodes[0].worker.stats();
+    assert_eq!((stats.publishers, stats.standing_by), (0, 0));
+}
+
+#[test]
+fn whatever_happens_whoever_sends_is_to_be_seen() {
+    for at in 800..804 {
+        check_random(seed(at));
+    }
+}

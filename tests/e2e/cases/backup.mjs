@@ -1,13 +1,16 @@
 // A backup stands by: what viewers see when the first encoder stops, dies and comes back.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openLab, openPage } from '../lib/browser.mjs';
 import { startFfmpegWhip } from '../lib/ffmpeg.mjs';
 import { figure } from '../lib/figures.mjs';
 import { media, multivariant } from '../lib/hls.mjs';
+import { e2eDir } from '../lib/paths.mjs';
 import { describe, fatal, openPlayer } from '../lib/player.mjs';
-import { startServer } from '../lib/server.mjs';
+import { start } from '../lib/process.mjs';
+import { freePort, startServer } from '../lib/server.mjs';
 
 const KEY = 'open-sesame-1234';
 const locked = { config: `[[space]]\nname = "stage"\nkey = "${KEY}"\n` };
@@ -121,4 +124,28 @@ test('two performers\' pages say who of them is to be seen', { timeout: 90_000 }
   await main.getByRole('button', { name: 'Go live' }).click();
   await main.getByText('You are live').waitFor({ timeout: 15_000 });
   await backup.getByText('You stand by').waitFor({ timeout: 5000 });
+});
+
+test('a camera of the configuration stands by for whoever performs', { timeout: 120_000 }, async (t) => {
+  const port = await freePort();
+  const camera = start(t, 'camera-opus', '/usr/bin/python3', [join(e2eDir, 'clients', 'rtsp_camera.py'), String(port), '--audio', 'opus']);
+  await camera.line(/camera ready/, 30_000);
+  const streams = `[[space.stream]]\nname = "main"\nbackup = "spare"\n[[space.stream]]\nname = "spare"\nrtsp = "rtsp://127.0.0.1:${port}/camera"\n`;
+  const server = await startServer(t, { config: `${locked.config}${streams}` });
+  // Nobody performs yet: the camera is to be seen, as "main".
+  await backupIs(server, 'on_air');
+  const lab = await openLab(t);
+  const viewer = await lab.whep(server.whep('stage'), { codec: 'H264' });
+  const { frames } = await lab.until(viewer, 'showing the camera', (seen) => seen.frames.length > 10);
+  const { width } = frames.at(-1);
+  assert.notEqual(width, 480, 'pictures of the two can be told apart');
+  const main = startFfmpegWhip(t, server.whip('stage'), BACKUP);
+  await lab.until(viewer, 'showing the performer', shows(480), 20_000);
+  await backupIs(server, 'standby');
+  const from = Date.now();
+  await main.kill();
+  const seen = await lab.until(viewer, 'showing the camera again', shows(width), 10_000);
+  figure('backup: FFmpeg killed, a camera stands by, longest time without a picture', `${longestGap(seen.frames, from)} ms`);
+  await backupIs(server, 'on_air');
+  assert.equal((await server.space('stage')).streams.some(({ name }) => name === 'spare'), false, 'it is no stream of its own');
 });
