@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 use super::layout;
 use super::mend;
 use super::model::{Model, Recording, Reel};
-use super::mp4::Mp4;
+use super::mp4::{self, Mp4};
 use super::queue::{Message, Queue, Reply};
 use super::slot::{Slot, State};
 use crate::media::StreamKey;
@@ -23,6 +23,9 @@ pub(super) const LIVES_MAX: usize = 20_000;
 
 /// Indexes of finished lives in memory. One of three hours with five renditions is 3 MB.
 const CACHED_MAX: usize = 16;
+
+/// Sample tables of MP4 files in memory, in bytes: those of some ten evenings. The newest stays in any case.
+const TABLES_MAX: usize = 64 << 20;
 
 /// How long a moderator's command waits for the thread: it may have a queue to write to a slow disk first.
 const REPLY_MAX: Duration = Duration::from_secs(10);
@@ -102,6 +105,8 @@ pub(super) struct Shared {
     slots: RwLock<HashMap<Arc<str>, Arc<Slot>>>,
     /// Last used last.
     cached: Mutex<VecDeque<(Arc<str>, Arc<Model>)>>,
+    /// Files with the index that they were made of. Last used last.
+    files: Mutex<VecDeque<(Arc<Model>, Mp4)>>,
     trouble: Mutex<Option<Trouble>>,
     finished: broadcast::Sender<Recording>,
     /// Lives that ended with the last server, and whether they were closed.
@@ -113,6 +118,7 @@ impl Default for Shared {
         Self {
             slots: RwLock::default(),
             cached: Mutex::default(),
+            files: Mutex::default(),
             trouble: Mutex::default(),
             finished: broadcast::channel(FINISHED_MAX).0,
             suspended: Mutex::default(),
@@ -236,18 +242,35 @@ impl Archive {
         })
     }
 
-    /// A finished life as one MP4 file; nothing while it is live, or when nothing of it fits into one.
+    /// A finished life as one MP4 file; nothing while it is live, or when nothing of it fits into one. The first time, the
+    /// headers of all its fragments are read (a second for an evening, from memory), and their tables are remembered: let few
+    /// do so at a time.
     ///
     /// # Errors
-    /// What the disk says.
+    /// [`io::ErrorKind::FileTooLarge`] when it has more samples than one file may have, and what the disk says.
     pub fn mp4(&self, life: &str) -> io::Result<Option<Mp4>> {
         let Some(slot) = self.shared.slot(life).filter(|slot| slot.is_finished()) else {
             return Ok(None);
         };
-        match self.shared.model(&slot) {
-            Some(model) => Mp4::plan(&slot.directory, &model),
-            None => Ok(None),
+        let Some(model) = self.shared.model(&slot) else {
+            return Ok(None);
+        };
+        if let Some(file) = self.shared.file(&model) {
+            return Ok(Some(file));
         }
+        let file = Mp4::plan(&slot.directory, &model, mp4::SAMPLES_MAX)?;
+        if let Some(file) = &file {
+            self.shared.remember(model, file.clone());
+        }
+        Ok(file)
+    }
+
+    /// What [`Self::mp4`] gives, if that is in memory. Does not wait for the disk.
+    #[must_use]
+    pub fn mp4_at_hand(&self, life: &str) -> Option<Mp4> {
+        let slot = self.shared.slot(life).filter(|slot| slot.is_finished())?;
+        let model = self.shared.cached(&slot.life)?;
+        self.shared.file(&model)
     }
 
     /// Deletes a finished life; whoever reads it gets to the end of what is open. Waits for the recorder's thread.
@@ -338,6 +361,7 @@ impl Shared {
     /// A finished life has changed on disk: it is read again when somebody wants it.
     pub(super) fn forget(&self, life: &str) {
         self.cached_mut().retain(|cached| &*cached.0 != life);
+        self.files_mut().retain(|(model, _)| model.life != life);
     }
 
     pub(super) fn trouble_mut(&self) -> MutexGuard<'_, Option<Trouble>> {
@@ -367,6 +391,31 @@ impl Shared {
         }
         cached.push_back((Arc::clone(&slot.life), Arc::clone(&model)));
         Some(model)
+    }
+
+    /// The file that was made of this very index.
+    fn file(&self, model: &Arc<Model>) -> Option<Mp4> {
+        let mut files = self.files_mut();
+        let place = files.iter().position(|one| Arc::ptr_eq(&one.0, model))?;
+        let found = files.remove(place)?;
+        let file = found.1.clone();
+        files.push_back(found);
+        Some(file)
+    }
+
+    fn remember(&self, model: Arc<Model>, file: Mp4) {
+        let mut files = self.files_mut();
+        // An index that was read anew says what one that was read before does not.
+        files.retain(|one| one.0.life != model.life);
+        files.push_back((model, file));
+        let mut bytes: usize = files.iter().map(|one| one.1.footprint()).sum();
+        while bytes > TABLES_MAX && files.len() > 1 {
+            bytes -= files.pop_front().map_or(0, |one| one.1.footprint());
+        }
+    }
+
+    fn files_mut(&self) -> MutexGuard<'_, VecDeque<(Arc<Model>, Mp4)>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn cached(&self, life: &str) -> Option<Arc<Model>> {

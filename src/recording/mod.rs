@@ -47,7 +47,7 @@ mod writer;
 pub use archive::{Archive, Location, Refusal, Trouble};
 pub use entry::{Entry, Settings};
 pub use model::{Recording, RecordingState, Reel, SegmentEntry};
-pub use mp4::Mp4;
+pub use mp4::{Mp4, READ_MAX};
 pub use queue::{Counters, QUEUE_BYTES_MAX, QUEUE_MAX, Recorder};
 pub use resume::{Constants, PastTrack, Resumable};
 pub use tidy::SYNC_EVERY;

@@ -76,11 +76,6 @@ impl SegmentEntry {
         })
     }
 
-    /// Fragments in it, or one more.
-    pub(super) fn fragments(&self) -> u32 {
-        self.parts.max(1) + u32::from(self.keyframe_bytes > 0)
-    }
-
     /// Begin in ms since the life's begin, rounded down.
     pub(super) fn start_ms(&self) -> i64 {
         let ms = i128::from(self.start) * 1000 / i128::from(self.timescale);

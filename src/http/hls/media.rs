@@ -68,8 +68,7 @@ pub(super) async fn file(
             let bytes = bytes.await?.ok_or_else(no_such_file)?;
             return Ok(range::respond(&bytes, "image/jpeg", IMMUTABLE, headers));
         }
-        File::Recording { life } => return super::download::mp4(state, key, life, headers).await,
-        File::Multivariant | File::Media(_) => return Err(no_such_file()),
+        File::Recording { .. } | File::Multivariant | File::Media(_) => return Err(no_such_file()),
     }?;
     let bytes = bytes.ok_or_else(|| gone(state, key))?;
     Ok(range::respond(&bytes, kind, IMMUTABLE, headers))

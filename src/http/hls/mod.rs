@@ -128,6 +128,7 @@ async fn file(
     Watched(key): Watched,
     Path(Named { file }): Path<Named>,
     RawQuery(query): RawQuery,
+    peer: Peer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let response = match File::parse(&file).ok_or_else(no_such_file)? {
@@ -137,6 +138,7 @@ async fn file(
         File::Media(rendition) => {
             playlists::media(&state, &key, rendition, query.as_deref(), &headers).await
         }
+        File::Recording { life } => download::mp4(&state, &key, life, peer, &headers).await,
         other => media::file(&state, &key, other, &headers).await,
     };
     Ok(seal(&state, &key.space, response?))

@@ -93,10 +93,11 @@ export async function keepPlaylists(t, url, names) {
   }));
 }
 
+/** What FFmpeg is told so that a playlist on disk may name what is elsewhere. */
 const LOCAL = ['-protocol_whitelist', 'file,http,https,tcp,tls,crypto', '-allowed_extensions', 'ALL', '-extension_picky', '0'];
 
 async function measure(t, path, args) {
-  const reader = start(t, 'ffmpeg-measure', ffmpeg(), ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'warning', '-copyts', ...LOCAL, '-i', path, ...args, '-f', 'null', '-']);
+  const reader = start(t, 'ffmpeg-measure', ffmpeg(), ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'warning', '-copyts', ...(path.endsWith('.m3u8') ? LOCAL : []), '-i', path, ...args, '-f', 'null', '-']);
   await reader.end(MARGIN_MS);
   return reader.output;
 }
@@ -107,7 +108,7 @@ async function measure(t, path, args) {
  */
 export async function readMarks(t, picture, sound) {
   const video = await measure(t, picture, ['-map', '0:v:0', '-fps_mode', 'passthrough', '-vf', 'scale=16:16,format=gray,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-']);
-  const audioFilters = `asetnsamples=n=${PIECE}:p=0,astats=metadata=1:reset=1,ametadata=print:file=-`;
+  const audioFilters = `asetnsamples=n=${PIECE}:p=0,astats=metadata=1:reset=1:measure_perchannel=Peak_level:measure_overall=Peak_level,ametadata=print:file=-`;
   const audio = await measure(t, sound, ['-map', '0:a:0', '-af', audioFilters]);
   const flashes = rises(values(video, 'lavfi.signalstats.YAVG'), BRIGHT);
   const beeps = rises(values(audio, 'lavfi.astats.Overall.Peak_level'), LOUD_DB);

@@ -7,10 +7,11 @@ use serde_json::Value;
 use signaling::conference::ParticipantRole;
 
 use super::Venue;
-use crate::client::Answer;
+use crate::client::{Answer, raw};
 use crate::server::OPERATOR_SECRET;
 
 const RECORDING: &str = "/api/spaces/demo/streams/main/recording";
+const PATIENCE: Duration = Duration::from_secs(20);
 const LIST: &str = "/api/spaces/demo/recordings";
 
 fn bearer(venue: &Venue, role: ParticipantRole) -> String {
@@ -100,6 +101,44 @@ async fn only_a_moderator_or_an_operator_decides() {
     other.send().await.check_problem(404, "no such recording");
 }
 
+/// The file at `path` is progressive, and what is said of its length is true of any range.
+async fn check_file(venue: &Venue, path: &str, length: u64) {
+    let ask = format!("GET {path} HTTP/1.1\r\nhost: venue\r\nconnection: close\r\n\r\n");
+    let whole = raw(venue.server.address, ask.as_bytes(), PATIENCE).await;
+    let place = |name: &str| whole.find(name).unwrap_or_else(|| panic!("no {name}"));
+    let order = [
+        "ftyp", "moov", "stsd", "stts", "stsc", "stsz", "stco", "mdat",
+    ]
+    .map(place);
+    assert!(order.is_sorted(), "{order:?}");
+    assert!(!whole.contains("moof"), "a fragment");
+    let head = venue.server.ask("HEAD", path).send().await;
+    assert_eq!(head.header("content-length"), length.to_string());
+    let range = async |range: String, expected: (u64, u64)| {
+        let ask = venue.server.ask("GET", path);
+        let part = ask.header("range", &range).send().await;
+        let (from, to) = expected;
+        assert_eq!(part.status, 206, "{range}");
+        assert_eq!(
+            part.header("content-range"),
+            format!("bytes {from}-{to}/{length}")
+        );
+        assert_eq!(part.header("content-length"), (to - from + 1).to_string());
+        match part.body.strip_prefix('(') {
+            Some(text) => assert_eq!(text, format!("{} bytes)", to - from + 1)),
+            None => assert_eq!(part.body.len() as u64, to - from + 1),
+        }
+        part.body
+    };
+    assert_eq!(range("bytes=4-7".to_owned(), (4, 7)).await, "ftyp");
+    let last = length - 1;
+    range("bytes=-70000".to_owned(), (length - 70_000, last)).await;
+    range(format!("bytes={}-", length / 2), (length / 2, last)).await;
+    let beyond = venue.server.ask("GET", path);
+    let beyond = beyond.header("range", &format!("bytes={length}-"));
+    assert_eq!(beyond.send().await.status, 416);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_left_the_memory_is_read_from_disk_and_a_recording_can_be_downloaded_and_deleted() {
     let venue = Venue::start().await;
@@ -138,13 +177,7 @@ async fn what_left_the_memory_is_read_from_disk_and_a_recording_can_be_downloade
     );
     let length: u64 = file.header("content-length").parse().unwrap();
     assert!(length > 100_000, "{length} bytes");
-    let head = venue
-        .server
-        .ask("GET", format!("/hls/demo/main/{id}.mp4"))
-        .header("range", "bytes=4-7")
-        .send()
-        .await;
-    assert_eq!((head.status.as_u16(), head.body.as_str()), (206, "ftyp"));
+    check_file(&venue, &format!("/hls/demo/main/{id}.mp4"), length).await;
     let thumbnails = list(&venue).await[0]["thumbnails"]
         .as_array()
         .unwrap()
