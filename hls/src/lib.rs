@@ -25,6 +25,7 @@ mod packager;
 mod playlist;
 mod settings;
 
+pub use boxes::{SoundSample, replace_sound, sound_samples};
 pub use codec::silence;
 pub use frame::{CodecKind, Frame, TrackConfig};
 pub use output::{Output, Part, Segment, SoundCounters, Warning};

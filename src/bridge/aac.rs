@@ -8,16 +8,24 @@
 //!
 //! Budget: a second of stereo takes 25 ms of one core with the profile of the tests.
 
+mod later;
+
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use hls::Frame;
 use opus_rs::OpusDecoder;
 use syom::{EncodeOptions, Encoder};
 
+use super::frames::opus;
+
+pub use later::{lacks_sound, opus_packets, reaches, with_sound};
+
 /// Hz, of the samples and of all timestamps.
 const RATE: u32 = 48_000;
 /// Samples in an access unit, ISO/IEC 14496-3 section 4.5.1.1; also the encoder's delay.
 const UNIT: i64 = 1_024;
-/// Samples in the shortest Opus frame, 2.5 ms: larger deviations are losses, smaller ones are slewed.
+/// Samples in the shortest Opus frame, 2.5 ms: larger deviations are losses, smaller ones are followed.
 const STEP: i64 = 120;
 /// Samples in the longest Opus packet: 120 ms, RFC 6716 section 3.2.5.
 const PACKET_MAX: usize = 5_760;
@@ -25,6 +33,11 @@ const PACKET_MAX: usize = 5_760;
 const JUMP: i64 = 2_400;
 /// Samples that may be missing after a packet which says that silence begins: senders repeat it each 400 ms.
 const SILENCE_MAX: i64 = RATE as i64;
+/// Of the packets that are passed, so many ticks are kept: more than the longest part that is not yet published, 1 s, and
+/// [`later::LEAD`] before it.
+const PASSED_TICKS: i64 = RATE as i64 + later::LEAD;
+/// And no more than so many: those ticks in packets of 2.5 ms.
+const PASSED_MAX: usize = (PASSED_TICKS / STEP) as usize + 1;
 const STEREO_BPS: u32 = 128_000;
 const MONO_BPS: u32 = 72_000;
 
@@ -50,21 +63,30 @@ pub(crate) struct OpusToAac {
     /// The last packet said that silence begins, so the next one may come late.
     is_silent: bool,
     undecodable: u64,
+    /// Units only hold their places, see [`Self::pass`].
+    is_asleep: bool,
+    /// The packets that were passed last: [`PASSED_TICKS`] of them.
+    passed: VecDeque<Frame>,
+    /// Samples of each channel that are not encoded, so that units begin where they are to begin, see [`Self::aim`].
+    skip: usize,
     /// Interleaved samples of the packet in work.
     samples: Box<[f32]>,
     planes: [Vec<f32>; 2],
 }
 
 /// Where the samples are on the timeline, in ticks of 1/48000 s.
-#[derive(Debug, Clone, Copy)]
+///
+/// Samples are counted from the first packet's timestamp on. By how much the timestamps have left that count since is known for each
+/// packet, so that a unit's timestamp says which samples are in it: whoever begins elsewhere finds the same ones.
+#[derive(Debug, Clone)]
 struct Clock {
-    /// Timestamp of the sample that is decoded next.
+    /// The sample that is decoded next.
     next: i64,
-    /// Timestamp of the unit that is encoded next.
+    /// The first sample of the unit that is encoded next.
     unit: i64,
-    /// By how much the last packet's timestamp was after `next`, as far as it is not yet followed.
-    lag: i64,
-    /// Units before this are not given out.
+    /// From which sample on the timestamps are later than the count by how much; ascending, and one for what is before all.
+    offsets: VecDeque<(i64, i64)>,
+    /// Units before this timestamp are not given out.
     floor: i64,
 }
 
@@ -74,19 +96,64 @@ impl Clock {
         Self {
             next: pts,
             unit: pts.saturating_sub(UNIT),
-            lag: 0,
+            offsets: VecDeque::from([(i64::MIN, 0)]),
             floor: floor.max(0),
         }
     }
 
-    /// The timestamp of a unit that was completed, `None` if it is not to be given out. Follows the packets'
-    /// timestamps by one tick at most.
+    /// By how much a packet of this timestamp comes after what was decoded.
+    fn ahead(&self, pts: i64) -> i64 {
+        let offset = self.offsets.back().map_or(0, |last| last.1);
+        pts.saturating_sub(offset).saturating_sub(self.next)
+    }
+
+    /// The packet that is decoded next is by so much later than the count says.
+    fn follow(&mut self, ticks: i64) {
+        let offset = self.offsets.back().map_or(0, |last| last.1);
+        if ticks == 0 {
+            return;
+        }
+        self.offsets.retain(|(from, _)| *from != self.next);
+        self.offsets
+            .push_back((self.next, offset.saturating_add(ticks)));
+    }
+
+    /// The timestamp of the unit that is encoded next.
+    fn unit_pts(&self) -> i64 {
+        let offset = self.offsets.iter().rfind(|(from, _)| *from <= self.unit);
+        self.unit.saturating_add(offset.map_or(0, |found| found.1))
+    }
+
+    /// The sample that has this timestamp.
+    fn sample_at(&self, pts: i64) -> i64 {
+        let of = |(from, offset): &(i64, i64)| (*from, pts.saturating_sub(*offset));
+        let mut all = self.offsets.iter().map(of).rev();
+        all.find(|(from, sample)| from <= sample)
+            .map_or(pts, |found| found.1)
+    }
+
+    /// Counts a packet without decoding it; not one that comes late. Returns whether it was counted.
+    fn pass(&mut self, packet: &Frame) -> bool {
+        let ahead = self.ahead(packet.pts);
+        if ahead <= -STEP {
+            return false;
+        }
+        let missing = ahead.max(0) / STEP * STEP;
+        self.next = self.next.saturating_add(missing);
+        self.follow(ahead - missing);
+        // Its own length: the frame's has the correction of its clock in it.
+        let length = opus::duration(&packet.data).unwrap_or_default();
+        self.next = self.next.saturating_add(length.into());
+        true
+    }
+
+    /// The timestamp of a unit that was completed, `None` if it is not to be given out.
     fn tick(&mut self) -> Option<i64> {
-        let pts = self.unit;
-        let step = self.lag.signum();
-        self.lag -= step;
-        self.next = self.next.saturating_add(step);
-        self.unit = pts.saturating_add(UNIT + step);
+        let pts = self.unit_pts();
+        self.unit = self.unit.saturating_add(UNIT);
+        while self.offsets.get(1).is_some_and(|next| next.0 <= self.unit) {
+            self.offsets.pop_front();
+        }
         (pts >= self.floor).then_some(pts)
     }
 }
@@ -118,6 +185,9 @@ impl OpusToAac {
             clock: None,
             is_silent: false,
             undecodable: 0,
+            is_asleep: false,
+            passed: VecDeque::new(),
+            skip: 0,
             samples: vec![0.0; PACKET_MAX * channels].into(),
             planes: [Vec::new(), Vec::new()],
         })
@@ -135,7 +205,7 @@ impl OpusToAac {
     }
 
     /// Takes an Opus packet, in order, and appends the AAC units that it completes: raw, of 1024 samples, with
-    /// timestamps in ticks of 1/48000 s that are 1023 to 1025 ticks apart and never negative.
+    /// timestamps in ticks of 1/48000 s that are never negative, and 1024 ticks apart but for what packets' timestamps are followed by.
     ///
     /// Up to 50 ms that are missing, or that cannot be decoded, are bridged with what the decoder makes of a loss, and
     /// 1 s after a packet which says that silence begins. Packets that come late or twice are left out. After a larger
@@ -150,37 +220,154 @@ impl OpusToAac {
         if result.is_err() {
             self.encoder.reset()?;
             self.clock = None;
+            self.skip = 0;
         }
         result
     }
 
     fn convert(&mut self, frame: &Frame, out: &mut Vec<Frame>) -> Result<(), AacError> {
+        if self.is_asleep {
+            self.wake(out)?;
+        }
         let ahead_max = if self.is_silent { SILENCE_MAX } else { JUMP };
-        let mut clock = match self.clock {
-            Some(clock) => {
-                let ahead = frame.pts.saturating_sub(clock.next);
-                if (-JUMP..=ahead_max).contains(&ahead) {
-                    clock
-                } else {
-                    self.begin_again(clock, frame.pts, out)?
-                }
-            }
+        let mut clock = match self.clock.take() {
+            Some(clock) if (-JUMP..=ahead_max).contains(&clock.ahead(frame.pts)) => clock,
+            Some(clock) => self.begin_again(clock, frame.pts, out)?,
             None => Clock::at(frame.pts, 0),
         };
-        let ahead = frame.pts.saturating_sub(clock.next);
+        let ahead = clock.ahead(frame.pts);
         if ahead <= -STEP {
             // Late, or a second time: what it holds was heard or bridged.
+            self.clock = Some(clock);
             return Ok(());
         }
         let missing = ahead.max(0) / STEP * STEP;
         self.bridge(missing as usize, &mut clock, out)?;
-        clock.lag = ahead - missing;
+        clock.follow(ahead - missing);
         self.is_silent = frame.data.len() <= 2;
         // One that cannot be decoded is as good as lost: the next one's timestamp says how much is missing.
         if let Some(decoded) = self.decode(&frame.data) {
             self.encode(decoded, &mut clock, out)?;
         }
         self.clock = Some(clock);
+        Ok(())
+    }
+
+    /// Takes a packet as [`Self::push`] does, but gives units without sound in the places of those that this would make: it
+    /// costs nothing. The next [`Self::push`] goes on with sound as if it had been made all the time.
+    pub(crate) fn pass(&mut self, frame: &Frame, out: &mut Vec<Frame>) {
+        if !self.is_asleep {
+            self.is_asleep = true;
+            self.passed.clear();
+        }
+        let ahead_max = if self.is_silent { SILENCE_MAX } else { JUMP };
+        let mut clock = match self.clock.take() {
+            Some(clock) => self.goes_on(clock, frame.pts, ahead_max, out),
+            None => Clock::at(frame.pts, 0),
+        };
+        if clock.pass(frame) {
+            self.is_silent = frame.data.len() <= 2;
+            self.remember(frame);
+        }
+        while clock.next.saturating_sub(clock.unit) >= 2 * UNIT {
+            self.hold_place(&mut clock, out);
+        }
+        self.clock = Some(clock);
+    }
+
+    /// The packets that were passed last, in their order: at least those that the last places stand for, until others are passed.
+    pub(crate) fn passed(&self) -> impl Iterator<Item = &Frame> {
+        self.passed.iter()
+    }
+
+    /// What [`Self::begin_again`] is to sound: the clock of a packet that is passed, after a jump another one.
+    fn goes_on(
+        &mut self,
+        mut clock: Clock,
+        pts: i64,
+        ahead_max: i64,
+        out: &mut Vec<Frame>,
+    ) -> Clock {
+        let ahead = clock.ahead(pts);
+        if (-JUMP..=ahead_max).contains(&ahead) {
+            return clock;
+        }
+        self.passed.clear();
+        self.is_silent = false;
+        if ahead < 0 {
+            return Clock::at(pts, pts);
+        }
+        while clock.unit < clock.next {
+            self.hold_place(&mut clock, out);
+        }
+        Clock::at(pts, clock.unit_pts())
+    }
+
+    fn hold_place(&self, clock: &mut Clock, out: &mut Vec<Frame>) {
+        if let Some(pts) = clock.tick() {
+            out.push(Frame {
+                pts,
+                keyframe: true,
+                data: later::place(self.channels),
+                duration: Some(UNIT as u32),
+            });
+        }
+    }
+
+    fn remember(&mut self, frame: &Frame) {
+        let oldest = frame.pts.saturating_sub(PASSED_TICKS);
+        while let Some(first) = self.passed.front()
+            && (first.pts < oldest || self.passed.len() >= PASSED_MAX)
+        {
+            self.passed.pop_front();
+        }
+        self.passed.push_back(frame.clone());
+    }
+
+    /// Decoder and encoder hear what was passed last, and give no unit of it: the next one comes when a place would have come.
+    fn wake(&mut self, out: &mut Vec<Frame>) -> Result<(), AacError> {
+        self.is_asleep = false;
+        let Some(clock) = self.clock.take() else {
+            return Ok(());
+        };
+        self.encoder.reset()?;
+        self.decoder = decoder(self.channels)?;
+        self.is_silent = false;
+        let pts = clock.unit_pts();
+        let passed: Vec<Frame> = self.passed().cloned().collect();
+        let first = passed.partition_point(|packet| packet.pts < pts.saturating_sub(later::LEAD));
+        self.aim(&passed[first..], pts);
+        for packet in &passed[first..] {
+            self.convert(packet, out)?;
+        }
+        Ok(())
+    }
+
+    /// Before these packets are pushed: the unit of this timestamp is the first that is given out.
+    fn aim(&mut self, packets: &[Frame], pts: i64) {
+        let Some(first) = packets.first() else {
+            return;
+        };
+        // Packets' timestamps may be followed by some ticks on the way to it.
+        let mut clock = Clock::at(first.pts, pts.saturating_sub(UNIT / 2));
+        let mut count = clock.clone();
+        for packet in packets.iter().take_while(|packet| packet.pts <= pts) {
+            count.pass(packet);
+        }
+        let skip = count.sample_at(pts).saturating_sub(first.pts);
+        self.skip = skip.rem_euclid(UNIT) as usize;
+        clock.unit = clock.unit.saturating_add(self.skip as i64);
+        self.clock = Some(clock);
+    }
+
+    /// Appends what the encoder still holds.
+    fn finish(&mut self, out: &mut Vec<Frame>) -> Result<(), AacError> {
+        if let Some(mut clock) = self.clock.take()
+            && self.encoder.samples() > 0
+        {
+            self.encoder
+                .finish(|unit| give(&mut clock, unit.payload, out))?;
+        }
         Ok(())
     }
 
@@ -191,7 +378,7 @@ impl OpusToAac {
         pts: i64,
         out: &mut Vec<Frame>,
     ) -> Result<Clock, AacError> {
-        let is_forward = pts > clock.next;
+        let is_forward = clock.ahead(pts) > 0;
         if is_forward && self.encoder.samples() > 0 {
             // At most two units, which end less than one unit after the last sample; what is new begins one unit before
             // its first sample. A jump is longer than both.
@@ -201,7 +388,9 @@ impl OpusToAac {
         self.encoder.reset()?;
         self.decoder = decoder(self.channels)?;
         self.is_silent = false;
-        Ok(Clock::at(pts, if is_forward { clock.unit } else { pts }))
+        self.skip = 0;
+        let floor = if is_forward { clock.unit_pts() } else { pts };
+        Ok(Clock::at(pts, floor))
     }
 
     /// Encodes what the decoder makes of a loss of `missing` samples, a multiple of [`STEP`]; silence where it cannot.
@@ -247,13 +436,18 @@ impl OpusToAac {
         out: &mut Vec<Frame>,
     ) -> Result<(), AacError> {
         let channels = self.channels;
-        let samples = &self.samples[..length * channels];
+        let skipped = self.skip.min(length);
+        self.skip -= skipped;
+        clock.next = clock.next.saturating_add(length as i64);
+        if skipped == length {
+            return Ok(());
+        }
+        let samples = &self.samples[skipped * channels..length * channels];
         for (channel, plane) in self.planes.iter_mut().take(channels).enumerate() {
             plane.clear();
             let of_channel = samples.iter().skip(channel).step_by(channels);
             plane.extend(of_channel.map(|sample| audible(*sample)));
         }
-        clock.next = clock.next.saturating_add(length as i64);
         let [left, right] = &self.planes;
         let planes = [&left[..], &right[..]];
         self.encoder

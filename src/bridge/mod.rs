@@ -22,6 +22,7 @@ mod slate;
 mod thumbnail;
 
 pub(crate) use aac::OpusToAac;
+pub use aac::{lacks_sound, opus_packets, reaches, with_sound};
 pub use cues::run_cues;
 pub use demo::run_demo;
 pub(crate) use frames::{Assembler, Counters, FrameKind, Lead, Opening, Packet, is_stereo};

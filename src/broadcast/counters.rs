@@ -17,13 +17,15 @@ pub struct BroadcastCounters {
     waiters_refused: AtomicU64,
     slates: AtomicU64,
     resumed: AtomicU64,
+    aac_made: AtomicU64,
+    aac_refused: AtomicU64,
 }
 
 /// How each number is called, without prefix and `_total`, and what it means.
 pub(crate) type Named = (&'static str, &'static str, u64);
 
 impl BroadcastCounters {
-    pub(crate) fn all(&self) -> [Named; 12] {
+    pub(crate) fn all(&self) -> [Named; 14] {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         [
             (
@@ -82,6 +84,16 @@ impl BroadcastCounters {
                 "Streams that went on after a restart of the server.",
                 of(&self.resumed),
             ),
+            (
+                "hls_aac_made",
+                "Parts and segments whose AAC was made when somebody asked for them.",
+                of(&self.aac_made),
+            ),
+            (
+                "hls_aac_refused",
+                "Requests for such that found too many others in work, or no Opus to make it of in time.",
+                of(&self.aac_refused),
+            ),
         ]
     }
 
@@ -121,6 +133,14 @@ impl BroadcastCounters {
 
     pub(crate) fn count_resumed(&self) {
         self.resumed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_aac_made(&self) {
+        self.aac_made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_aac_refused(&self) {
+        self.aac_refused.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_panic(&self) {

@@ -38,5 +38,5 @@ pub use presentation::{Sound, multivariant};
 pub use published::Published;
 pub use quality::SoundTrouble;
 pub use rendered::Rendered;
-pub use rendition::{Held, Rendition, Skip, WAITERS_MAX};
+pub use rendition::{Held, Media, Rendition, Skip, WAITERS_MAX};
 pub use stream::Show;

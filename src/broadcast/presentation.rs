@@ -5,6 +5,9 @@
 
 use hls::{CodecKind, RenditionInfo, Variant};
 
+/// What the encoder of AAC makes of one channel and of two, and the most in a segment, with the boxes around it.
+const AAC_BPS: [(u64, u64); 2] = [(77_000, 90_000), (134_000, 150_000)];
+
 /// The codec of the sound that a playlist of playlists offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sound {
@@ -40,7 +43,8 @@ pub fn multivariant<'a>(
     sound: Sound,
     base: &str,
 ) -> String {
-    let variants = renditions.into_iter().map(|info| Variant {
+    let renditions: Vec<RenditionInfo> = renditions.into_iter().map(declared).collect();
+    let variants = renditions.iter().map(|info| Variant {
         info,
         label: "Sound",
     });
@@ -50,6 +54,17 @@ pub fn multivariant<'a>(
         audio.retain(|one| sound.is(one.info.kind));
     }
     hls::multivariant(&video, &audio, base)
+}
+
+/// AAC has its bit rate also while nobody wants it and its units are empty.
+fn declared(info: &RenditionInfo) -> RenditionInfo {
+    let mut info = info.clone();
+    if info.kind == CodecKind::Aac {
+        let (average, peak) = AAC_BPS[usize::from(info.channels != 1)];
+        info.bandwidth_peak = info.bandwidth_peak.max(peak);
+        info.bandwidth_average = info.bandwidth_average.max(average);
+    }
+    info
 }
 
 #[cfg(test)]

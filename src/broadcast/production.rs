@@ -1,6 +1,7 @@
 //! One life of a stream on the packaging thread: from packets to parts in its [`Show`].
 
 mod away;
+mod kept;
 mod resume;
 
 use std::collections::BTreeMap;
@@ -329,6 +330,7 @@ impl Production {
     fn take_frame(&mut self, at: usize, frame: Frame) {
         let is_sound = self.plan.renditions[at].name == OPUS;
         let apple_at = self.plan.renditions.len();
+        let is_kept = is_sound && self.is_kept();
         let behind_ms = if is_sound && self.has_picture {
             STILL_MS
         } else {
@@ -337,7 +339,8 @@ impl Production {
         let timescale = if is_sound { 48_000 } else { 90_000 };
         self.note_time(frame.pts.saturating_mul(1000) / timescale - behind_ms);
         if is_sound && let Some(apple) = &mut self.apple {
-            for frame in apple.push(&frame) {
+            let is_wanted = is_kept || self.show.wants_aac();
+            for frame in apple.push(&frame, is_wanted) {
                 self.packager.push(apple_at, frame);
             }
         }
@@ -513,6 +516,7 @@ impl Production {
         let Some(rendition) = self.rendition(segment.rendition) else {
             return;
         };
+        let segment = self.complete(segment);
         if segment.rendition == 0 {
             self.cut_at = now;
             if !self.is_aside {

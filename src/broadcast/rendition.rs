@@ -1,5 +1,7 @@
 //! One media playlist of a live stream with the bytes it names, as HTTP sees it.
 
+mod media;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,6 +12,8 @@ use tokio::sync::watch;
 
 use super::counters::BroadcastCounters;
 use super::rendered::Rendered;
+
+pub use media::Media;
 
 /// Requests that wait for one rendition's next part. A waiting request is a task and a few hundred bytes; a venue's
 /// connections are fewer.

@@ -1,5 +1,6 @@
-//! The sound for players that take no Opus: encoded all the time, because players do not take a rendition well that begins when it
-//! is asked for.
+//! The sound for players that take no Opus. It is encoded while somebody asks for it or it is recorded; at all other times its units
+//! hold their places without sound, which costs nothing and leaves every number, time and cut as it would be. Whoever asks for such
+//! a part or segment later has its sound made of the Opus beside it: [`crate::bridge::with_sound`].
 
 use bytes::Bytes;
 use hls::Frame;
@@ -7,7 +8,7 @@ use hls::Frame;
 use crate::bridge::OpusToAac;
 use crate::media::StreamKey;
 
-/// One stream's AAC: six thousandths of a core.
+/// One stream's AAC: while it is encoded, more than all else that a stream costs here.
 pub(super) struct AppleSound {
     encoder: OpusToAac,
     frames: Vec<Frame>,
@@ -35,10 +36,17 @@ impl AppleSound {
         self.encoder.config()
     }
 
-    /// What a frame of Opus becomes.
-    pub(super) fn push(&mut self, frame: &Frame) -> std::vec::Drain<'_, Frame> {
+    /// The packets that were last pushed while nobody wanted them, a second and more.
+    pub(super) fn passed(&self) -> impl Iterator<Item = &Frame> {
+        self.encoder.passed()
+    }
+
+    /// What a frame of Opus becomes; without sound in it when nobody wants it.
+    pub(super) fn push(&mut self, frame: &Frame, is_wanted: bool) -> std::vec::Drain<'_, Frame> {
         self.frames.clear();
-        if !self.is_broken
+        if !is_wanted {
+            self.encoder.pass(frame, &mut self.frames);
+        } else if !self.is_broken
             && let Err(error) = self.encoder.push(frame, &mut self.frames)
         {
             tracing::warn!(%error, "sound can no longer be encoded as AAC");

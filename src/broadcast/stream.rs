@@ -17,6 +17,9 @@ use crate::media::StreamKey;
 /// Seconds after the last request during which a stream counts as watched: players ask every few seconds.
 const WATCHED_S: i64 = 15;
 
+/// The same for the sound that is encoded only for who asks.
+const AAC_WANTED_S: i64 = 30;
+
 /// The same playlist for each codec of sound.
 #[derive(Debug, Clone)]
 struct Multivariant {
@@ -43,6 +46,8 @@ pub struct Show {
     multivariant: watch::Sender<Option<Multivariant>>,
     /// Unix seconds of the last request for a playlist.
     asked: AtomicI64,
+    /// The same, of AAC.
+    asked_aac: AtomicI64,
     is_ended: AtomicBool,
     /// Unix time of the newest frame in ms; 0 before the first.
     newest_ms: AtomicU64,
@@ -62,6 +67,7 @@ impl Show {
             renditions: RwLock::default(),
             multivariant: watch::Sender::new(None),
             asked: AtomicI64::new(0),
+            asked_aac: AtomicI64::new(0),
             is_ended: AtomicBool::new(false),
             newest_ms: AtomicU64::new(0),
             is_performed: AtomicBool::new(false),
@@ -168,6 +174,17 @@ impl Show {
     /// Whether somebody asked for a playlist within the last seconds.
     pub fn is_watched(&self) -> bool {
         clock::unix_seconds() - self.asked.load(Ordering::Relaxed) <= WATCHED_S
+    }
+
+    /// Somebody asks for the sound that is encoded only while this is said again and again.
+    pub fn touch_aac(&self) {
+        self.asked_aac
+            .store(clock::unix_seconds(), Ordering::Relaxed);
+    }
+
+    /// Whether somebody asked for it within the last half minute.
+    pub(super) fn wants_aac(&self) -> bool {
+        clock::unix_seconds() - self.asked_aac.load(Ordering::Relaxed) <= AAC_WANTED_S
     }
 
     /// The DVR view of a rendition.

@@ -1,5 +1,6 @@
 //! A real worker's tap on virtual time, packaged as on the thread.
 
+mod aac;
 mod away;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ struct Stage {
     line: Line,
     published: Arc<Published>,
     counters: Arc<BroadcastCounters>,
+    recorder: Recorder,
     /// How often pages were told to look again.
     changes: Arc<AtomicUsize>,
     epoch: Instant,
@@ -75,7 +77,7 @@ impl Stage {
             }),
             thumbnails: Thumbnails::start(recorder.clone()).unwrap(),
             cards: Cards::start().unwrap(),
-            recorder,
+            recorder: recorder.clone(),
             counters: counters.clone(),
         };
         let key = StreamKey {
@@ -105,6 +107,7 @@ impl Stage {
             line: Line::new(key, STREAM, false, around, published.clone()),
             published,
             counters,
+            recorder,
             changes,
             epoch: now,
             now,

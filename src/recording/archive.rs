@@ -213,6 +213,14 @@ impl Archive {
         })
     }
 
+    /// Whether a discontinuity stands before a segment.
+    #[must_use]
+    pub fn begins_anew(&self, life: &str, rendition: &str, msn: u64) -> Option<bool> {
+        self.look(life, |_, model| {
+            Some(model.track(rendition)?.segment(msn)?.discontinuity)
+        })
+    }
+
     /// Where an initialisation segment is.
     #[must_use]
     pub fn init(&self, life: &str, rendition: &str, number: u32) -> Option<Location> {

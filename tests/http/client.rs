@@ -19,6 +19,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: String,
+    pub(crate) octets: Bytes,
 }
 
 impl Answer {
@@ -115,6 +116,7 @@ impl Ask {
             headers: parts.headers,
             body: String::from_utf8(body.to_vec())
                 .unwrap_or_else(|_| format!("({} bytes)", body.len())),
+            octets: body,
         }
     }
 }

@@ -8,6 +8,8 @@ use syom::{DecodeOptions, Decoder};
 
 use super::*;
 
+mod later;
+
 /// Samples in the packet that browsers send.
 const PACKET: usize = 960;
 const HZ: f64 = 1_000.0;
@@ -399,18 +401,24 @@ proptest! {
                 1 => Just(i64::MAX),
             ],
             prop::collection::vec(any::<u8>(), 0..200),
-            any::<Option<u32>>()),
+            any::<Option<u32>>(),
+            any::<bool>()),
             1..20,
         ),
     ) {
         let mut converter = OpusToAac::new(channels).unwrap();
         let mut near = 48_000i64;
-        for (offset, data, duration) in packets {
+        for (offset, data, duration, is_wanted) in packets {
             near = near.saturating_add(960).saturating_add(offset);
             let mut units = Vec::new();
             let frame = Frame { pts: near, keyframe: true, data: data.into(), duration };
-            converter.push(&frame, &mut units).unwrap();
-            prop_assert!(units.len() <= 55);
+            if is_wanted {
+                converter.push(&frame, &mut units).unwrap();
+            } else {
+                converter.pass(&frame, &mut units);
+            }
+            prop_assert!(units.len() <= 57);
+            prop_assert!(converter.passed.len() <= PASSED_MAX);
             prop_assert!(units.iter().all(|unit| unit.pts >= 0));
             prop_assert!(converter.samples.len() == PACKET_MAX * usize::from(channels));
         }

@@ -26,7 +26,7 @@ mod audio;
 mod av1;
 mod h264;
 mod lead;
-mod opus;
+pub(super) mod opus;
 mod timeline;
 mod video;
 mod vp9;

@@ -16,7 +16,7 @@ pub(super) const BLOCKS_MAX: usize = 9;
 
 /// How long a packet sounds, in samples of 48 kHz; `None` when it breaks one of the rules R1 to R7 of section 3.4, because
 /// players give up a whole stream for such a packet.
-pub(super) fn duration(packet: &[u8]) -> Option<u32> {
+pub(in crate::bridge) fn duration(packet: &[u8]) -> Option<u32> {
     let (&toc, rest) = packet.split_first()?;
     let frame = frame_duration(toc);
     let frames = match toc & 0x03 {

@@ -10,10 +10,12 @@ use bytes::Bytes;
 
 use super::name::File;
 use super::room::READING;
+use super::sound;
 use super::{no_such_file, not_live};
 use crate::broadcast::{AAC, Held, OPUS, Rendition};
 use crate::http::AppState;
 use crate::http::errors::Problem;
+use crate::http::limits::Origin;
 use crate::http::range;
 use crate::media::StreamKey;
 use crate::recording::{Archive, Location};
@@ -32,10 +34,10 @@ fn content_type(rendition: &str) -> &'static str {
     }
 }
 
-/// One file of a stream.
+/// One file of a stream, for whoever asks.
 pub(super) async fn file(
     state: &AppState,
-    key: &StreamKey,
+    (key, origin): (&StreamKey, Origin),
     file: File<'_>,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
@@ -53,14 +55,25 @@ pub(super) async fn file(
             life,
             rendition,
             msn,
-        } => segment(state, key, life, rendition, msn).await,
+        } => match segment(state, key, life, rendition, msn).await {
+            Ok(Some(bytes)) => {
+                let (whose, of) = ((key, origin), (life, rendition));
+                let bytes = sound::complete(state, whose, of, (msn, None), bytes);
+                Ok(Some(bytes.await?))
+            }
+            other => other,
+        },
         File::Part {
             life,
             rendition,
             msn,
             part,
             init,
-        } => return self::part(state, key, (life, rendition), (msn, part, init), headers).await,
+        } => {
+            let whose = (key, origin);
+            let place = (msn, part, init);
+            return self::part(state, whose, (life, rendition), place, headers).await;
+        }
         File::Thumbnail { life, at_s } => {
             let bytes = read(state, life, move |archive, life| {
                 archive.thumbnail(life, at_s)
@@ -94,7 +107,12 @@ pub(super) fn is_of(state: &AppState, key: &StreamKey, life: Option<&str>) -> bo
 }
 
 /// A rendition of a life that is in memory.
-fn rendition(state: &AppState, key: &StreamKey, life: &str, name: &str) -> Option<Arc<Rendition>> {
+pub(super) fn rendition(
+    state: &AppState,
+    key: &StreamKey,
+    life: &str,
+    name: &str,
+) -> Option<Arc<Rendition>> {
     let show = state.app.broadcast.published().show(key)?;
     (&**show.life() == life).then(|| show.rendition(name))?
 }
@@ -141,7 +159,7 @@ async fn segment(
 
 async fn part(
     state: &AppState,
-    key: &StreamKey,
+    (key, origin): (&StreamKey, Origin),
     (life, name): (&str, &str),
     (msn, part, init): (u64, u32, u32),
     headers: &HeaderMap,
@@ -158,6 +176,8 @@ async fn part(
     // When the next part needs another initialisation segment, what was hinted never comes.
     let bytes = rendition.part(msn, part, init);
     let bytes = bytes.ok_or_else(|| gone(state, key))?;
+    let place = (msn, Some(part));
+    let bytes = sound::complete(state, (key, origin), (life, name), place, bytes).await?;
     Ok(range::respond(
         &bytes,
         content_type(name),
@@ -167,7 +187,7 @@ async fn part(
 }
 
 /// Finds a piece of a file and reads it, far from the threads that answer others: both may wait for the disk.
-async fn read(
+pub(super) async fn read(
     state: &AppState,
     life: &str,
     find: impl FnOnce(&Archive, &str) -> Option<Location> + Send + 'static,
@@ -192,7 +212,7 @@ async fn read(
     }
 }
 
-fn too_much() -> Problem {
+pub(super) fn too_much() -> Problem {
     let detail = "too much of recordings is on its way to others; try again in a second";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(1)
 }

@@ -10,6 +10,7 @@ mod playlists;
 mod recorded;
 mod room;
 mod shelf;
+mod sound;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
@@ -24,7 +25,7 @@ use self::playlists::{Ask, FINISHED};
 use super::AppState;
 use super::cors::preflight;
 use super::errors::{self, Problem};
-use super::limits::Peer;
+use super::limits::{Origin, Peer};
 use super::playback::{Watched, may_watch, seal};
 use crate::broadcast::Sound;
 use crate::media::StreamKey;
@@ -139,7 +140,10 @@ async fn file(
             playlists::media(&state, &key, rendition, query.as_deref(), &headers).await
         }
         File::Recording { life } => download::mp4(&state, &key, life, peer, &headers).await,
-        other => media::file(&state, &key, other, &headers).await,
+        other => {
+            let origin = Origin::from(peer.client(&state, &headers));
+            media::file(&state, (&key, origin), other, &headers).await
+        }
     };
     Ok(seal(&state, &key.space, response?))
 }

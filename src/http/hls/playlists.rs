@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::recorded;
-use crate::broadcast::{Held, Rendered, Show, Skip, Sound};
+use crate::broadcast::{AAC, Held, Rendered, Show, Skip, Sound};
 use crate::http::AppState;
 use crate::http::errors::{Problem, short};
 use crate::http::variants::Text;
@@ -121,6 +121,9 @@ pub(super) async fn multivariant(
         return recorded::multivariant(state, key, &life, to, OVER, headers).await;
     };
     show.touch();
+    if sound == Sound::Aac {
+        show.touch_aac();
+    }
     let text = match show.multivariant(sound) {
         Some(text) => text,
         None => tokio::time::timeout(START_MAX, show.wait_for_multivariant(sound))
@@ -199,6 +202,9 @@ async fn live_media(
         .rendition(name)
         .ok_or_else(|| no_rendition(show, name))?;
     show.touch();
+    if name == AAC {
+        show.touch_aac();
+    }
     let waits = ask.msn.is_some();
     let now = match ask.msn {
         Some(msn) => {

@@ -10,9 +10,14 @@ use mp4_atom::Codec;
 use super::Mp4;
 use super::header::{AUDIO_TRACK, Init, VIDEO_TRACK};
 use super::weave;
+use crate::bridge::lacks_sound;
 use crate::recording::archive::Location;
 use crate::recording::layout;
 use crate::recording::model::{Model, SegmentEntry, Track};
+
+/// A segment of AAC with more bytes for each unit and channel is nearly all sound, which has 170 of them and more where it is
+/// loud: a unit without sound has eight, and eight in a table.
+const AAC_UNIT_MIN: u64 = 150;
 
 /// Of two renditions the better one is taken if it covers so much of what the longest covers, in percent.
 const COVERAGE_MIN: u64 = 95;
@@ -54,7 +59,7 @@ pub(super) fn plan(directory: &Path, model: &Model, samples_max: u64) -> io::Res
 }
 
 /// The best rendition for a track: pictures by height, sound as AAC; but none that is there for a part of the time
-/// only, as AAC is when nobody asked for it at first.
+/// only, and no AAC that was packaged while nobody wanted it.
 fn choose<'a>(
     directory: &Path,
     model: &'a Model,
@@ -82,11 +87,34 @@ fn choose<'a>(
         std::cmp::Reverse((is_aac, track.info.height, bytes))
     });
     for (track, segments) in candidates {
+        if track.info.kind == hls::CodecKind::Aac && has_places(directory, track, &segments)? {
+            continue;
+        }
         if let Some(chosen) = prepare(directory, track, id, segments)? {
             return Ok(Some(chosen));
         }
     }
     Ok(None)
+}
+
+/// Whether some of it was written while nobody wanted AAC, without its sound. What is kept from its beginning has all. Of a segment
+/// in the middle, less than a tenth may go unnoticed: that takes somebody who asks again at that moment.
+fn has_places(directory: &Path, track: &Track, segments: &[SegmentEntry]) -> io::Result<bool> {
+    let unit_min = AAC_UNIT_MIN * u64::from(track.info.channels.max(1));
+    let is_small = |entry: &SegmentEntry| entry.len * 1024 < entry.duration * unit_min;
+    let all = segments.iter().enumerate();
+    let suspects = all.filter(|(place, entry)| *place == 0 || is_small(entry));
+    for (_, entry) in suspects {
+        let location = Location {
+            path: layout::chunk(directory, &track.info.name, entry.chunk),
+            offset: entry.offset,
+            len: entry.len,
+        };
+        if lacks_sound(&location.read()?) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn prepare<'a>(

@@ -70,6 +70,23 @@ test('what FFmpeg sends in bursts is recorded whole, in step and in stereo', { t
   assert.match(metrics, /proscenium_hls_sound_dropped_ms_total 0\b/);
 });
 
+test('who asks for AAC when all is over hears it whole and in step', { timeout: 120_000 }, async (t) => {
+  // Nothing is recorded on purpose, and nobody asks while it lasts: all of it is made afterwards, of the Opus.
+  const server = await startServer(t);
+  const sent = await perform(t, server, 'stage', [true, true]);
+  await sleep(1000);
+  assert.match(await get(`${server.url}/metrics`), /proscenium_hls_aac_made_total 0\b/);
+  const [video, aac] = await keepPlaylists(t, `${server.url}/hls/stage/main`, ['video', 'aac']);
+  const marks = await readMarks(t, video, aac);
+  const kept = await audioPackets(t, aac);
+  const skews = marks.skews.filter((skew) => Math.abs(skew) < 500);
+  figure('HLS, AAC that is made when all is over', `${kept} units, beeps ${skews.join(' ')} ms after their flashes, peaks ${marks.left.toFixed(0)} and ${marks.right.toFixed(0)} dB`);
+  assert.ok(skews.length >= SECONDS - 1 && skews.every((skew) => Math.abs(skew) <= SKEW_MS_MAX), `${marks.skews} ms`);
+  assert.ok(kept >= ((sent - PACKETS_SPARE) * 960) / 1024 - 2, `${kept} units of ${sent} packets`);
+  assert.ok(marks.left > -10 && marks.right > -10, `peaks of ${marks.left} and ${marks.right} dB`);
+  assert.doesNotMatch(await get(`${server.url}/metrics`), /proscenium_hls_aac_made_total 0\b/);
+});
+
 test('the sound of a camera, which is encoded anew, is in step with its picture', { timeout: 120_000 }, async (t) => {
   const [port, file] = [await freePort(), await marksFile(t)];
   const camera = start(t, 'camera-aac', '/usr/bin/python3', [join(e2eDir, 'clients', 'rtsp_camera.py'), String(port), '--audio', 'aac', '--file', file]);

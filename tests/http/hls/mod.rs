@@ -1,5 +1,6 @@
 //! HLS as players ask for it, of the built-in performer.
 
+mod aac;
 mod keyframes;
 mod playlists;
 mod private;
