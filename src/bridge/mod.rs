@@ -20,6 +20,7 @@ mod packets;
 mod rtsp;
 mod slate;
 mod thumbnail;
+mod transcode;
 
 pub(crate) use aac::OpusToAac;
 pub use aac::{lacks_sound, opus_packets, reaches, with_sound};

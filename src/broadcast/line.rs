@@ -239,7 +239,7 @@ impl Line {
             return;
         }
         let says_stereo = |(track, layer, packet): &(u8, u8, MediaPacket)| {
-            plan.is_sound(*track, *layer) && is_stereo(&packet.payload, packet.red)
+            plan.is_opus(*track, *layer) && is_stereo(&packet.payload, packet.red)
         };
         let mut heard = plan.clone();
         if held.iter().any(says_stereo) {

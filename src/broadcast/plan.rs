@@ -5,7 +5,7 @@ use sfu::TrackInfo;
 
 use crate::bridge::FrameKind;
 
-/// The rendition with the sound as it came.
+/// The rendition with the sound as it came, or of G.711 made into Opus.
 pub(crate) const OPUS: &str = "audio";
 
 /// The rendition with the sound that Apple's players want.
@@ -48,20 +48,19 @@ impl Plan {
         if let Some((at, track)) = newest(true)
             && plan.refusal.is_none()
         {
-            match track.codec.kind {
-                sfu::CodecKind::Opus => plan.renditions.push(Planned {
-                    track: place(at),
-                    layer: 0,
-                    kind: FrameKind::Opus,
-                    name: OPUS.into(),
-                    channels: if track.codec.stereo { 2 } else { 1 },
-                }),
-                // A picture without sound is more than nothing.
-                _ if plan.renditions.is_empty() => {
-                    plan.refusal = Some("its sound is G.711, which HLS cannot carry; send Opus");
-                }
-                _ => {}
-            }
+            let kind = match track.codec.kind {
+                sfu::CodecKind::Pcma => FrameKind::Pcma,
+                sfu::CodecKind::Pcmu => FrameKind::Pcmu,
+                _ => FrameKind::Opus,
+            };
+            let is_stereo = kind == FrameKind::Opus && track.codec.stereo;
+            plan.renditions.push(Planned {
+                track: place(at),
+                layer: 0,
+                kind,
+                name: OPUS.into(),
+                channels: if is_stereo { 2 } else { 1 },
+            });
         }
         plan
     }
@@ -83,8 +82,8 @@ impl Plan {
         }
     }
 
-    /// Whether packets of this layer are the sound.
-    pub(super) fn is_sound(&self, track: u8, layer: u8) -> bool {
+    /// Whether packets of this layer are Opus.
+    pub(super) fn is_opus(&self, track: u8, layer: u8) -> bool {
         self.find(track, layer)
             .is_some_and(|at| self.renditions[at].kind == FrameKind::Opus)
     }
@@ -103,7 +102,7 @@ impl Plan {
         let has = |sound: bool| {
             self.renditions
                 .iter()
-                .any(|one| (one.kind == FrameKind::Opus) == sound)
+                .any(|one| one.kind.is_sound() == sound)
         };
         has(true) && has(false)
     }
@@ -118,7 +117,7 @@ impl Plan {
     fn sound_channels(&self) -> u8 {
         let mut sounds = self.renditions.iter();
         sounds
-            .find(|one| one.kind == FrameKind::Opus)
+            .find(|one| one.kind.is_sound())
             .map_or(2, |one| one.channels)
     }
 
@@ -133,7 +132,7 @@ impl Plan {
                     FrameKind::H264 => CodecKind::H264,
                     FrameKind::Vp9 => CodecKind::Vp9,
                     FrameKind::Av1 => CodecKind::Av1,
-                    FrameKind::Opus => CodecKind::Opus,
+                    FrameKind::Opus | FrameKind::Pcma | FrameKind::Pcmu => CodecKind::Opus,
                 },
                 channels: one.channels,
                 config: bytes::Bytes::new(),
@@ -191,7 +190,7 @@ mod tests {
 
     #[test]
     fn layers_and_sound_become_renditions() {
-        use sfu::CodecKind::{Av1, H264, Opus, Pcmu, Vp8};
+        use sfu::CodecKind::{Av1, H264, Opus, Pcma, Pcmu, Vp8};
         let opus = || track(Opus, &[""]);
         assert_eq!(names(&[opus(), track(H264, &[""])]), ["video", "audio"]);
         assert_eq!(
@@ -199,10 +198,11 @@ mod tests {
             ["video0", "video1", "video2", "audio"]
         );
         assert_eq!(names(&[opus()]), ["audio"]);
-        assert_eq!(names(&[track(Av1, &[""]), track(Pcmu, &[""])]), ["video"]);
+        let names_of_g711 = names(&[track(Av1, &[""]), track(Pcmu, &[""])]);
+        assert_eq!(names_of_g711, ["video", "audio"]);
+        assert_eq!(names(&[track(Pcma, &[""])]), ["audio"]);
         assert!(names(&[track(Vp8, &[""]), opus()]).is_empty());
         assert!(Plan::of(&[track(Vp8, &[""]), opus()]).refusal.is_some());
-        assert!(Plan::of(&[track(Pcmu, &[""])]).refusal.is_some());
     }
 
     #[test]

@@ -204,11 +204,7 @@ impl Production {
             let Some(at) = plan.find(*track, *layer) else {
                 continue;
             };
-            let rate = if plan.is_sound(*track, *layer) {
-                48_000
-            } else {
-                90_000
-            };
+            let rate = plan.renditions[at].kind.clock_rate();
             let captured_us = self.since_origin(packet.wallclock + packet.ahead);
             openings[at]
                 .get_or_insert_with(|| Opening::new(rate, packet.timestamp, captured_us))

@@ -1,6 +1,7 @@
 //! The one type that the bridge sees of all this.
 
 use super::audio::Audio;
+use super::g711::G711;
 use super::timeline::{Ahead, Anchor, Stamp};
 use super::video::Video;
 use super::window::{Item, Window};
@@ -17,14 +18,18 @@ pub(crate) struct Assembler {
 #[derive(Debug)]
 enum Track {
     Video(Box<Video>),
-    Audio(Audio),
+    /// Whatever is to become Opus first.
+    Audio(Audio, Option<Box<G711>>),
 }
 
 impl Assembler {
     /// Begins with nothing known; pictures begin with the first keyframe.
     pub(crate) fn new(kind: FrameKind) -> Self {
         let track = match kind {
-            FrameKind::Opus => Track::Audio(Audio::new()),
+            FrameKind::Opus => Track::Audio(Audio::new(), None),
+            FrameKind::Pcma | FrameKind::Pcmu => {
+                Track::Audio(Audio::new(), Some(Box::new(G711::new(kind))))
+            }
             FrameKind::H264 | FrameKind::Vp9 | FrameKind::Av1 => {
                 Track::Video(Box::new(Video::new(kind)))
             }
@@ -40,7 +45,8 @@ impl Assembler {
     pub(crate) fn begin(&mut self, anchor: Anchor) {
         match &mut self.track {
             Track::Video(video) => video.begin(anchor),
-            Track::Audio(audio) => audio.begin(anchor),
+            Track::Audio(audio, None) => audio.begin(anchor),
+            Track::Audio(audio, Some(_)) => audio.begin(G711::anchor(anchor)),
         }
     }
 
@@ -53,7 +59,8 @@ impl Assembler {
         };
         match &self.track {
             Track::Video(video) => video.ahead(stamp),
-            Track::Audio(audio) => audio.ahead(stamp),
+            Track::Audio(audio, None) => audio.ahead(stamp),
+            Track::Audio(audio, Some(_)) => audio.ahead(G711::stamp(stamp)),
         }
     }
 
@@ -94,7 +101,7 @@ impl Assembler {
         window.expire(now_us, &mut |item| {
             track.take(item, lead_us, counters, out);
         });
-        if let Track::Audio(audio) = track {
+        if let Track::Audio(audio, _) = track {
             audio.expire(now_us, counters, out);
         }
     }
@@ -104,7 +111,7 @@ impl Assembler {
     pub(crate) fn take_wants_keyframe(&mut self) -> bool {
         match &mut self.track {
             Track::Video(video) => video.take_wants_keyframe(),
-            Track::Audio(_) => false,
+            Track::Audio(..) => false,
         }
     }
 
@@ -127,11 +134,14 @@ impl Track {
                 video.push(packet, lead_us, counters, out);
             }
             (Self::Video(video), Item::Gap) => video.gap(),
-            (Self::Audio(audio), Item::Packet(packet)) => {
+            (Self::Audio(audio, None), Item::Packet(packet)) => {
                 audio.push(&packet, lead_us, counters, out);
             }
+            (Self::Audio(audio, Some(g711)), Item::Packet(packet)) => {
+                g711.push(&packet, audio, lead_us, counters, out);
+            }
             // The timestamp of the next packet says how much is missing.
-            (Self::Audio(_), Item::Gap) => {}
+            (Self::Audio(..), Item::Gap) => {}
         }
     }
 }

@@ -1,14 +1,14 @@
 //! RTP packets of one layer to whole frames on the presentation's clock: what the packager of `hls` is fed with.
 //!
 //! An [`Assembler`] takes the packets of one layer of one track in any order, waits for missing ones, puts frames together
-//! and says when each is to be shown. What it deliberately does **not** do: decode, read a clock, ask anybody for a
+//! and says when each is to be shown. What it deliberately does **not** do: decode (but for G.711), read a clock, ask anybody for a
 //! keyframe (it says that one is wanted), or know of other layers. The stages are files of their own:
 //!
 //! - [`window`]: order again. A missing packet is waited for, for 250 ms; then it is lost.
 //! - [`video`]: packets of one RTP timestamp are a frame. After a loss nothing is given until the next keyframe, so that
 //!   no frame is given whose references are missing. [`h264`], [`vp9`] and [`av1`] know the payload formats.
 //! - [`audio`] and [`opus`]: packets of sound, one after another without a hole: what is missing is recovered from
-//!   redundancy, or replaced by packets that decoders conceal.
+//!   redundancy, or replaced by packets that decoders conceal. [`g711`] makes Opus before that.
 //! - [`lead`]: by how much all tracks of a publication are ahead of their capture times, one value for all.
 //! - [`timeline`]: from RTP timestamps and capture times to the presentation's time, in small corrections.
 //!
@@ -24,6 +24,7 @@
 mod assembler;
 mod audio;
 mod av1;
+mod g711;
 mod h264;
 mod lead;
 pub(super) mod opus;
@@ -45,7 +46,7 @@ pub(crate) use opus::is_stereo;
 pub(crate) struct Packet {
     /// The source's sequence number, extended to 64 bits.
     pub(crate) sequence: u64,
-    /// In ticks of the codec's RTP clock, 90,000 or 48,000 Hz.
+    /// In ticks of the codec's RTP clock, 90,000, 48,000 or 8,000 Hz.
     pub(crate) timestamp: u32,
     /// The last packet of a frame, in theory.
     pub(crate) marker: bool,
@@ -70,6 +71,26 @@ pub(crate) enum FrameKind {
     Av1,
     /// Opus packets.
     Opus,
+    /// G.711 by the A-law, made into Opus packets.
+    Pcma,
+    /// G.711 by the mu-law, likewise.
+    Pcmu,
+}
+
+impl FrameKind {
+    /// Whether Opus comes out.
+    pub(crate) fn is_sound(self) -> bool {
+        matches!(self, Self::Opus | Self::Pcma | Self::Pcmu)
+    }
+
+    /// Hz of what goes in.
+    pub(crate) fn clock_rate(self) -> u32 {
+        match self {
+            Self::H264 | Self::Vp9 | Self::Av1 => 90_000,
+            Self::Opus => 48_000,
+            Self::Pcma | Self::Pcmu => 8_000,
+        }
+    }
 }
 
 /// What happened until now, for the log and the metrics.

@@ -70,7 +70,7 @@ impl Video {
             codec: match kind {
                 FrameKind::Vp9 => Codec::Vp9,
                 FrameKind::Av1 => Codec::Av1,
-                FrameKind::H264 | FrameKind::Opus => Codec::H264(h264::ParameterSets::default()),
+                _ => Codec::H264(h264::ParameterSets::default()),
             },
             clock: VideoClock::new(),
             open: None,

@@ -4,16 +4,10 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::bridge::transcode::Unit;
+
 /// An access unit's length has 13 bits.
 const UNIT_MAX: usize = 8_191;
-
-/// One access unit (`raw_data_block()`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unit {
-    /// Ticks since the session's beginning; `None` for a unit that follows another one in the same packet.
-    pub elapsed: Option<i64>,
-    pub data: Bytes,
-}
 
 /// Takes packets apart, and joins units that are spread over several.
 #[derive(Debug, Default)]

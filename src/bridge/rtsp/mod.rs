@@ -2,7 +2,7 @@
 //! linear samples (L16) made into Opus, or without sound.
 //!
 //! `retina` speaks RTSP and gives RTP packets; [`h264`] makes whole frames of them, [`timeline`] carries the camera's
-//! timestamps over reconnections, [`transcode`] has a thread of its own. What is deliberately not here: RTSPS
+//! timestamps over reconnections, [`worker`] has the thread on which [`super::transcode`] makes Opus. What is deliberately not here: RTSPS
 //! ([ADR 0023](../../../docs/adr/0023-rtsps-is-left-to-a-tunnel.md)), ONVIF
 //! control, B-frames (WebRTC has none: switch them off in the camera), and waking a camera up for a keyframe.
 
@@ -15,7 +15,6 @@ mod session;
 mod sound;
 mod stage;
 mod timeline;
-mod transcode;
 mod url;
 mod worker;
 

@@ -9,15 +9,15 @@ use retina::client::PacketItem;
 use retina::rtp::ReceivedPacket;
 use sfu::{Codec, CodecKind};
 
-use super::aac::{Unit, Units};
+use super::aac::Units;
 use super::h264::{Assembler, Frame, Packet};
 use super::session::{self, ConnectError, Connected, Sound};
 use super::sound::SoundKind;
 use super::stage::Stage;
-use super::transcode::{Input, OpusPacket, Transcoder};
 use super::url::RedactedUrl;
 use super::worker::Worker;
 use crate::bridge::packets;
+use crate::bridge::transcode::{Input, OpusPacket, Transcoder, Unit};
 use crate::clock;
 
 /// Without a key frame for this long, a camera that sends is lost, too: nobody could see it.

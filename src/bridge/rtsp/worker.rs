@@ -5,9 +5,8 @@
 
 use tokio::sync::mpsc;
 
-use super::aac::Unit;
-use super::transcode::{OpusPacket, Transcoder};
 use super::url::RedactedUrl;
+use crate::bridge::transcode::{OpusPacket, Transcoder, Unit};
 
 /// Access units that wait: 1.3 s at 48 kHz.
 const UNITS_MAX: usize = 64;

@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { figure } from '../lib/figures.mjs';
+import { whipsinkFile } from '../lib/gstreamer.mjs';
 import { get, media, multivariant } from '../lib/hls.mjs';
 import { e2eDir } from '../lib/paths.mjs';
 import { start } from '../lib/process.mjs';
+import { houseAddress } from '../lib/road.mjs';
 import { freePort, startServer } from '../lib/server.mjs';
 import { audioPackets, keepPlaylists, marksFile, performMarks, readMarks } from '../lib/sync.mjs';
 
@@ -100,4 +102,27 @@ test('the sound of a camera, which is encoded anew, is in step with its picture'
   const skews = marks.skews.filter((skew) => Math.abs(skew) < 500);
   figure('HLS, a camera with AAC', `beeps ${skews.join(' ')} ms after their flashes, peak ${marks.left.toFixed(0)} dB`);
   assert.ok(skews.length >= 4 && skews.every((skew) => Math.abs(skew) <= SKEW_MS_MAX), `${marks.skews} ms`);
+});
+
+test('G.711 that is published alone has sound in HLS, in step with its picture', { timeout: 120_000 }, async (t) => {
+  const file = await marksFile(t, { seconds: 40, codec: 'pcm_s16le' });
+  const server = await startServer(t, { address: houseAddress() });
+  const kinds = ['pcma', 'pcmu'];
+  for (const kind of kinds) {
+    // It sometimes waits for ever for its own candidates.
+    for (let live; !live;) {
+      const performer = whipsinkFile(t, server.whip(kind), file, kind);
+      live = await server.live(kind, 'main', 7000).catch(() => performer.stop());
+    }
+  }
+  await sleep(9000);
+  for (const kind of kinds) {
+    const [video, ...sounds] = await keepPlaylists(t, `${server.url}/hls/${kind}/main`, ['video', 'audio', 'aac']);
+    for (const [place, format] of ['Opus', 'AAC'].entries()) {
+      const marks = await readMarks(t, video, sounds[place]);
+      const skews = marks.skews.filter((skew) => Math.abs(skew) < 500);
+      figure(`HLS, GStreamer with ${kind}, ${format}`, `beeps ${skews.join(' ')} ms after their flashes, peak ${marks.left.toFixed(0)} dB`);
+      assert.ok(skews.length >= 4 && skews.every((skew) => Math.abs(skew) <= SKEW_MS_MAX), `${kind}, ${format}: ${marks.skews} ms`);
+    }
+  }
 });

@@ -19,13 +19,20 @@ export function startWhipsink(t, url, { bFrames = 0 } = {}) {
   return launch(t, pipeline);
 }
 
-/** Publishes a file of H.264 and PCM at its pace, the sound as Opus. */
-export function whipsinkFile(t, url, file) {
+const SOUNDS = {
+  opus: { encode: 'opusenc', pay: 'rtpopuspay ! application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,encoding-params=(string)2' },
+  pcma: { encode: 'audio/x-raw,rate=8000,channels=1 ! alawenc', pay: 'rtppcmapay min-ptime=20000000 max-ptime=20000000 ! application/x-rtp,media=audio,encoding-name=PCMA,payload=8,clock-rate=8000' },
+  pcmu: { encode: 'audio/x-raw,rate=8000,channels=1 ! mulawenc', pay: 'rtppcmupay min-ptime=20000000 max-ptime=20000000 ! application/x-rtp,media=audio,encoding-name=PCMU,payload=0,clock-rate=8000' },
+};
+
+/** Publishes a file of H.264 and PCM at its pace, the sound as Opus or G.711. */
+export function whipsinkFile(t, url, file, sound = 'opus') {
+  const { encode, pay } = SOUNDS[sound];
   const pipeline = `whipsink name=whip whip-endpoint=${url} filesrc location=${file} ! matroskademux name=file
     file.video_0 ! queue ! h264parse ! identity sync=true
       ! rtph264pay config-interval=-1 aggregate-mode=zero-latency ! application/x-rtp,media=video,encoding-name=H264,payload=96,clock-rate=90000 ! whip.sink_0
-    file.audio_0 ! queue ! audioconvert ! audioresample ! opusenc ! identity sync=true
-      ! rtpopuspay ! application/x-rtp,media=audio,encoding-name=OPUS,payload=97,clock-rate=48000,encoding-params=(string)2 ! whip.sink_1`;
+    file.audio_0 ! queue ! audioconvert ! audioresample ! ${encode} ! identity sync=true
+      ! ${pay} ! whip.sink_1`;
   return launch(t, pipeline);
 }
 

@@ -3,6 +3,7 @@
 mod clip;
 mod clocks;
 mod drift;
+mod g711;
 mod hostile;
 mod pictures;
 mod sound;

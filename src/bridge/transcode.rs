@@ -1,20 +1,24 @@
-//! A camera's sound to Opus, all by libraries: `syom` decodes AAC (LC, HE, LD), `audio-codec` G.722, `rubato` brings every rate
-//! to 48 kHz, `opus-rs` encodes. Linear samples need no decoder.
+//! Sound of cameras and telephones to Opus, all by libraries: `syom` decodes AAC (LC, HE, LD), `audio-codec` G.722 and G.711,
+//! `rubato` brings every rate to 48 kHz, `opus-rs` encodes. Linear samples need no decoder.
 //!
-//! Stereo takes about one percent of a core: [`super::worker`] does it on a thread.
+//! Stereo takes about one percent of a core: cameras have a thread for it, G.711 of WebRTC is made on the packaging thread.
 
 use std::sync::Arc;
 
+use audio_codec::Decoder as _;
 use audio_codec::g722::G722Decoder;
+use audio_codec::pcma::PcmaDecoder;
+use audio_codec::pcmu::PcmuDecoder;
+use bytes::Bytes;
 use opus_rs::{Application, OpusEncoder};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler};
 use syom::{DecodeOptions, Decoder};
 
-use super::aac::Unit;
-
 /// Hz.
 const RATE: u32 = 48_000;
+/// Hz, of G.711.
+const G711_RATE: u32 = 8_000;
 /// Hz, of G.722.
 const G722_RATE: u32 = 16_000;
 /// Samples in a packet of 20 ms.
@@ -41,11 +45,23 @@ pub(crate) enum TranscodeError {
     Resample(#[from] rubato::ResampleError),
 }
 
-/// What a camera's sound is.
+/// What is decoded at once: an access unit of AAC (`raw_data_block()`), or what a packet has of another codec.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unit {
+    /// Ticks since the session's beginning; `None` for a unit that follows another one in the same packet.
+    pub elapsed: Option<i64>,
+    pub data: Bytes,
+}
+
+/// What the sound is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Input<'a> {
     /// Access units; the `AudioSpecificConfig`.
     Aac(&'a [u8]),
+    /// One byte a sample, 8 kHz.
+    Pcma,
+    /// The same by the other law.
+    Pcmu,
     /// 64 kbit/s.
     G722,
     /// Samples of 16 bits, most significant byte first, of the first channel, the second, ...
@@ -59,6 +75,8 @@ pub(crate) enum Input<'a> {
 /// The same at work.
 enum Source {
     Aac { asc: Vec<u8>, decoder: Box<Decoder> },
+    Pcma(PcmaDecoder),
+    Pcmu(PcmuDecoder),
     G722(Box<G722Decoder>),
     L16 { rate: u32, channels: usize },
 }
@@ -235,6 +253,8 @@ impl Source {
                 let is_mono = is_mono(&asc);
                 (Self::Aac { asc, decoder }, is_mono)
             }
+            Input::Pcma => (Self::Pcma(PcmaDecoder::new()), true),
+            Input::Pcmu => (Self::Pcmu(PcmuDecoder::new()), true),
             Input::G722 => (Self::G722(Box::default()), true),
             Input::L16 { rate, channels } => {
                 let channels = channels.max(1);
@@ -262,6 +282,16 @@ impl Source {
                 });
                 (decoded.is_ok() && format.0 != 0).then_some(format)
             }
+            Self::Pcma(decoder) => {
+                let decoded = decoder.decode(data);
+                samples.extend(decoded.iter().copied().map(linear));
+                (!decoded.is_empty()).then_some((G711_RATE, decoded.len()))
+            }
+            Self::Pcmu(decoder) => {
+                let decoded = decoder.decode(data);
+                samples.extend(decoded.iter().copied().map(linear));
+                (!decoded.is_empty()).then_some((G711_RATE, decoded.len()))
+            }
             Self::G722(decoder) => {
                 let decoded = decoder.decode_frame(data);
                 samples.extend(decoded.iter().copied().map(linear));
@@ -285,7 +315,8 @@ impl Source {
         match self {
             Self::Aac { asc, decoder } => **decoder = Decoder::from_asc(asc, options())?,
             Self::G722(decoder) => **decoder = G722Decoder::default(),
-            Self::L16 { .. } => {}
+            // Each sample by itself.
+            Self::Pcma(_) | Self::Pcmu(_) | Self::L16 { .. } => {}
         }
         Ok(())
     }

@@ -279,3 +279,32 @@ fn a_packet_that_is_cut_off_costs_no_more_than_itself() {
         assert!(transcoder.failures() > 0);
     }
 }
+
+#[test]
+fn g711_by_either_law_keeps_pitch_level_and_time() {
+    use audio_codec::Encoder as _;
+    let tone: Vec<i16> = (0..16_000)
+        .map(|at| (8_192.0 * (at as f32 / 8_000.0 * HZ * TAU).sin()) as i16)
+        .collect();
+    let alaw = audio_codec::pcma::PcmaEncoder::new().encode(&tone);
+    let mulaw = audio_codec::pcmu::PcmuEncoder::new().encode(&tone);
+    for (input, bytes) in [(Input::Pcma, alaw), (Input::Pcmu, mulaw)] {
+        let mut transcoder = Transcoder::new(input, 8_000).unwrap();
+        assert!(!transcoder.is_stereo());
+        let units: Vec<Unit> = bytes
+            .chunks(160)
+            .enumerate()
+            .map(|(at, data)| Unit {
+                elapsed: Some(at as i64 * 160),
+                data: Bytes::copy_from_slice(data),
+            })
+            .collect();
+        let packets = transcode(&mut transcoder, &units);
+        let times: Vec<i64> = packets.iter().map(|packet| packet.elapsed).collect();
+        let expected: Vec<i64> = (0..packets.len() as i64).map(|at| at * 960).collect();
+        assert_eq!(times, expected, "{input:?}");
+        assert!(packets.len() >= 95, "{input:?}: {} packets", packets.len());
+        let level = amplitude(&decode(&packets, 1)[24_000..72_000], HZ);
+        assert!((0.22..0.28).contains(&level), "{input:?}: {level}");
+    }
+}
