@@ -18,7 +18,7 @@ pub(super) fn refusal(refused: Refused) -> Refusal {
         Refused::Malformed(why) => Refusal::Malformed(why),
         Refused::NotAcceptable(why) => Refusal::NotAcceptable(why),
         Refused::UnknownResource | Refused::NothingLive => Refusal::Gone,
-        Refused::Taken | Refused::NotItsBackup => Refusal::Taken,
+        Refused::Taken => Refusal::Taken,
         Refused::Full(what) => full(what),
         Refused::Stopping => full("the venue is closing"),
     }

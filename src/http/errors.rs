@@ -130,9 +130,6 @@ impl From<Refused> for Problem {
                 "somebody else publishes this stream; choose another stream name, or publish with the bearer token of the first one to take over",
             )
             .retry_after(TAKEN_RETRY_S),
-            Refused::NotItsBackup => {
-                Self::new(StatusCode::CONFLICT, refused.to_string()).retry_after(TAKEN_RETRY_S)
-            }
             Refused::NotAcceptable(why) => {
                 Self::unprocessable(format!("the SDP cannot be accepted: {}", readable(&why)))
             }

@@ -10,7 +10,7 @@ use signaling::conference::ParticipantRole;
 use signaling::media_type::SDP;
 
 use super::AppState;
-use super::bearer::{bearer, not_the_key, unauthorized};
+use super::bearer::{bearer, not_the_key};
 use super::cors::preflight;
 use super::errors::{self, Problem};
 use super::offer::{self, ACCEPT_POST, Sdp, Telling};
@@ -69,8 +69,8 @@ async fn publish(
     }
     let right = right(&state, &key.space, &headers)?;
     let (key, is_backup) = place(&state, key, query.as_deref());
-    if is_backup && right == TakeOver::OnlyIfSilent {
-        return Err(without_token(&key));
+    if is_backup && right != TakeOver::Always {
+        return Err(without_key(&key));
     }
     let offer = Sdp::read_offer(&headers, body).await?;
     let summary = offer.summary();
@@ -119,13 +119,15 @@ fn asks_to_stand_by(query: Option<&str>) -> bool {
     })
 }
 
-/// 401 for a backup that shows nothing: a stranger would wait for a show to be lost for half a second.
-fn without_token(key: &StreamKey) -> Problem {
-    let detail = format!(
-        "a backup of {key} needs the bearer token that the stream is published with, as space {} has no key; send the same word from both as Authorization: Bearer WORD",
-        key.space
-    );
-    unauthorized(&key.space, false, detail)
+/// 403: where everybody may publish, a stranger would wait for a show to be lost for half a second.
+fn without_key(key: &StreamKey) -> Problem {
+    let space = &key.space;
+    Problem::new(
+        StatusCode::FORBIDDEN,
+        format!(
+            "a backup of {key} would be a stranger's, as everybody may publish in space {space}; give the space a key (key = \"...\" in its [[space]], or `proscenium key add {space}`) and publish both with it"
+        ),
+    )
 }
 
 /// Under which right whoever sends `headers` may publish.

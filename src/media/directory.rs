@@ -295,8 +295,9 @@ impl Directory {
             Event::Closed { peer, reason } => {
                 tracing::debug!(%peer, ?reason, "session ended");
                 self.unseat(peer).unwrap_or_else(|| {
+                    let ended = self.end_left_over(peer);
                     self.leave(peer, Some(&reason));
-                    Vec::new()
+                    Vec::from_iter(ended)
                 })
             }
             Event::TookOver {

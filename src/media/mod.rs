@@ -90,8 +90,8 @@ pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
         sockets.push(net::bind(port, config.loopback_only)?);
     }
     let certificate = Certificate::generate();
-    // Participants of one conference gather on one thread: each may have all of them.
-    let peers_max = (config.publishers_max + config.viewers_max).div_ceil(config.threads)
+    // Participants of one conference gather on one thread: each may have all of them. Each stream may have a backup.
+    let peers_max = (2 * config.publishers_max + config.viewers_max).div_ceil(config.threads)
         + config.participants_max;
     let mut announced = Vec::new();
     let mut seats = Vec::with_capacity(config.threads);

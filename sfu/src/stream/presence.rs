@@ -46,8 +46,12 @@ impl Presence {
             self.last_sound = Some(now);
         }
         let gap = now.saturating_duration_since(self.last);
-        // An absence is not what is usual.
-        if gap <= self.patience() {
+        // An absence is not what is usual. Without sound that cannot be told from a screen that stands still.
+        let most = match self.has_sound() {
+            true => self.patience(),
+            false => STILL_MAX,
+        };
+        if gap <= most {
             self.gaps[0] = self.gaps[0].max(gap);
         }
         if now.saturating_duration_since(self.window) >= WINDOW {
@@ -64,13 +68,15 @@ impl Presence {
 
     fn patience(&self) -> Duration {
         let usual = self.gaps[0].max(self.gaps[1]) * 2 + MARGIN;
-        let has_sound = self
-            .last_sound
-            .is_some_and(|at| self.last.saturating_duration_since(at) < WINDOW);
-        match has_sound {
+        match self.has_sound() {
             true => usual.clamp(AWAY_MIN, AWAY_MAX),
             false => usual.clamp(STILL_MIN, STILL_MAX),
         }
+    }
+
+    fn has_sound(&self) -> bool {
+        self.last_sound
+            .is_some_and(|at| self.last.saturating_duration_since(at) < WINDOW)
     }
 }
 
@@ -108,6 +114,7 @@ mod tests {
         check(33, false, 2000);
         check(1000, false, 2100);
         check(2000, false, 4100);
+        check(3000, false, 6100);
     }
 
     #[test]

@@ -77,14 +77,15 @@ impl Worker {
         let Some(slot) = self.ensure_stream(stream) else {
             return;
         };
+        let current = self.streams[slot]
+            .as_ref()
+            .and_then(|stream| stream.publication.as_ref());
         let over = match is_backup {
             true => TakesOver::Absent,
-            false => TakesOver::Anybody,
+            // Who connects before its keyframe has the stage by right.
+            false => TakesOver::Only(current.map_or(id, |current| current.publisher)),
         };
-        let has_backup = self.streams[slot]
-            .as_ref()
-            .and_then(|stream| stream.publication.as_ref())
-            .is_some_and(|current| current.is_backup);
+        let has_backup = current.is_some_and(|current| current.is_backup);
         if has_backup || (is_backup && self.has_publisher(slot)) {
             self.end_waiting(stream, |other, peer| {
                 other.is_backup() == is_backup && peer < id

@@ -155,7 +155,10 @@ impl Worker {
             may_have_picture,
         };
         let turn = waiting.turn(now, current, seen);
-        let (id, is_new_backup) = (peer.id, is_first && waiting.is_backup());
+        let (id, is_new_backup) = (
+            peer.id,
+            is_first && waiting.first.is_some() && waiting.is_backup(),
+        );
         if is_new_backup {
             self.begin_standby(stream, id);
         }
@@ -289,6 +292,25 @@ impl Worker {
             }
             Feed::Source => self.add_source(stream_slot, &left, waiting),
             Feed::Relay(_) => {}
+        }
+        if left.is_backup {
+            self.keep_newest_backup(stream);
+        }
+    }
+
+    /// One backup that sends is enough: a newer one may have come while the older was on stage.
+    fn keep_newest_backup(&mut self, stream: StreamId) {
+        let sends = |waiting: &Waiting| waiting.is_backup() && waiting.first.is_some();
+        let waiting = self.waiting_for(stream).into_iter();
+        let peers = waiting.filter(|&(_, slot)| self.waiting(slot).is_some_and(sends));
+        let slot = self.stream_slot(stream);
+        let known = slot.and_then(|slot| self.streams[slot].as_ref());
+        let sources = known.iter().flat_map(|known| &known.sources);
+        let sources = sources.filter(|source| sends(&source.waiting));
+        let all = peers.map(|(id, _)| id);
+        let newest = all.chain(sources.map(|source| source.peer)).max();
+        if let Some(newest) = newest {
+            self.end_waiting(stream, |waiting, id| waiting.is_backup() && id < newest);
         }
     }
 

@@ -3,7 +3,7 @@
 use sfu::{CloseReason, PeerId, Role, StreamId, TrackInfo, WorkerId};
 use uuid::Uuid;
 
-use super::{DEPARTED_MAX, Directory, SessionRecord, StreamKey, least_loaded};
+use super::{Consequence, DEPARTED_MAX, Directory, SessionRecord, StreamKey, least_loaded};
 use crate::media::handle::Refused;
 
 impl Directory {
@@ -78,6 +78,18 @@ impl Directory {
             .values()
             .map(|session| (session.peer, session.worker))
             .collect()
+    }
+
+    /// What remains of a publisher whose connection is closed: a stream that it has still, because a backup that was to have it was
+    /// closed in the moment of taking over.
+    pub(super) fn end_left_over(&self, peer: PeerId) -> Option<Consequence> {
+        let inner = self.lock();
+        let session = inner.sessions.get(inner.resources.get(&peer)?)?;
+        let entry = inner.streams.get(&session.key)?;
+        entry.on_stage().filter(|one| one.peer == peer)?;
+        let stream = entry.id;
+        drop(inner);
+        self.on_ended(stream, peer)
     }
 
     /// Forgets a session. With a reason its client may learn for a while how it ended; without, it knows.

@@ -39,7 +39,7 @@ impl Directory {
         self.changed(&key.space);
     }
 
-    /// Whether a source may ask for a stream: nobody publishes it but a backup, or it has no backup.
+    /// Whether a source may ask for a stream: nobody publishes it, or fell silent on it, but a backup; or it has no backup.
     pub fn is_open_to(&self, key: &StreamKey, is_backup: bool) -> bool {
         let inner = self.lock();
         let Some(entry) = inner.streams.get(key) else {
@@ -47,7 +47,7 @@ impl Directory {
         };
         match is_backup {
             true => !entry.has_backup(),
-            false => entry.live().is_none_or(|live| live.is_backup),
+            false => !entry.has_fallen() && entry.live().is_none_or(|live| live.is_backup),
         }
     }
 
@@ -111,6 +111,12 @@ impl StreamEntry {
         self.publication.as_ref().filter(|one| one.left.is_none())
     }
 
+    /// Whether a performer fell silent, who has the stage back when it sends again.
+    fn has_fallen(&self) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|one| one.stands_by && !one.is_backup)
+    }
+
     /// Whether somebody is about to come on stage when it is empty.
     pub(super) fn has_standby(&self) -> bool {
         self.waiting.iter().any(|one| one.stands_by)
@@ -119,39 +125,25 @@ impl StreamEntry {
     /// Whether a claim to the stream can be heard at all.
     ///
     /// # Errors
-    /// `Taken`, or `NotItsBackup`.
+    /// `Taken`.
     pub(super) fn check(&self, claim: &Claim<'_>) -> Result<(), Refused> {
         let current = self.on_stage();
         if claim.is_backup {
             if current.is_some_and(|current| current.is_feed) {
                 return Err(Refused::Taken);
             }
-            return match claim.may_wait {
-                true => self.check_backup(claim.right),
-                false if self.has_backup() => Err(Refused::Taken),
+            // A newer backup of a publisher may replace the older; a camera is one of its own.
+            return match !claim.may_wait && self.has_backup() {
+                true => Err(Refused::Taken),
                 false => Ok(()),
             };
         }
-        // A camera of the configuration has its place back from whoever stands in for it.
-        let is_given_back = !claim.may_wait && current.is_some_and(|current| current.is_backup);
+        let is_camera = !claim.may_wait;
+        // A camera of the configuration has its place back from whoever stands in for it, but not from a performer who fell silent.
+        let is_given_back = is_camera && current.is_some_and(|current| current.is_backup);
         let is_free = current.is_none_or(|current| current.may_be_taken(claim.right));
-        let guards = |one: &Publication| one.stands_by && !one.may_be_joined(claim.right);
-        if !is_given_back && (!is_free || self.waiting.iter().any(guards)) {
-            return Err(Refused::Taken);
-        }
-        Ok(())
-    }
-
-    /// A backup has the same right as whom it stands in for: in a space without key, the same bearer token.
-    fn check_backup(&self, right: &TakeOver) -> Result<(), Refused> {
-        let mut all = self.publication.iter().chain(&self.waiting);
-        let is_foreign = |one: &Publication| match right {
-            TakeOver::Always => false,
-            TakeOver::SameOwner(owner) => one.owner.as_ref() != Some(owner),
-            TakeOver::OnlyIfSilent => true,
-        };
-        match all.any(is_foreign) {
-            true => Err(Refused::NotItsBackup),
+        match (is_camera && self.has_fallen()) || !(is_given_back || is_free) {
+            true => Err(Refused::Taken),
             false => Ok(()),
         }
     }
@@ -161,7 +153,10 @@ impl StreamEntry {
         if claim.is_backup {
             return TakesOver::Absent;
         }
-        let current = self.on_stage();
+        // One that stands by may be on stage before the first packet comes.
+        let mut waiting = self.waiting.iter();
+        let standby = || waiting.find(|one| one.is_backup && one.stands_by);
+        let current = self.on_stage().or_else(standby);
         let owner = match claim.right {
             TakeOver::Always => return TakesOver::Anybody,
             TakeOver::SameOwner(owner) => Some(owner),
@@ -180,14 +175,5 @@ impl Publication {
     /// A camera that stands in for whoever is away.
     pub(super) fn is_nobodys(&self) -> bool {
         self.is_backup && self.owner.is_none()
-    }
-
-    /// Whether `right` is as good as the one under which it came. Where nobody showed any, everybody's is.
-    fn may_be_joined(&self, right: &TakeOver) -> bool {
-        match (right, self.owner) {
-            (TakeOver::Always, _) | (_, None) => true,
-            (TakeOver::SameOwner(owner), Some(own)) => *owner == own,
-            (TakeOver::OnlyIfSilent, Some(_)) => false,
-        }
     }
 }

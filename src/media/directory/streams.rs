@@ -43,6 +43,10 @@ impl Directory {
                 "there are as many publishers as there may be",
             ));
         }
+        // Nobody has a better right to a show that is lost for a second than who has its key.
+        if claim.is_backup && claim.may_wait && *claim.right != TakeOver::Always {
+            return Err(Refused::Taken);
+        }
         if let Some(entry) = inner.streams.get(key) {
             entry.check(claim)?;
         }
@@ -183,16 +187,24 @@ impl Directory {
         let mut inner = self.lock();
         let key = inner.keys.get(&stream)?.clone();
         let entry = inner.streams.get_mut(&key)?;
+        let before = entry.waiting.len();
         entry.waiting.retain(|waiting| waiting.peer != peer);
+        let has_waited = entry.waiting.len() < before;
         let has_standby = entry.has_standby();
-        let publication = entry
-            .publication
-            .as_mut()
-            .filter(|publication| publication.peer == peer && publication.left.is_none())?;
+        let is_its = |one: &&mut Publication| one.peer == peer && one.left.is_none();
+        let Some(publication) = entry.publication.as_mut().filter(is_its) else {
+            drop(inner);
+            if has_waited {
+                tracing::info!(space = %key.space, stream = %key.stream, %peer, "stands by no longer");
+                self.changed(&key.space);
+            }
+            return None;
+        };
         if has_standby && publication.since.is_some() {
             publication.left = Some(clock::now());
             drop(inner);
             tracing::info!(space = %key.space, stream = %key.stream, %peer, "left; somebody stands by");
+            self.changed(&key.space);
             return None;
         }
         entry.publication = None;

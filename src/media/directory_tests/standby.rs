@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sfu::{Event, PeerId, StreamId, TakesOver};
 
-use super::{ANYBODY, IDLE, STRANGER, directory, key, refusal, tracks};
+use super::{ANYBODY, IDLE, STRANGER, directory, key, tracks};
 use crate::clock;
 use crate::media::directory::{Backup, Claim, Consequence, Directory};
 use crate::media::{Refused, TakeOver};
@@ -129,67 +129,77 @@ fn a_stage_that_was_left_is_live_until_its_backup_comes_or_does_not() {
 }
 
 #[test]
-fn in_a_space_without_key_a_backup_has_the_token_of_its_stream() {
+fn in_a_space_without_key_nobody_stands_by() {
     let directory = directory();
-    stage(&directory, &OWN);
-    for right in [&OTHER, &TakeOver::OnlyIfSilent] {
-        for _ in 0..100 {
-            let refused = directory.reserve(&key("main"), &with(right, true), &IDLE);
-            assert!(matches!(refused, Err(Refused::NotItsBackup)), "{right:?}");
+    let main = reserve(&directory, &with(&OWN, false));
+    live(&directory, main.0, main.1);
+    for name in ["main", "side"] {
+        for right in [&OWN, &OTHER, &TakeOver::OnlyIfSilent] {
+            let refused = directory.reserve(&key(name), &with(right, true), &IDLE);
+            assert!(matches!(refused, Err(Refused::Taken)), "{name} {right:?}");
         }
     }
-    assert!(
-        directory
-            .reserve(&key("main"), &with(&OWN, true), &IDLE)
-            .is_ok()
-    );
-    // Nobody's stream is whoever's comes first.
-    assert!(
-        directory
-            .reserve(&key("side"), &with(&OTHER, true), &IDLE)
-            .is_ok()
-    );
-}
-
-#[test]
-fn strangers_do_not_get_a_stage_whose_backup_stands_by() {
-    let directory = directory();
-    let (stream, main, backup) = stage(&directory, &OWN);
-    let strangers = |moment: &str| {
-        for right in [&OTHER, &TakeOver::OnlyIfSilent] {
-            let refused = refusal(directory.reserve(&key("main"), &with(right, false), &IDLE));
-            assert!(refused.contains("somebody else"), "{moment}: {refused}");
-        }
-    };
-    strangers("while its publisher sends");
-    directory.apply(Event::Silent {
-        stream,
-        peer: main,
-        silent: true,
-    });
-    strangers("while its publisher is silent");
-    took_over(&directory, stream, backup, true);
-    strangers("while its backup is on air");
-    directory.apply(Event::Ended {
-        stream,
-        peer: backup,
-    });
-    strangers("while its publisher stands by");
-    let again = directory.reserve(&key("main"), &with(&OWN, false), &IDLE);
-    assert!(again.is_ok(), "its own publisher is no stranger");
 }
 
 #[test]
 fn the_performer_has_its_stage_back_from_its_backup() {
     let directory = directory();
-    let (stream, _, backup) = stage(&directory, &OWN);
+    let (stream, _, backup) = stage(&directory, &TakeOver::Always);
     took_over(&directory, stream, backup, true);
+    let again = directory.reserve(&key("main"), &with(&TakeOver::Always, false), &IDLE);
+    assert_eq!(again.expect("the key").takes_over, TakesOver::Anybody);
+    let again = directory.reserve(&key("main"), &with(&TakeOver::Always, true), &IDLE);
+    assert_eq!(again.expect("the key").takes_over, TakesOver::Absent);
+}
+
+/// In a space without key, with a camera of the configuration as its backup.
+#[test]
+fn a_performer_who_comes_back_while_a_camera_takes_over_has_the_stage() {
+    let directory = directory();
+    let (stream, main) = reserve(&directory, &with(&OWN, false));
+    live(&directory, stream, main);
+    let (_, camera) = reserve(&directory, &camera(true));
+    directory.apply(Event::StandsBy {
+        stream,
+        peer: camera,
+    });
+    directory.apply(Event::Ended { stream, peer: main });
     let again = directory.reserve(&key("main"), &with(&OWN, false), &IDLE);
-    let again = again.expect("the same token");
-    assert_eq!(again.takes_over, TakesOver::Only(backup));
-    let backup_again = directory.reserve(&key("main"), &with(&OWN, true), &IDLE);
-    let backup_again = backup_again.expect("the same token");
-    assert_eq!(backup_again.takes_over, TakesOver::Absent);
+    let again = again.expect("nobody else performs");
+    assert_eq!(again.takes_over, TakesOver::Only(camera));
+}
+
+#[test]
+fn a_camera_does_not_get_the_stage_of_a_performer_who_fell_silent() {
+    let directory = directory();
+    let (stream, main, backup) = stage(&directory, &TakeOver::Always);
+    took_over(&directory, stream, backup, true);
+    assert!(!directory.is_open_to(&key("main"), false));
+    let refused = directory.reserve(&key("main"), &camera(false), &IDLE);
+    assert!(matches!(refused, Err(Refused::Taken)));
+    directory.apply(Event::Ended { stream, peer: main });
+    assert!(directory.is_open_to(&key("main"), false));
+}
+
+#[test]
+fn a_backup_that_is_closed_as_it_takes_over_leaves_nothing_behind() {
+    let directory = directory();
+    let (stream, main, backup) = stage(&directory, &TakeOver::Always);
+    directory.enter(&key("main"), sfu::Role::Publisher, main, sfu::WorkerId(0));
+    let closed = |peer| Event::Closed {
+        peer,
+        reason: sfu::CloseReason::Remote,
+    };
+    directory.give_back(&key("main"), backup);
+    took_over(&directory, stream, backup, true);
+    directory.apply(Event::Ended {
+        stream,
+        peer: backup,
+    });
+    // For its worker the publisher stands by now: it says nothing but that the connection is closed.
+    let consequences = directory.apply(closed(main));
+    assert_eq!(consequences, [Consequence::Origin(stream, None)]);
+    assert!(!directory.is_live(&key("main")));
 }
 
 #[test]

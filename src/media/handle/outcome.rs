@@ -47,11 +47,6 @@ pub enum Refused {
     /// Somebody else publishes it.
     #[error("somebody else is live here; stop that one first, or choose another stream name")]
     Taken,
-    /// Somebody else's stream, in a space without key.
-    #[error(
-        "a backup in a space without a key needs the bearer token that its stream is published with; give both publishers the same word as their token, or the space a key"
-    )]
-    NotItsBackup,
     /// No media section can be used.
     #[error("no media section can be accepted: {0}")]
     NotAcceptable(String),

@@ -12,7 +12,7 @@ impl Handle {
     /// A WHIP session; `is_backup` to stand in for whoever publishes the stream when that one is away.
     ///
     /// # Errors
-    /// `Taken`, `NotItsBackup`, `Malformed`, `NotAcceptable`, `Full` or `Stopping`.
+    /// `Taken`, `Malformed`, `NotAcceptable`, `Full` or `Stopping`.
     pub async fn publish(
         &self,
         key: StreamKey,
