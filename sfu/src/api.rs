@@ -489,11 +489,11 @@ pub enum Event {
         /// What it consists of.
         tracks: Vec<TrackInfo>,
     },
-    /// Whether packets stopped coming although the publisher is still there.
+    /// Whether packets stopped coming although the publisher is still there, or stands by.
     Silent {
         /// Which stream.
         stream: StreamId,
-        /// Who publishes it.
+        /// Who publishes it, or stands by.
         peer: PeerId,
         /// `false` when they come again.
         silent: bool,

@@ -89,6 +89,8 @@ pub(crate) struct Waiting {
     presence: Presence,
     /// Since when it has not been away; `None` before its first packet.
     steady: Option<Instant>,
+    /// What was told last.
+    is_silent: bool,
 }
 
 /// A publisher without WebRTC that waits or stands by.
@@ -113,6 +115,7 @@ impl Waiting {
             held: VecDeque::new(),
             presence: Presence::new(now),
             steady: None,
+            is_silent: false,
         }
     }
 
@@ -140,6 +143,14 @@ impl Waiting {
     /// Whether it stays for as long as it is connected: a backup, or whoever fell silent.
     pub(crate) fn stands_by(&self) -> bool {
         self.is_backup() || self.falls.is_some()
+    }
+
+    /// Whether it fell silent or sends again since this was asked last, if it has sent and stands by.
+    pub(crate) fn news(&mut self, now: Instant, silent_after: Duration) -> Option<bool> {
+        let is_silent = self.presence.quiet_for(now) > silent_after;
+        let is_news = self.first.is_some() && self.stands_by() && is_silent != self.is_silent;
+        self.is_silent = is_silent;
+        is_news.then_some(is_silent)
     }
 
     /// How often it has fallen when it is back on stage.

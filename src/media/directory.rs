@@ -323,7 +323,12 @@ impl Directory {
                 silent,
             } => {
                 self.feed_is_silent(stream, silent);
-                self.with_publication(stream, peer, |publication| publication.is_silent = silent);
+                if self
+                    .with_publication(stream, peer, |publication| publication.is_silent = silent)
+                    .is_none()
+                {
+                    self.standby_is_silent(stream, peer, silent);
+                }
                 Vec::new()
             }
             Event::Reordered {

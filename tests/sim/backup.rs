@@ -218,6 +218,28 @@ fn who_fell_silent_has_its_stage_back_without_a_gap() {
 }
 
 #[test]
+fn a_backup_that_sends_nothing_is_told() {
+    let seed = seed(725);
+    let _seeded = Seeded(seed);
+    let mut stage = Stage::new(seed, 1, 0.0, [Video::H264, Video::H264]);
+    for is_muted in [true, false] {
+        stage.mute(stage.backup, is_muted);
+        stage.world.run(3 * S);
+    }
+    let backup = stage.world.clients[stage.backup].peer;
+    let told = stage
+        .world
+        .events
+        .iter()
+        .filter_map(|(.., event)| match event {
+            Event::Silent { peer, silent, .. } if *peer == backup => Some(*silent),
+            _ => None,
+        });
+    assert_eq!(told.collect::<Vec<_>>(), [true, false]);
+    stage.world.check();
+}
+
+#[test]
 fn a_publisher_that_connects_anew_has_its_stage_back_at_once() {
     for (at, end) in (0..).zip(ENDS) {
         let seed = seed(730) + at;

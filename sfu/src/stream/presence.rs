@@ -61,9 +61,14 @@ impl Presence {
         self.last = now;
     }
 
+    /// For how long nothing came.
+    pub(crate) fn quiet_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.last)
+    }
+
     /// Whether nothing came for longer than can be explained.
     pub(crate) fn is_away(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.last) > self.patience()
+        self.quiet_for(now) > self.patience()
     }
 
     fn patience(&self) -> Duration {

@@ -3,7 +3,7 @@
 //!
 //! Until then each is a publisher that publishes nothing, and nobody notices it: an offer whose media never come ends no show.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Worker;
 use crate::api::{CloseReason, Codec, Event, TakesOver};
@@ -341,6 +341,32 @@ impl Worker {
         };
         self.close_peer(now, slot, reason);
         true
+    }
+
+    /// Tells who stands by without sending, and who sends again: whoever relies on a backup has to know.
+    pub(super) fn tell_silent_standbys(&mut self, now: Instant, silent_after: Duration) {
+        let mut news = Vec::new();
+        let mut look = |waiting: &mut Waiting, peer| {
+            let silent = waiting.news(now, silent_after);
+            news.extend(silent.map(|silent| (waiting.stream, peer, silent)));
+        };
+        for peer in self.peers.iter_mut().flatten() {
+            if let Some(waiting) = peer.waiting.as_mut() {
+                look(waiting, peer.id);
+            }
+        }
+        for stream in self.streams.iter_mut().flatten() {
+            for source in &mut stream.sources {
+                look(&mut source.waiting, source.peer);
+            }
+        }
+        for (stream, peer, silent) in news {
+            self.emit(Event::Silent {
+                stream,
+                peer,
+                silent,
+            });
+        }
     }
 
     /// Counts who stands by.

@@ -52,6 +52,7 @@ impl Worker {
             }
         }
         self.count_standby();
+        self.tell_silent_standbys(now, SILENT_AFTER);
         for at in 0..self.rooms.len() {
             self.tick_room(now, at);
         }

@@ -39,6 +39,30 @@ impl Directory {
         self.changed(&key.space);
     }
 
+    /// Nothing comes from a publisher that stands by, or something does again.
+    pub(super) fn standby_is_silent(&self, stream: StreamId, peer: PeerId, silent: bool) {
+        let mut inner = self.lock();
+        let Some(key) = inner.keys.get(&stream).cloned() else {
+            return;
+        };
+        let entry = inner.streams.get_mut(&key);
+        let mut waiting = entry.into_iter().flat_map(|entry| &mut entry.waiting);
+        let Some(waiting) = waiting.find(|waiting| waiting.peer == peer) else {
+            return;
+        };
+        waiting.is_silent = silent;
+        if !waiting.is_backup {
+            return;
+        }
+        drop(inner);
+        if silent {
+            tracing::warn!(space = %key.space, stream = %key.stream, %peer, "the backup sends nothing; look after its encoder");
+        } else {
+            tracing::info!(space = %key.space, stream = %key.stream, %peer, "the backup sends again");
+        }
+        self.changed(&key.space);
+    }
+
     /// Whether a source may ask for a stream: nobody publishes it, or fell silent on it, but a backup; or it has no backup.
     pub fn is_open_to(&self, key: &StreamKey, is_backup: bool) -> bool {
         let inner = self.lock();
@@ -97,7 +121,7 @@ impl StreamEntry {
         }
         let mut waiting = self.waiting.iter();
         waiting
-            .any(|one| one.is_backup && one.stands_by)
+            .any(|one| one.is_backup && one.stands_by && !one.is_silent)
             .then_some(Backup::StandsBy)
     }
 

@@ -60,6 +60,7 @@ impl StreamEntry {
         };
         let mut next = self.waiting.remove(at);
         next.stands_by = false;
+        next.is_silent = false;
         self.idle_since = None;
         if let Some(mut last) = self.publication.replace(next)
             && last.left.is_none()

@@ -101,6 +101,22 @@ fn a_performance_goes_on_with_its_backup_and_back() {
 }
 
 #[test]
+fn a_backup_that_sends_nothing_is_none() {
+    let directory = directory();
+    let (stream, _, backup) = stage(&directory, &TakeOver::Always);
+    let mut changes = directory.changes();
+    for (silent, expected) in [(true, None), (false, Some(Backup::StandsBy))] {
+        directory.apply(Event::Silent {
+            stream,
+            peer: backup,
+            silent,
+        });
+        assert_eq!(state(&directory), expected);
+        assert_eq!(&*changes.try_recv().expect("it is told"), "stage");
+    }
+}
+
+#[test]
 fn a_stage_that_was_left_is_live_until_its_backup_comes_or_does_not() {
     let check = |comes: bool| {
         let directory = directory();
