@@ -33,6 +33,7 @@ const TICK: Duration = Duration::from_millis(5);
 const S: Duration = Duration::from_secs(1);
 
 struct Stage {
+    cards: Cards,
     worker: Worker,
     line: Line,
     published: Arc<Published>,
@@ -69,6 +70,7 @@ impl Stage {
         let published = Arc::new(Published::default());
         let changes = Arc::new(AtomicUsize::new(0));
         let told = changes.clone();
+        let cards = Cards::start().unwrap();
         let around = Surroundings {
             settings: hls::Settings::default(),
             dvr_window: Duration::from_secs(120),
@@ -76,7 +78,7 @@ impl Stage {
                 told.fetch_add(1, Ordering::Relaxed);
             }),
             thumbnails: Thumbnails::start(recorder.clone()).unwrap(),
-            cards: Cards::start().unwrap(),
+            cards: cards.clone(),
             recorder: recorder.clone(),
             counters: counters.clone(),
         };
@@ -104,6 +106,7 @@ impl Stage {
         );
         Self {
             worker,
+            cards,
             line: Line::new(key, STREAM, false, around, published.clone()),
             published,
             counters,
@@ -140,7 +143,13 @@ impl Stage {
         self.worker.handle(self.now, Input::Command(command));
     }
 
+    /// The publisher goes, when its cards are drawn: their thread is real, and this time is not.
     fn leave(&mut self) {
+        let last = self.cards.order(&"stage".into(), 320, 180);
+        let began = std::time::Instant::now();
+        while last.get().is_none() && began.elapsed() < 20 * S {
+            std::thread::sleep(S / 100);
+        }
         if let Some(peer) = self.publisher.take() {
             self.worker
                 .handle(self.now, Input::Command(Command::Close { peer }));

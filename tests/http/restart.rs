@@ -89,10 +89,8 @@ fn check_continuation(server: &Server, before: &str, after: &str) {
     assert!(dated.is_sorted(), "dates go on: {dated:?}");
     for name in new.values().flatten() {
         let answer = server.get(&format!("/hls/demo/main/{name}"));
-        assert!(
-            answer.starts_with("HTTP/1.1 200"),
-            "{name} is listed and not there"
-        );
+        let said = answer.lines().next().unwrap_or_default();
+        assert!(said.starts_with("HTTP/1.1 200"), "{name} is listed: {said}");
     }
 }
 
@@ -153,4 +151,24 @@ fn whoever_asks_while_nobody_performs_after_a_restart_gets_a_slate() {
     playlist(&server, "video", complete(more));
     let space = server.get("/api/spaces/demo");
     assert!(!space.contains("\"live\":true"), "nobody performs: {space}");
+}
+
+#[test]
+fn sound_that_nobody_asked_for_before_a_kill_is_made_after_it() {
+    let directory = data_dir();
+    let mut server = Server::start_demo(directory.path());
+    playlist(&server, "video", complete(3));
+    server.kill();
+    let server = Server::start_demo(directory.path());
+    let after = playlist(&server, "aac", complete(8));
+    let lost = segments(&after)
+        .values()
+        .filter(|name| name.is_none())
+        .count();
+    assert!(lost > 0, "{after}");
+    for name in segments(&after).values().flatten() {
+        let answer = server.get(&format!("/hls/demo/main/{name}"));
+        let said = answer.lines().next().unwrap_or_default();
+        assert!(said.starts_with("HTTP/1.1 200"), "{name} is listed: {said}");
+    }
 }

@@ -193,12 +193,14 @@ async fn opus_for(
         let before = media(state, key, life, before).await?;
         let this = media(state, key, life, msn).await?;
         let after = media(state, key, life, after).await?;
-        let ends = after.as_ref().map(|one| (one.is_whole, one.begins_anew));
+        let ends = after.as_ref().map(|one| one.is_whole || one.begins_anew);
+        // What is not there although later ones are was lost in a crash.
+        let is_lost = next.is_some_and(|(next, _)| next > msn.saturating_add(1));
         let before = before.filter(|_| this.as_ref().is_some_and(|one| !one.begins_anew));
         let after = after.filter(|one| !one.begins_anew);
         let all = [before, this, after].into_iter().flatten();
         let opus: Vec<Bytes> = all.flat_map(|media| media.bytes).collect();
-        is_over |= matches!(ends, Some((true, _) | (_, true)));
+        is_over |= ends.unwrap_or(is_lost);
         let (Some(live), Some((msn, part)), false) = (live, next, is_over) else {
             return Ok(opus);
         };
