@@ -186,7 +186,9 @@ impl Writer {
         if index == 0 {
             segment.is_independent = is_independent;
         }
-        let alone = usize::from(index == 0 && is_video && is_independent);
+        // FFmpeg learns from a fragment how far B-frames move its pictures, and would show the only one of the first too early.
+        let is_in_order = self.part.iter().all(|sample| sample.offset == 0);
+        let alone = usize::from(index == 0 && is_video && is_independent && is_in_order);
         let (keyframe, others) = self.part.split_at(alone);
         let mut start = self.part_start;
         let mut bytes = Vec::with_capacity(fragment_bytes(keyframe) + fragment_bytes(others));

@@ -107,7 +107,12 @@ pub(crate) fn check_boxes(part: &Part, kind: CodecKind) -> Result<(), String> {
     }
     let first = fragments.first().ok_or("it is empty")?;
     let samples = first.samples();
-    let begins_alone = is_video && part.independent && part.index == 0;
+    let is_in_order = |fragment: &Fragment| {
+        let samples = fragment.samples();
+        samples.iter().all(|sample| sample.cts.unwrap_or(0) == 0)
+    };
+    let begins_alone =
+        is_video && part.independent && part.index == 0 && fragments.iter().all(is_in_order);
     if fragments.len() > 2 || fragments.len() == 2 && !begins_alone {
         return Err(format!("it has {} fragments", fragments.len()));
     }
@@ -130,10 +135,11 @@ pub(crate) fn check_boxes(part: &Part, kind: CodecKind) -> Result<(), String> {
 /// Where the keyframe ends that a segment of a picture begins with.
 pub(crate) fn check_keyframe(segment: &Segment, kind: CodecKind) -> Result<(), String> {
     let expected = match kind.is_video() && segment.independent {
-        true => Fragment::read(&segment.bytes)?.bytes,
-        false => 0,
+        true => Some(Fragment::read(&segment.bytes)?).filter(|first| first.samples().len() == 1),
+        false => None,
     };
     let found = segment.keyframe_bytes;
+    let expected = expected.map_or(0, |first| first.bytes);
     match found as usize == expected {
         true => Ok(()),
         false => Err(format!("its keyframe ends at {expected}, not {found}")),
@@ -176,8 +182,9 @@ pub(crate) fn check_keyframes(
             return Err(format!("segment {} is another one", ours.msn));
         }
         let truth = &segments[ours.msn as usize - 1];
-        let range = truth.independent.then_some((truth.keyframe_bytes, 0));
-        if ours.range != range || ours.is_gap == truth.independent {
+        let is_there = truth.keyframe_bytes > 0;
+        let range = is_there.then_some((truth.keyframe_bytes, 0));
+        if ours.range != range || ours.is_gap == is_there {
             return Err(format!("segment {}: its keyframe is not there", ours.msn));
         }
     }
