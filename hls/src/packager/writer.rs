@@ -188,7 +188,9 @@ impl Writer {
         }
         // FFmpeg learns from a fragment how far B-frames move its pictures, and would show the only one of the first too early.
         let is_in_order = self.part.iter().all(|sample| sample.offset == 0);
-        let alone = usize::from(index == 0 && is_video && is_independent && is_in_order);
+        // GStreamer drops most pictures of VP9 behind one that is alone.
+        let may_be_alone = self.kind == CodecKind::H264 && is_in_order;
+        let alone = usize::from(index == 0 && is_independent && may_be_alone);
         let (keyframe, others) = self.part.split_at(alone);
         let mut start = self.part_start;
         let mut bytes = Vec::with_capacity(fragment_bytes(keyframe) + fragment_bytes(others));

@@ -111,8 +111,10 @@ pub(crate) fn check_boxes(part: &Part, kind: CodecKind) -> Result<(), String> {
         let samples = fragment.samples();
         samples.iter().all(|sample| sample.cts.unwrap_or(0) == 0)
     };
-    let begins_alone =
-        is_video && part.independent && part.index == 0 && fragments.iter().all(is_in_order);
+    let begins_alone = kind == CodecKind::H264
+        && part.independent
+        && part.index == 0
+        && fragments.iter().all(is_in_order);
     if fragments.len() > 2 || fragments.len() == 2 && !begins_alone {
         return Err(format!("it has {} fragments", fragments.len()));
     }
@@ -134,7 +136,7 @@ pub(crate) fn check_boxes(part: &Part, kind: CodecKind) -> Result<(), String> {
 
 /// Where the keyframe ends that a segment of a picture begins with.
 pub(crate) fn check_keyframe(segment: &Segment, kind: CodecKind) -> Result<(), String> {
-    let expected = match kind.is_video() && segment.independent {
+    let expected = match kind == CodecKind::H264 && segment.independent {
         true => Some(Fragment::read(&segment.bytes)?).filter(|first| first.samples().len() == 1),
         false => None,
     };

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { labUrl, openPage } from '../lib/browser.mjs';
-import { figure } from '../lib/figures.mjs';
+import { figure, median } from '../lib/figures.mjs';
 import { media } from '../lib/hls.mjs';
 import { ffmpeg } from '../lib/paths.mjs';
 import { start } from '../lib/process.mjs';
@@ -17,6 +17,8 @@ const SECRET = 'only-for-this-test-and-long-enough-to-be-one';
 const SECONDS = 14;
 const AWAY_MS = 6000;
 const SKEW_MS_MAX = 40;
+/** Sound that comes late on a busy machine is played so late for a while, ADR 0015. */
+const LATE_MS_MAX = 100;
 /** Within a flash, and between two. */
 const [IN_FLASH_S, BETWEEN_S] = [0.05, 0.5];
 const BRIGHT = 120;
@@ -150,7 +152,7 @@ async function check(t, server, space, { size, performances }) {
   const skews = marks.skews.filter((skew) => Math.abs(skew) < 500);
   figure(`MP4, ${space}, in step`, `${marks.flashes.length} flashes, beeps ${skews.join(' ')} ms after them`);
   assert.ok(marks.flashes.length >= performances * (SECONDS - 3), `${marks.flashes.length} flashes`);
-  assert.ok(skews.length >= marks.flashes.length - 2 && skews.every((skew) => Math.abs(skew) <= SKEW_MS_MAX), `${marks.skews} ms`);
+  assert.ok(skews.length >= marks.flashes.length - 2 && skews.every((skew) => Math.abs(skew) <= LATE_MS_MAX) && median(skews.map(Math.abs)) <= SKEW_MS_MAX, `${marks.skews} ms`);
 
   // Whoever counts samples instead of looking at their times hears the same.
   const gst = await run(t, 'qtdemux', 'gst-launch-1.0', ['-m', ...QT(path, codec === 'aac' ? 'avdec_aac' : 'opusdec').split(' ')]);
