@@ -230,7 +230,7 @@ impl Waiting {
             || now.saturating_duration_since(since) >= patience
     }
 
-    fn comes_or_asks(&mut self, now: Instant, comes: bool, every: Duration) -> Turn {
+    fn comes_or_asks(&self, now: Instant, comes: bool, every: Duration) -> Turn {
         if comes {
             return Turn::Comes;
         }
@@ -240,11 +240,13 @@ impl Waiting {
         }
     }
 
-    /// Keeps a packet of a picture, if all that is waited for is the begin of one.
+    /// Whether all that is waited for is the begin of a picture.
+    pub(crate) fn is_due(&self) -> bool {
+        self.due.is_some()
+    }
+
+    /// Keeps a packet of a picture whose begin is waited for.
     pub(crate) fn hold(&mut self, held: Held) {
-        if self.due.is_none() {
-            return;
-        }
         if self.held.len() == HELD_MAX {
             self.held.pop_front();
         }

@@ -8,6 +8,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use signaling::conference::ParticipantRole;
 use signaling::media_type::SDP;
+use url::form_urlencoded;
 
 use super::AppState;
 use super::bearer::{bearer, not_the_key};
@@ -112,11 +113,8 @@ fn place(state: &AppState, key: StreamKey, query: Option<&str>) -> (StreamKey, b
 
 /// `backup`, with whatever value but `0` and `false`.
 fn asks_to_stand_by(query: Option<&str>) -> bool {
-    let mut fields = query.unwrap_or_default().split('&');
-    fields.any(|field| match field.split_once('=') {
-        Some((name, value)) => name == "backup" && !["0", "false"].contains(&value),
-        None => field == "backup",
-    })
+    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    pairs.any(|(name, value)| name == "backup" && !["0", "false"].contains(&&*value))
 }
 
 /// 403: where everybody may publish, a stranger would wait for a show to be lost for half a second.

@@ -3,11 +3,10 @@ import { closeBrowser } from '../e2e/lib/browser.mjs';
 import { startFfmpegTee } from '../e2e/lib/ffmpeg.mjs';
 import { median, quantile } from '../e2e/lib/figures.mjs';
 import { media, multivariant } from '../e2e/lib/hls.mjs';
-import { latencies } from '../e2e/lib/latency.mjs';
-import { openPlayer } from '../e2e/lib/player.mjs';
 import { startServer } from '../e2e/lib/server.mjs';
 import { startNginxRtmp } from './rtmp.mjs';
 import { scope } from './scope.mjs';
+import { watch } from './watch.mjs';
 
 const smoke = process.argv.includes('--smoke');
 const [ROUNDS, SETTLE_MS, WATCH_MS] = smoke ? [1, 4000, 4000] : [3, 10_000, 10_000];
@@ -15,18 +14,6 @@ const PARTS = smoke ? [500] : [500, 200];
 const FRAGMENTS = smoke ? [1] : [5, 1];
 /** Seconds, of Proscenium with parts of so many milliseconds. */
 const BARS = { 500: 2.0, 200: 1.2 };
-
-/** Plays and, once the player has settled, returns the latencies of the pictures and the times at which the player stalled. */
-async function watch(url) {
-  return scope(async (t) => {
-    const player = await openPlayer(t);
-    await player.play(url);
-    const first = await player.until('showing a picture', (s) => s.count > 0, 40_000);
-    const from = first.frames[0].at + SETTLE_MS;
-    const seen = await player.until('watching', (s) => s.now > from + WATCH_MS, SETTLE_MS + WATCH_MS + 20_000);
-    return { delays: latencies(seen.frames.filter((frame) => frame.at >= from)), stalls: seen.stalls, start: first.frames[0].at - first.askedAt };
-  });
-}
 
 await scope(async (t) => {
   const ways = [];
@@ -51,7 +38,7 @@ await scope(async (t) => {
   }
   for (let round = 0; round < ROUNDS; round++) {
     for (const way of ways) {
-      const { delays, stalls, start } = await watch(way.url);
+      const { delays, stalls, start } = await watch(way.url, SETTLE_MS, WATCH_MS);
       way.delays.push(...delays);
       way.medians.push(median(delays));
       way.stalls += stalls;

@@ -6,12 +6,11 @@ import { closeBrowser } from '../e2e/lib/browser.mjs';
 import { startFfmpegTee } from '../e2e/lib/ffmpeg.mjs';
 import { median, quantile } from '../e2e/lib/figures.mjs';
 import { media, multivariant } from '../e2e/lib/hls.mjs';
-import { latencies } from '../e2e/lib/latency.mjs';
 import { load, rootDir } from '../e2e/lib/paths.mjs';
-import { longestFreeze, openPlayer } from '../e2e/lib/player.mjs';
 import { start } from '../e2e/lib/process.mjs';
 import { startServer } from '../e2e/lib/server.mjs';
 import { scope } from './scope.mjs';
+import { watch } from './watch.mjs';
 
 const run = promisify(execFile);
 const smoke = process.argv.includes('--smoke');
@@ -20,18 +19,6 @@ const [ROUNDS, SETTLE_MS, WATCH_MS, VIEWERS, AUDIENCE_S] = smoke ? [1, 3000, 300
 const [ROUND_TRIP_MS, LOSS] = [50, 0.01];
 /** The server as seen over the bad road. */
 const FAR = '198.19.0.2';
-
-/** Plays and, once the player has settled, returns what a person would have noticed. */
-async function watch(url) {
-  return scope(async (t) => {
-    const player = await openPlayer(t);
-    await player.play(url);
-    const first = await player.until('showing a picture', (s) => s.count > 0, 40_000);
-    const from = first.frames[0].at + SETTLE_MS;
-    const seen = await player.until('watching', (s) => s.now > from + WATCH_MS, SETTLE_MS + WATCH_MS + 20_000);
-    return { delays: latencies(seen.frames.filter((frame) => frame.at >= from)), stalls: seen.stalls, freeze: longestFreeze(seen.frames, from) };
-  });
-}
 
 /** What an audience that waits for each part and fetches it costs. */
 async function audience(server) {
@@ -62,8 +49,8 @@ await scope(async (t) => {
   }
   for (let round = 0; round < ROUNDS; round++) {
     for (const { server, roads } of ways) {
-      roads.good.push(await watch(near(server.hls('stage'))));
-      if (isBad) roads.bad.push(await watch(server.hls('stage').replace('0.0.0.0', FAR)));
+      roads.good.push(await watch(near(server.hls('stage')), SETTLE_MS, WATCH_MS));
+      if (isBad) roads.bad.push(await watch(server.hls('stage').replace('0.0.0.0', FAR), SETTLE_MS, WATCH_MS));
     }
   }
   console.log(`\n640x360 at 30 pictures/s, a keyframe in 2 s, hls.js with low latency, ${ROUNDS} rounds in turns of ${WATCH_MS / 1000} s; the bad road: ${ROUND_TRIP_MS} ms there and back, ${LOSS * 100} % lost each way`);

@@ -217,13 +217,8 @@ impl Worker {
             self.let_wait(now, slot, stream, takes_over);
             return Ok(answer);
         }
-        self.begin_publication(now, stream_slot, id, Feed::Peer(slot), &[]);
-        if let Some(publication) = self
-            .stream_mut(stream_slot)
-            .and_then(|stream| stream.publication.as_mut())
-        {
-            publication.is_backup = takes_over == TakesOver::Absent;
-        }
+        let is_backup = takes_over == TakesOver::Absent;
+        self.begin_publication(now, stream_slot, id, Feed::Peer(slot), &[], is_backup);
         if let Some(peer) = self.peer_mut(slot) {
             peer.publishes.push(Published {
                 stream: stream_slot,
@@ -241,6 +236,7 @@ impl Worker {
         id: PeerId,
         feed: Feed,
         tracks: &[Codec],
+        is_backup: bool,
     ) {
         match self.feed(stream_slot) {
             Some(Feed::Peer(previous)) => self.displace(now, stream_slot, previous),
@@ -255,6 +251,7 @@ impl Worker {
         self.follow_origin(stream_slot);
         if let Some(stream) = self.stream_mut(stream_slot) {
             let mut publication = Publication::new(id, feed, now);
+            publication.is_backup = is_backup;
             publication.tracks = tracks
                 .iter()
                 .take(TRACKS_MAX)

@@ -267,7 +267,7 @@ impl Worker {
             tracing::debug!(peer = %id, %stream, "too many streams, or a section of another one");
             return;
         }
-        self.begin_publication(now, stream_slot, id, Feed::Peer(slot), &[]);
+        self.begin_publication(now, stream_slot, id, Feed::Peer(slot), &[], false);
         if let Some(peer) = self.peer_mut(slot) {
             peer.publishes.push(Published {
                 stream: stream_slot,

@@ -226,9 +226,7 @@ impl Worker {
     }
 
     fn is_publishing(&self, slot: usize, publisher: PeerId) -> bool {
-        self.streams[slot]
-            .as_ref()
-            .and_then(|stream| stream.publication.as_ref())
+        self.publication(slot)
             .is_some_and(|publication| publication.publisher == publisher)
     }
 

@@ -430,13 +430,17 @@ impl Worker {
     }
 
     pub(super) fn feed(&self, stream_slot: usize) -> Option<Feed> {
-        let publication = self
-            .streams
+        self.publication(stream_slot)
+            .map(|publication| publication.feed)
+    }
+
+    /// What is published at a slot, by whomever.
+    pub(super) fn publication(&self, stream_slot: usize) -> Option<&Publication> {
+        self.streams
             .get(stream_slot)?
             .as_ref()?
             .publication
-            .as_ref()?;
-        Some(publication.feed)
+            .as_ref()
     }
 }
 

@@ -25,10 +25,7 @@ impl Worker {
         if !self.is_source(slot, packet.peer) && !self.on_waiting_source(now, slot, &packet) {
             return;
         }
-        let Some(publication) = self.streams[slot]
-            .as_ref()
-            .and_then(|stream| stream.publication.as_ref())
-        else {
+        let Some(publication) = self.publication(slot) else {
             return;
         };
         let Some(track) = publication.tracks.get(packet.track) else {
@@ -59,9 +56,7 @@ impl Worker {
     }
 
     fn is_source(&self, slot: usize, peer: PeerId) -> bool {
-        self.streams[slot]
-            .as_ref()
-            .and_then(|stream| stream.publication.as_ref())
+        self.publication(slot)
             .is_some_and(|live| live.publisher == peer && live.feed == Feed::Source)
     }
 
@@ -77,9 +72,7 @@ impl Worker {
         let Some(slot) = self.ensure_stream(stream) else {
             return;
         };
-        let current = self.streams[slot]
-            .as_ref()
-            .and_then(|stream| stream.publication.as_ref());
+        let current = self.publication(slot);
         let over = match is_backup {
             true => TakesOver::Absent,
             // Who connects before its keyframe has the stage by right.
@@ -102,13 +95,7 @@ impl Worker {
             }
             return;
         }
-        self.begin_publication(now, slot, id, Feed::Source, tracks);
-        if let Some(publication) = self
-            .stream_mut(slot)
-            .and_then(|stream| stream.publication.as_mut())
-        {
-            publication.is_backup = is_backup;
-        }
+        self.begin_publication(now, slot, id, Feed::Source, tracks, is_backup);
         self.announce(slot);
     }
 

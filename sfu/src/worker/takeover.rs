@@ -108,8 +108,10 @@ impl Worker {
                 if asks {
                     self.ask_waiting(now, slot, mid, rid);
                 }
-                let packet = packet.clone();
-                if let Some(waiting) = self.peer_mut(slot).and_then(|peer| peer.waiting.as_mut()) {
+                if let Some(waiting) = self.peer_mut(slot).and_then(|peer| peer.waiting.as_mut())
+                    && waiting.is_due()
+                {
+                    let packet = packet.clone();
                     waiting.hold(Held {
                         mid,
                         rid,
@@ -246,9 +248,8 @@ impl Worker {
         waiting: &Waiting,
     ) {
         let (stream, is_backup) = (waiting.stream, waiting.is_backup());
-        let current = self.streams[stream_slot]
-            .as_ref()
-            .and_then(|stream| stream.publication.as_ref())
+        let current = self
+            .publication(stream_slot)
             .filter(|current| !matches!(current.feed, Feed::Relay(_)))
             .map(|current| (current.feed, current.is_backup));
         let stays = current.filter(|(_, was_backup)| *was_backup != is_backup);
@@ -263,12 +264,11 @@ impl Worker {
         if let Some((previous, _)) = stays {
             self.stand_down(now, stream_slot, previous);
         }
-        self.begin_publication(now, stream_slot, id, feed, tracks);
+        self.begin_publication(now, stream_slot, id, feed, tracks, is_backup);
         if let Some(publication) = self
             .stream_mut(stream_slot)
             .and_then(|stream| stream.publication.as_mut())
         {
-            publication.is_backup = is_backup;
             publication.falls = waiting.falls();
         }
         self.end_waiting(stream, |other, peer| {
@@ -343,10 +343,11 @@ impl Worker {
         true
     }
 
-    /// Tells who stands by without sending, and who sends again: whoever relies on a backup has to know.
-    pub(super) fn tell_silent_standbys(&mut self, now: Instant, silent_after: Duration) {
-        let mut news = Vec::new();
+    /// Counts who stands by, and tells who of them sends nothing, and who sends again: whoever relies on a backup has to know.
+    pub(super) fn tick_standbys(&mut self, now: Instant, silent_after: Duration) {
+        let (mut standing_by, mut news) = (0, Vec::new());
         let mut look = |waiting: &mut Waiting, peer| {
+            standing_by += u64::from(waiting.stands_by());
             let silent = waiting.news(now, silent_after);
             news.extend(silent.map(|silent| (waiting.stream, peer, silent)));
         };
@@ -360,6 +361,7 @@ impl Worker {
                 look(&mut source.waiting, source.peer);
             }
         }
+        self.stats.standing_by = standing_by;
         for (stream, peer, silent) in news {
             self.emit(Event::Silent {
                 stream,
@@ -367,15 +369,5 @@ impl Worker {
                 silent,
             });
         }
-    }
-
-    /// Counts who stands by.
-    pub(super) fn count_standby(&mut self) {
-        let peers = self.peers.iter().flatten();
-        let waiting = peers.filter_map(|peer| peer.waiting.as_ref());
-        let streams = self.streams.iter().flatten();
-        let sources = streams.flat_map(|stream| &stream.sources);
-        let all = waiting.chain(sources.map(|source| &source.waiting));
-        self.stats.standing_by = all.filter(|waiting| waiting.stands_by()).count() as u64;
     }
 }

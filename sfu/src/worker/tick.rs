@@ -51,8 +51,7 @@ impl Worker {
                 self.tick_participant(now, slot);
             }
         }
-        self.count_standby();
-        self.tell_silent_standbys(now, SILENT_AFTER);
+        self.tick_standbys(now, SILENT_AFTER);
         for at in 0..self.rooms.len() {
             self.tick_room(now, at);
         }

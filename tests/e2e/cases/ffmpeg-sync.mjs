@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { figure, median } from '../lib/figures.mjs';
-import { whipsinkFile } from '../lib/gstreamer.mjs';
+import { untilLive, whipsinkFile } from '../lib/gstreamer.mjs';
 import { get, media, multivariant } from '../lib/hls.mjs';
 import { e2eDir } from '../lib/paths.mjs';
 import { start } from '../lib/process.mjs';
@@ -108,13 +108,7 @@ test('G.711 that is published alone has sound in HLS, in step with its picture',
   const file = await marksFile(t, { seconds: 40, codec: 'pcm_s16le' });
   const server = await startServer(t, { address: houseAddress() });
   const kinds = ['pcma', 'pcmu'];
-  for (const kind of kinds) {
-    // It sometimes waits for ever for its own candidates.
-    for (let live; !live;) {
-      const performer = whipsinkFile(t, server.whip(kind), file, kind);
-      live = await server.live(kind, 'main', 7000).catch(() => performer.stop());
-    }
-  }
+  for (const kind of kinds) await untilLive(server, kind, () => whipsinkFile(t, server.whip(kind), file, kind));
   await sleep(9000);
   for (const kind of kinds) {
     const [video, ...sounds] = await keepPlaylists(t, `${server.url}/hls/${kind}/main`, ['video', 'audio', 'aac']);

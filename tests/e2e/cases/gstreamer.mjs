@@ -3,21 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { distinct, inbound, openLab } from '../lib/browser.mjs';
 import { figure } from '../lib/figures.mjs';
-import { startWhipsink, viewWithWhepsrc } from '../lib/gstreamer.mjs';
+import { startWhipsink, TRIES, untilLive, viewWithWhepsrc } from '../lib/gstreamer.mjs';
 import { houseAddress } from '../lib/road.mjs';
 import { startServer } from '../lib/server.mjs';
-
-/** GStreamer's elements sometimes wait for ever for their own candidates, without a request to the server, or link a pad too late: they may try again. */
-const TRIES = 4;
-
-async function perform(t, server) {
-  for (let count = 1; ; count += 1) {
-    const performer = startWhipsink(t, server.whip('stage'));
-    const stream = await server.live('stage', 'main', 7000).catch((error) => { if (count === TRIES) throw error; });
-    if (stream) return { performer, stream, count };
-    await performer.stop();
-  }
-}
 
 async function view(t, server) {
   for (let count = 1; ; count += 1) {
@@ -28,7 +16,7 @@ async function view(t, server) {
 
 test('GStreamer with its RSA certificate performs, Chromium and GStreamer view', { timeout: 90_000 }, async (t) => {
   const server = await startServer(t, { address: houseAddress() });
-  const { performer, stream, count } = await perform(t, server);
+  const { performer, stream, count } = await untilLive(server, 'stage', () => startWhipsink(t, server.whip('stage')));
   figure('whipsink: started so many times', count);
   assert.deepEqual(stream.tracks.map((track) => track.codec).sort(), ['H264', 'opus'].sort());
   const lab = await openLab(t);

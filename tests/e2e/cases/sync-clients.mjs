@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { publishWithAiortc } from '../lib/aiortc.mjs';
 import { openLab } from '../lib/browser.mjs';
 import { figure } from '../lib/figures.mjs';
-import { whipsinkFile } from '../lib/gstreamer.mjs';
+import { untilLive, whipsinkFile } from '../lib/gstreamer.mjs';
 import { media } from '../lib/hls.mjs';
 import { startLibdatachannel } from '../lib/libdatachannel.mjs';
 import { houseAddress } from '../lib/road.mjs';
@@ -22,13 +22,7 @@ const SKEW_MS_MAX_OF = { aiortc: [500, 500], Chromium: [60, 120] };
 
 /** How each begins to perform flashes and beeps at an address. */
 const PERFORMERS = {
-  GStreamer: async (t, url, file, server) => {
-    // It sometimes waits for ever for its own candidates.
-    for (let live; !live;) {
-      const performer = whipsinkFile(t, url, file);
-      live = await server.live('gstreamer', 'main', 7000).catch(() => performer.stop());
-    }
-  },
+  GStreamer: (t, url, file, server) => untilLive(server, 'gstreamer', () => whipsinkFile(t, url, file)),
   aiortc: (t, url, file) => { publishWithAiortc(t, url, SECONDS + 10, { file }); },
   libdatachannel: (t, url, file) => startLibdatachannel(t, url, '', 60, file),
   Chromium: async (t, url) => { await (await openLab(t)).whip(url, { picture: { marks: true } }); },

@@ -4,6 +4,9 @@ import { e2eDir, gstPluginDir, outputDir } from './paths.mjs';
 import { runJson, start } from './process.mjs';
 import { onTheRoad } from './road.mjs';
 
+/** GStreamer's elements sometimes wait for ever for their own candidates, without a request to the server, or link a pad too late: they may try again. */
+export const TRIES = 4;
+
 const environment = () => ({ GST_PLUGIN_PATH: gstPluginDir(), GST_REGISTRY: join(outputDir('e2e'), 'gst-registry.bin'), GST_DEBUG: process.env.GST_DEBUG ?? '2' });
 
 /** Publishes a bouncing ball (H.264, a keyframe every 10 s) and a tone (Opus) from the road. */
@@ -39,6 +42,16 @@ export function whipsinkFile(t, url, file, sound = 'opus') {
 function launch(t, pipeline) {
   const [command, args] = onTheRoad('gst-launch-1.0', pipeline.split(/\s+/));
   return start(t, 'whipsink', command, args, { env: environment(), stopSignal: 'SIGINT' });
+}
+
+/** Begins a performance of whipsink's in a space again and again until it is live. */
+export async function untilLive(server, space, begin) {
+  for (let count = 1; ; count += 1) {
+    const performer = begin();
+    const stream = await server.live(space, 'main', 7000).catch((error) => { if (count === TRIES) throw error; });
+    if (stream) return { performer, stream, count };
+    await performer.stop();
+  }
 }
 
 /** Views from the road and returns what was decoded within `seconds`. */
