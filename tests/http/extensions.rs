@@ -167,6 +167,39 @@ async fn a_server_that_stops_tells_its_viewers_to_come_again() {
     events.until("0\r\n\r\n").await;
 }
 
+// On one thread, so that nobody looks before both have happened.
+#[tokio::test]
+async fn a_viewer_who_sees_the_end_of_its_session_first_is_told_to_come_again_too() {
+    let server = Server::start().await;
+    let _source = server.go_live("demo").await;
+    let mut listeners = Vec::new();
+    for _ in 0..4 {
+        let session = server.watch("demo").await;
+        for _ in 0..4 {
+            let mut events = Events::open(&server, &format!("{}/sse", session.location)).await;
+            events.until("event: active").await;
+            listeners.push(events);
+        }
+    }
+    // Everybody has looked at what they changed for one another, and may look again at once.
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    server.shutdown.begin();
+    let media = server.media.clone();
+    let drained = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(media.drain(Duration::from_secs(5)));
+    });
+    drained.join().unwrap();
+    assert_eq!(server.media.directory().totals().1, 0);
+    for mut events in listeners {
+        let all = events.until("0\r\n\r\n").await;
+        assert!(all.contains("event: reconnect\ndata: {}\n"), "{all}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_stream_that_was_made_has_the_events_that_were_asked_for() {
     let server = Server::start().await;

@@ -265,6 +265,10 @@ impl Feed {
         let directory = self.state.app.media.directory();
         if directory.session(self.resource).is_none() {
             self.is_over = true;
+            // A server that stops ends its sessions, and the end may be seen before its reason.
+            if self.state.app.shutdown.has_begun() {
+                self.tell(RECONNECT, "{}".into());
+            }
             return;
         }
         let is_active = directory.is_live(&self.key);
