@@ -208,6 +208,11 @@ impl Collector for BroadcastCollector {
                 "Segments and thumbnails that the disk had no room for.",
                 of(&recorded.lost),
             ),
+            (
+                "recording_cues_lost",
+                "Cues that a recording had no room for, or had to give up for newer ones.",
+                of(&recorded.cues_lost),
+            ),
         ]);
         for (name, help, value) in counters {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;

@@ -16,6 +16,7 @@ pub struct BroadcastCounters {
     panics: AtomicU64,
     waiters_refused: AtomicU64,
     slates: AtomicU64,
+    cues_lost: AtomicU64,
     resumed: AtomicU64,
     aac_made: AtomicU64,
     aac_refused: AtomicU64,
@@ -25,7 +26,11 @@ pub struct BroadcastCounters {
 pub(crate) type Named = (&'static str, &'static str, u64);
 
 impl BroadcastCounters {
-    pub(crate) fn all(&self) -> [Named; 14] {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "a list, each of its entries is simple"
+    )]
+    pub(crate) fn all(&self) -> [Named; 15] {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         [
             (
@@ -80,6 +85,11 @@ impl BroadcastCounters {
                 of(&self.slates),
             ),
             (
+                "hls_cues_lost",
+                "Cues for players that their playlists had no room for, or had to give up for newer ones.",
+                of(&self.cues_lost),
+            ),
+            (
                 "hls_resumed",
                 "Streams that went on after a restart of the server.",
                 of(&self.resumed),
@@ -129,6 +139,10 @@ impl BroadcastCounters {
 
     pub(crate) fn count_slate(&self) {
         self.slates.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_cues_lost(&self, cues: usize) {
+        self.cues_lost.fetch_add(cues as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn count_resumed(&self) {

@@ -66,9 +66,13 @@ impl Published {
     }
 
     /// What a performer should mend so that HLS is what it could be.
-    pub fn trouble(&self, key: &StreamKey) -> Option<Trouble> {
-        let is_rare = self.show(key)?.has_rare_keyframes();
-        is_rare.then_some(Trouble::RareKeyframes)
+    pub fn troubles(&self, key: &StreamKey) -> Vec<Trouble> {
+        let Some(show) = self.show(key) else {
+            return Vec::new();
+        };
+        let rare = show.has_rare_keyframes().then_some(Trouble::RareKeyframes);
+        let many = show.has_too_many_cues().then_some(Trouble::TooManyCues);
+        rare.into_iter().chain(many).collect()
     }
 
     /// Why a live stream has no HLS.

@@ -97,6 +97,8 @@ struct Inner {
     parts: VecDeque<Arc<Part>>,
     /// What is written into the playlists from the next part on, so that all that are asked for until then say the same.
     ranges: Vec<DateRange>,
+    /// Those that found no room, here or in the playlist, and those that had to go for others.
+    ranges_lost: usize,
     /// What is rendered when somebody asks, until the next part.
     on_demand: [Option<Arc<Rendered>>; VIEWS],
 }
@@ -183,6 +185,7 @@ impl Rendition {
                 dates: VecDeque::new(),
                 parts: VecDeque::new(),
                 ranges: Vec::new(),
+                ranges_lost: 0,
                 on_demand: [const { None }; VIEWS],
             }),
             state: watch::Sender::new(Arc::new(state)),
@@ -400,6 +403,8 @@ impl Rendition {
         // No part may come for a minute: the performer is away.
         if inner.ranges.len() < RANGES_WAITING_MAX {
             inner.ranges.push(range);
+        } else {
+            inner.ranges_lost += 1;
         }
     }
 
@@ -424,13 +429,14 @@ impl Rendition {
         inner.is_ended = true;
     }
 
-    /// Renders once, and wakes whoever waits.
-    pub(super) fn publish(&self, reports: &[Report], counters: &BroadcastCounters) {
+    /// Renders once, and wakes whoever waits. Returns how many date ranges were lost since the begin.
+    pub(super) fn publish(&self, reports: &[Report], counters: &BroadcastCounters) -> usize {
         let mut inner = self.lock();
         inner.on_demand = [const { None }; VIEWS];
         for range in std::mem::take(&mut inner.ranges) {
-            inner.timeline.add_daterange(range);
+            inner.ranges_lost += inner.timeline.add_daterange(range);
         }
+        let ranges_lost = inner.ranges_lost;
         let render = |view| match inner.has_target {
             true => Rendered::new(inner.timeline.render(view, reports)),
             false => Rendered::new(String::new()),
@@ -448,6 +454,7 @@ impl Rendition {
         drop(inner);
         counters.count_rendered();
         self.state.send_replace(Arc::new(state));
+        ranges_lost
     }
 }
 

@@ -1,6 +1,6 @@
 //! A live stream as its audience sees it: its renditions and the playlist of playlists.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use hls::{DateRange, Report};
@@ -12,7 +12,7 @@ use super::quality::SoundTrouble;
 use super::rendered::Rendered;
 use super::rendition::{Rendition, Skip};
 use crate::clock;
-use crate::media::StreamKey;
+use crate::media::{StreamKey, Trouble};
 
 /// Seconds after the last request during which a stream counts as watched: players ask every few seconds.
 const WATCHED_S: i64 = 15;
@@ -55,6 +55,8 @@ pub struct Show {
     is_performed: AtomicBool,
     /// Whether the target duration is long because of who performs.
     has_rare_keyframes: AtomicBool,
+    /// Date ranges that are in no playlist any more although their moment is, or never were in one.
+    ranges_lost: AtomicUsize,
     sound_trouble: Mutex<Option<SoundTrouble>>,
 }
 
@@ -72,6 +74,7 @@ impl Show {
             newest_ms: AtomicU64::new(0),
             is_performed: AtomicBool::new(false),
             has_rare_keyframes: AtomicBool::new(false),
+            ranges_lost: AtomicUsize::new(0),
             sound_trouble: Mutex::new(None),
         }
     }
@@ -125,6 +128,11 @@ impl Show {
             .sound_trouble
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there were more moments than playlists list, so that some are in none.
+    pub fn has_too_many_cues(&self) -> bool {
+        self.ranges_lost.load(Ordering::Relaxed) > 0
     }
 
     /// Puts a moment into the playlists of all renditions, from their next part on.
@@ -213,7 +221,17 @@ impl Show {
     }
 
     pub(super) fn publish(&self, rendition: &Rendition, counters: &BroadcastCounters) {
-        rendition.publish(&self.reports(rendition), counters);
+        let lost = rendition.publish(&self.reports(rendition), counters);
+        // All renditions are told the same: what the first one loses is counted, not what the others lose of it.
+        let before = self.ranges_lost.fetch_max(lost, Ordering::Relaxed);
+        if lost > before {
+            counters.count_cues_lost(lost - before);
+        }
+        if lost > 0 && before == 0 {
+            let trouble = Trouble::TooManyCues;
+            let StreamKey { space, stream } = &self.key;
+            tracing::warn!(%space, %stream, trouble = trouble.code(), "{}", trouble.text());
+        }
     }
 
     pub(super) fn publish_multivariant(&self, aac: String, opus: String) {

@@ -2,6 +2,7 @@
 
 mod aac;
 mod away;
+mod cues;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -142,7 +142,7 @@ impl StreamReport {
             trouble: summary
                 .troubles
                 .iter()
-                .chain(&broadcast.published().trouble(&key))
+                .chain(&broadcast.published().troubles(&key))
                 .map(TroubleReport::of)
                 .chain(sound.map(TroubleReport::of_sound))
                 .collect(),

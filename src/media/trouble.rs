@@ -7,6 +7,8 @@ pub enum Trouble {
     Reordered,
     /// Keyframes are so far apart that players must stay far behind.
     RareKeyframes,
+    /// More is said to players than their playlists have room for.
+    TooManyCues,
 }
 
 impl Trouble {
@@ -16,6 +18,7 @@ impl Trouble {
         match self {
             Self::Reordered => "b-frames",
             Self::RareKeyframes => "rare-keyframes",
+            Self::TooManyCues => "cues",
         }
     }
 
@@ -32,6 +35,11 @@ impl Trouble {
                 "The encoder's keyframes are more than three seconds apart. Players without low latency stay three times that far behind, and \
                  whoever comes waits longer for a picture. Set the keyframe interval to 2 s: Keyframe Interval 2 s (OBS, not 0 or auto), -g with \
                  twice the frame rate (FFmpeg), key-int-max with twice the frame rate (GStreamer)."
+            }
+            Self::TooManyCues => {
+                "There were more messages of the type CUE than playlists list: 10,000 of what can be gone back to, or 4 MB, and 1,024 while \
+                 nobody performs. Players do not hear of the others. Say what changes many times a second with another type; only CUE goes \
+                 into playlists."
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ use super::entry::Settings;
 use super::index::{Line, checksum};
 use super::layout::{self, INDEX};
 use super::model::{DATERANGES_MAX, Model, SegmentEntry};
+use super::queue::Counters;
 use super::resume::Constants;
 use super::slot::{Slot, State};
 
@@ -38,6 +40,8 @@ pub(super) struct Open {
     pub(super) is_made: bool,
     /// What the index must say before the next segment.
     pending: VecDeque<Pending>,
+    has_lost_cues: bool,
+    counters: Arc<Counters>,
 }
 
 /// The chunk that is being written.
@@ -57,7 +61,12 @@ enum Pending {
 }
 
 impl Open {
-    pub(super) fn new(slot: Arc<Slot>, origin_ms: u64, keep: bool) -> Self {
+    pub(super) fn new(
+        slot: Arc<Slot>,
+        origin_ms: u64,
+        keep: bool,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             slot,
             current: HashMap::new(),
@@ -69,16 +78,23 @@ impl Open {
             origin_ms,
             is_made: false,
             pending: VecDeque::new(),
+            has_lost_cues: false,
+            counters,
         }
     }
 
     /// Of a life that is on disk and goes on; its chunks do not.
-    pub(super) fn resume(slot: Arc<Slot>, index_len: u64, model: &Model) -> Self {
+    pub(super) fn resume(
+        slot: Arc<Slot>,
+        index_len: u64,
+        model: &Model,
+        counters: Arc<Counters>,
+    ) -> Self {
         Self {
             index_len,
             index_lines: model.lines().len(),
             is_made: true,
-            ..Self::new(slot, model.origin_ms, model.keep)
+            ..Self::new(slot, model.origin_ms, model.keep, counters)
         }
     }
 
@@ -172,6 +188,20 @@ impl Open {
         if self.pending.iter().filter(is_range).count() < DATERANGES_MAX {
             self.pending
                 .push_back(Pending::Line(Line::DateRange(range)));
+        } else {
+            self.lose_cue();
+        }
+    }
+
+    fn lose_cue(&mut self) {
+        self.counters.cues_lost.fetch_add(1, Ordering::Relaxed);
+        if !std::mem::replace(&mut self.has_lost_cues, true) {
+            let life = &self.slot.life;
+            tracing::warn!(
+                %life,
+                "a recording has more cues than the {DATERANGES_MAX} that are kept: it gives up the oldest; \
+                 say what changes many times a second with another type than CUE"
+            );
         }
     }
 
@@ -182,6 +212,7 @@ impl Open {
                 && self.is_made
                 && let Err(error) = self.log(disk, line)
             {
+                self.counters.cues_lost.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(life = %self.slot.life, %error, "a cue of a recording is lost");
             }
         }
@@ -217,12 +248,15 @@ impl Open {
         self.index_len += text.len() as u64;
         self.index_lines += 1;
         self.dirty.insert(path);
+        let mut is_full = false;
         if let State::Live { model, .. } = &mut *self.slot.write() {
             let is_range = matches!(line, Line::DateRange(_));
-            if is_range && model.dateranges.len() == DATERANGES_MAX {
-                self.stale_lines += 1;
-            }
+            is_full = is_range && model.dateranges.len() == DATERANGES_MAX;
             model.apply(line);
+        }
+        if is_full {
+            self.stale_lines += 1;
+            self.lose_cue();
         }
         Ok(())
     }

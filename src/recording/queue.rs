@@ -57,6 +57,8 @@ pub struct Counters {
     pub dropped: AtomicU64,
     /// Segments and thumbnails that did not fit onto the disk, or belong to no life.
     pub lost: AtomicU64,
+    /// Cues that a recording had no room for, or had to give up for newer ones.
+    pub cues_lost: AtomicU64,
     entries_waiting: AtomicUsize,
     bytes_waiting: AtomicU64,
 }
@@ -88,7 +90,11 @@ impl Queue {
                 return false;
             }
         }
+        let is_cue = matches!(message, Message::Entry(Entry::DateRange { .. }));
         let sent = self.sender.try_send(message).is_ok();
+        if !sent && is_cue {
+            self.counters.cues_lost.fetch_add(1, Ordering::Relaxed);
+        }
         if let (false, Some(bytes)) = (sent, media_bytes) {
             self.counters.taken(bytes);
             self.counters.dropped.fetch_add(1, Ordering::Relaxed);

@@ -163,7 +163,12 @@ impl Writer {
         let index_len = std::fs::metadata(&index)?.len();
         let (model, _) = mend::load(&slot.directory)?;
         self.settings.disk.remove(&slot.directory.join(FINISHED))?;
-        let open = Open::resume(Arc::clone(slot), index_len, &model);
+        let open = Open::resume(
+            Arc::clone(slot),
+            index_len,
+            &model,
+            Arc::clone(&self.counters),
+        );
         *slot.write() = State::Live {
             model,
             stopped: false,

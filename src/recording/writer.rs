@@ -28,7 +28,7 @@ pub(super) struct Writer {
     /// Of everything on disk.
     pub(super) bytes: u64,
     pub(super) sync_at_ms: u64,
-    counters: Arc<Counters>,
+    pub(super) counters: Arc<Counters>,
     retry_at_ms: u64,
 }
 
@@ -151,7 +151,9 @@ impl Writer {
             tracing::error!(%key, %life, "too many recordings, or one of this name; this stream is not recorded");
             return;
         }
-        self.open.insert(life, Open::new(slot, origin_ms, keep));
+        let counters = Arc::clone(&self.counters);
+        self.open
+            .insert(life, Open::new(slot, origin_ms, keep, counters));
     }
 
     fn segment(&mut self, life: &str, rendition: &str, segment: &hls::Segment, now_ms: u64) {

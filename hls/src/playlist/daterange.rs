@@ -111,19 +111,21 @@ pub(super) struct DateRanges {
 }
 
 impl DateRanges {
-    /// Adds one, unless it is there, while the segment `msn` is open.
-    pub(super) fn add(&mut self, range: DateRange, msn: u64) {
+    /// Adds one, unless it is there, while the segment `msn` is open. Returns how many had to go for it.
+    pub(super) fn add(&mut self, range: DateRange, msn: u64) -> usize {
         let place = self.place(range.start_ms.saturating_add(1));
         let same = self.listed.iter().take(place).rev();
         let mut same = same.take_while(|one| one.range.start_ms == range.start_ms);
         if same.any(|one| one.range.line == range.line) {
-            return;
+            return 0;
         }
         self.bytes += range.line.len();
         self.listed.insert(place, Listed { range, added: msn });
+        let before = self.listed.len();
         while self.listed.len() > RANGES_MAX || self.bytes > BYTES_MAX {
             self.remove_first(msn);
         }
+        before - self.listed.len()
     }
 
     /// The place of the first one that is not before `date_ms`.
@@ -227,12 +229,17 @@ mod tests {
         };
         assert_eq!(gone(&ranges, 0, 0, 11), ["3"]);
         assert_eq!(gone(&ranges, 5, 9, 12), ["5"]);
-        (100..100 + 2 * RANGES_MAX as u64).for_each(|at| ranges.add(range(at), 20));
+        let lost: usize = (100..100 + 2 * RANGES_MAX as u64)
+            .map(|at| ranges.add(range(at), 20))
+            .sum();
         assert_eq!(times(&ranges, 0, 0).len(), RANGES_MAX);
+        assert_eq!(lost, 2 + RANGES_MAX, "the two from before, too");
+        assert_eq!(ranges.add(range(20_000), 20), 0, "it is there");
         let long = "x".repeat(LINE_MAX - 100);
         let long = |at: u64| DateRange::moment(&at.to_string(), "cue", at, &[("X-VALUE", &long)]);
-        (30_000..33_000).for_each(|at| ranges.add(long(at), 20));
+        let lost: usize = (30_000..33_000).map(|at| ranges.add(long(at), 20)).sum();
         assert!(ranges.bytes <= BYTES_MAX);
+        assert_eq!(lost, RANGES_MAX + 3_000 - times(&ranges, 0, 0).len());
         assert_eq!(times(&ranges, 0, 0).last(), Some(&32_999));
     }
 }

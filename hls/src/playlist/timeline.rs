@@ -165,9 +165,9 @@ impl Timeline {
     }
 
     /// Adds a date range to every playlist of this rendition that reaches back to it; once, however often it is added. The
-    /// newest 10,000 are kept.
-    pub fn add_daterange(&mut self, range: DateRange) {
-        self.dateranges.add(range, self.next_msn);
+    /// newest 10,000 are kept, or 4 MB of their lines. Returns how many older ones went for it.
+    pub fn add_daterange(&mut self, range: DateRange) -> usize {
+        self.dateranges.add(range, self.next_msn)
     }
 
     /// Adds a part at the end. One that is not the next is ignored; the first one may begin any segment.

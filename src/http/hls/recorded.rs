@@ -64,8 +64,9 @@ pub(super) async fn media(
         for segment in &reel.segments {
             timeline.apply_segment(&segment.to_hls(0));
         }
-        let dateranges = archive.dateranges(life).into_iter();
-        dateranges.for_each(|range| timeline.add_daterange(range));
+        for range in archive.dateranges(life) {
+            timeline.add_daterange(range);
+        }
         timeline.end();
         let has_any = !reel.segments.is_empty() && (!is_keyframes || timeline.has_keyframes());
         has_any.then(|| timeline.render(view, &[]))

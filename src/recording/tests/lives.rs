@@ -1,6 +1,7 @@
 //! From a life's begin to its end, and what is kept of it.
 
 use std::fs;
+use std::sync::atomic::Ordering;
 
 use super::*;
 
@@ -128,6 +129,7 @@ fn more_moments_than_a_playlist_lists_push_out_the_oldest() {
         (all.len(), all[9_999].start_ms()),
         (10_000, BEGIN_MS + 10_099)
     );
+    assert_eq!(desk.counters.cues_lost.load(Ordering::Relaxed), 100);
 }
 
 #[test]

@@ -33,6 +33,7 @@ struct Desk {
     directory: Arc<TempDir>,
     settings: Settings,
     writer: Writer,
+    counters: Arc<Counters>,
     archive: Archive,
     now_ms: u64,
 }
@@ -53,12 +54,13 @@ impl Desk {
         let shared = Arc::new(Shared::default());
         mend::survey(&settings, now_ms, &shared).unwrap();
         let counters = Arc::new(Counters::default());
-        let writer = Writer::new(settings.clone(), Arc::clone(&shared), counters);
+        let writer = Writer::new(settings.clone(), Arc::clone(&shared), Arc::clone(&counters));
         let (queue, _) = Queue::new();
         Self {
             directory,
             settings,
             writer,
+            counters,
             archive: Archive { shared, queue },
             now_ms,
         }
