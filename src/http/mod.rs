@@ -56,6 +56,7 @@ mod rtc;
 mod sessions;
 mod token;
 mod variants;
+mod waiting;
 mod whep;
 mod whip;
 mod ws;

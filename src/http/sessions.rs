@@ -2,7 +2,7 @@
 //! ours still waits for its answer.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     pub(crate) awaits_answer: bool,
     /// A viewer's: the index of the first section with a picture, which names its layers.
     pub(crate) video_line: Option<usize>,
+    /// A publisher's: where it comes from.
+    pub(crate) household: Option<Arc<str>>,
 }
 
 /// The facts of all sessions. Bounded by the sessions that the directory knows, which are limited: whatever it does not know any
@@ -57,6 +59,10 @@ impl Sessions {
             .get(&resource)
             .cloned()
             .unwrap_or_default()
+    }
+
+    pub(crate) fn household(&self, resource: Uuid) -> Option<Arc<str>> {
+        self.lock().facts.get(&resource)?.household.clone()
     }
 
     pub(crate) fn set_remote_ufrag(&self, resource: Uuid, ufrag: String) {

@@ -14,11 +14,14 @@ use super::AppState;
 use super::bearer::{bearer, not_the_key};
 use super::cors::preflight;
 use super::errors::{self, Problem};
+use super::limits::Peer;
 use super::offer::{self, ACCEPT_POST, Sdp, Telling};
 use super::place::Stream;
 use super::resource;
 use super::sessions::Facts;
+use super::waiting;
 use crate::auth::Access;
+use crate::bus::household;
 use crate::media::{StreamKey, TakeOver};
 
 const PROTOCOL: &str = "whip";
@@ -62,6 +65,7 @@ async fn publish(
     State(state): State<AppState>,
     Stream(key): Stream,
     RawQuery(query): RawQuery,
+    peer: Peer,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -78,8 +82,11 @@ async fn publish(
     summary
         .check_publisher(&KNOWN_CODECS.map(sfu::CodecKind::name))
         .map_err(|error| Problem::unprocessable(error.to_string()))?;
+    let address = peer.client(&state, &headers);
+    waiting::check_room(&state, &key, address)?;
     let facts = Facts {
         remote_ufrag: Some(summary.ufrag.to_owned()),
+        household: Some(household(address)),
         ..Facts::default()
     };
     let media = state.app.media.clone();
@@ -94,7 +101,12 @@ async fn publish(
         content_type: HeaderValue::from_static(SDP),
         facts,
     };
-    let (_, response) = offer::tell(&state, begun, telling)?;
+    let (resource, response) = offer::tell(&state, begun, telling)?;
+    if let Err(problem) = waiting::check_entered(&state, resource, address) {
+        // It may be over already; then there is nothing to close.
+        let _ = state.app.media.close(resource).await;
+        return Err(problem);
+    }
     Ok(response)
 }
 

@@ -144,3 +144,80 @@ async fn a_house_that_is_full_is_503_with_retry_after_and_the_performer_stays() 
     assert_eq!(accepted_of(VIEWERS_MAX + 5, view).await, VIEWERS_MAX);
     server.expect_sessions(VIEWERS_MAX).await;
 }
+
+/// Publishes with the key of `locked`, as a proxy says for whom.
+async fn publish_for(server: &Server, stream: &str, client: &str) -> Answer {
+    let ask = server.ask("POST", format!("/whip/locked/{stream}"));
+    let ask = ask.header("authorization", "Bearer open-sesame");
+    let ask = ask.header("x-forwarded-for", client);
+    ask.body(SDP, offers::OBS).send().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_household_has_half_of_the_places_of_those_who_wait_for_a_stream() {
+    let server = Server::start_with(|config| {
+        config.limits.publishers_max = 12;
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    })
+    .await;
+    // Nobody waits: of these a household has as many as there may be.
+    for stream in ["a", "b", "c", "d"] {
+        let begun = publish_for(&server, stream, "2001:db8::1").await;
+        assert_eq!(begun.status, 201, "{begun:?}");
+    }
+    let mut waiting = Vec::new();
+    for stream in ["a", "a", "b", "b?backup", "c", "c"] {
+        let address = format!("2001:db8::{}", waiting.len() + 1);
+        let begun = publish_for(&server, stream, &address).await;
+        assert_eq!(begun.status, 201, "{begun:?}");
+        waiting.push(begun.header("location").to_owned());
+    }
+    for stream in ["a", "d", "d?backup"] {
+        let refused = publish_for(&server, stream, "2001:db8::99").await;
+        refused.check_problem(429, "6 publishers from your address wait for their turn");
+        assert_eq!(refused.header("retry-after"), "10");
+        check_cors(&refused);
+    }
+    let new = publish_for(&server, "e", "2001:db8::99").await;
+    assert_eq!(
+        new.status, 201,
+        "who need not wait is not concerned: {new:?}"
+    );
+    // Others are not either, until everybody together has all places.
+    for (number, stream) in ["a", "b", "c", "d", "d", "d"].into_iter().enumerate() {
+        let begun = publish_for(&server, stream, &format!("192.0.2.{}", number / 3)).await;
+        assert_eq!(begun.status, 201, "{begun:?}");
+    }
+    let refused = publish_for(&server, "d", "198.51.100.1").await;
+    refused.check_problem(503, "12 publishers wait for their turn already");
+    assert_eq!(refused.header("retry-after"), "10");
+    let ended = server.ask("DELETE", &waiting[0]).send().await;
+    assert_eq!(ended.status, 200, "{ended:?}");
+    let again = publish_for(&server, "a", "2001:db8::99").await;
+    assert_eq!(again.status, 201, "a place that is free is had: {again:?}");
+    server.expect_sessions(5 + 12).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_come_at_once_to_wait_none_slips_past_the_share_of_a_household() {
+    let server = Server::start_with(|config| {
+        config.limits.publishers_max = 8;
+        config.trusted_proxies = vec!["127.0.0.1".parse().unwrap()];
+    })
+    .await;
+    let streams = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let all = streams.iter().cycle().take(4 * streams.len());
+    let asking = all.map(|stream| publish_for(&server, stream, "192.0.2.1"));
+    let answers = futures_util::future::join_all(asking).await;
+    let accepted = answers.iter().filter(|answer| answer.status == 201).count();
+    assert!(accepted <= streams.len() + 4, "{accepted} were accepted");
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        // Those that are still being refused count, too.
+        assert!([429, 503].contains(&answer.status.as_u16()), "{answer:?}");
+    }
+    server.expect_sessions(accepted).await;
+    assert_eq!(
+        server.media.directory().waiting().len(),
+        accepted - streams.len()
+    );
+}

@@ -2,6 +2,7 @@
 //! notices them.
 
 use sfu::{PeerId, StreamId};
+use uuid::Uuid;
 
 use super::{Directory, Inner, Publication, StreamEntry, StreamKey};
 use crate::clock;
@@ -34,6 +35,22 @@ impl Directory {
         drop(inner);
         tracing::info!(space = %key.space, stream = %key.stream, %peer, is_backup, stays, "took over");
         self.changed(&key.space);
+    }
+
+    /// Whether somebody publishes `key`, or is about to: whoever comes waits.
+    pub fn is_taken(&self, key: &StreamKey) -> bool {
+        self.lock()
+            .streams
+            .get(key)
+            .is_some_and(StreamEntry::is_taken)
+    }
+
+    /// The sessions of publishers that wait for a stream, or stand by.
+    pub fn waiting(&self) -> Vec<Uuid> {
+        let inner = self.lock();
+        let waiting = inner.streams.values().flat_map(|entry| &entry.waiting);
+        let sessions = waiting.filter_map(|one| inner.resources.get(&one.peer));
+        sessions.copied().collect()
     }
 }
 
