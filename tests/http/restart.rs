@@ -172,3 +172,81 @@ fn sound_that_nobody_asked_for_before_a_kill_is_made_after_it() {
         assert!(said.starts_with("HTTP/1.1 200"), "{name} is listed: {said}");
     }
 }
+
+/// The files whose first fragment a playlist of keyframes names, and how long that is.
+fn keyframes(text: &str) -> Vec<(String, u64)> {
+    let entries = text.split("#EXT-X-BYTERANGE:").skip(1);
+    let named = entries.map(|entry| {
+        let (length, rest) = entry.split_once("@0\n").unwrap();
+        let name = rest.lines().find(|line| !line.starts_with('#'));
+        (name.unwrap().to_owned(), length.parse().unwrap())
+    });
+    named.collect()
+}
+
+/// Everything that can be gone back to, once there are so many keyframes of it.
+fn all_keyframes(server: &Server, least: usize) -> (String, Vec<(String, u64)>) {
+    let mut text = String::new();
+    eventually(&format!("{least} keyframes"), || {
+        text = body(&server.get("/hls/demo/main/video.m3u8?keyframes&dvr")).to_owned();
+        keyframes(&text).len() >= least
+    });
+    let found = keyframes(&text);
+    assert!(text.contains("#EXT-X-I-FRAMES-ONLY\n"), "{text}");
+    (text, found)
+}
+
+fn check_keyframes(stop: impl FnOnce(&mut Server), is_clean: bool) {
+    let directory = data_dir();
+    let mut server = Server::start_demo(directory.path());
+    let (before, old) = all_keyframes(&server, 3);
+    stop(&mut server);
+    let server = Server::start_demo(directory.path());
+    let (after, new) = all_keyframes(&server, old.len() + 3);
+    let again: Vec<_> = new.iter().filter(|one| old.contains(one)).collect();
+    // What was not on disk yet is lost with a kill, and no other keyframe has its name.
+    let lost = old.len() - again.len();
+    assert!(lost == 0 || !is_clean && lost <= 2, "{before}\n{after}");
+    assert!(again.into_iter().eq(&new[..old.len() - lost]), "{after}");
+    let mut names: Vec<_> = new.iter().map(|(name, _)| name).collect();
+    names.dedup();
+    assert_eq!(names.len(), new.len(), "{after}");
+    let restart = after.find("#EXT-X-DISCONTINUITY\n").unwrap();
+    let last = after.find(&new[old.len() - lost - 1].0).unwrap();
+    assert!(
+        restart > last,
+        "the restart is behind what was there\n{after}"
+    );
+    for (name, length) in new {
+        for begin in [4, length + 4] {
+            let request = format!(
+                "GET /hls/demo/main/{name} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nRange: bytes={begin}-{}\r\n\r\n",
+                begin + 3
+            );
+            let answer = server.connect().exchange(&request);
+            let end = format!("bytes */{length}");
+            if begin > length && answer.starts_with("HTTP/1.1 416") && answer.contains(&end) {
+                // The stop cut the segment off behind its keyframe.
+                continue;
+            }
+            assert!(answer.starts_with("HTTP/1.1 206"), "{name}: {answer}");
+            assert_eq!(body(&answer), "moof", "{name} at {begin}");
+        }
+    }
+}
+
+#[test]
+fn the_keyframes_of_all_that_can_be_gone_back_to_are_there_after_sigterm() {
+    check_keyframes(
+        |server| {
+            server.terminate();
+            assert_eq!(server.wait(), Some(0));
+        },
+        true,
+    );
+}
+
+#[test]
+fn the_keyframes_of_all_that_can_be_gone_back_to_are_there_after_a_kill() {
+    check_keyframes(Server::kill, false);
+}

@@ -1,6 +1,7 @@
 //! HLS as players ask for it, of the built-in performer.
 
 mod aac;
+mod downloads;
 mod keyframes;
 mod playlists;
 mod private;
