@@ -90,6 +90,13 @@ struct Clock {
     floor: i64,
 }
 
+/// What a timestamp is after which all begins anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Jump {
+    Forward,
+    Back,
+}
+
 impl Clock {
     /// The encoder's first unit is the delay; it is given out only where nothing else is.
     fn at(pts: i64, floor: i64) -> Self {
@@ -105,6 +112,25 @@ impl Clock {
     fn ahead(&self, pts: i64) -> i64 {
         let offset = self.offsets.back().map_or(0, |last| last.1);
         pts.saturating_sub(offset).saturating_sub(self.next)
+    }
+
+    /// Whether a packet of this timestamp goes on with the count (`None`), after silence or not.
+    fn jump(&self, pts: i64, is_silent: bool) -> Option<Jump> {
+        let ahead_max = if is_silent { SILENCE_MAX } else { JUMP };
+        match self.ahead(pts) {
+            ahead if ahead > ahead_max => Some(Jump::Forward),
+            ahead if ahead < -JUMP => Some(Jump::Back),
+            _ => None,
+        }
+    }
+
+    /// The clock of a packet behind a jump. Nothing is given out twice: not before what was given out, after a jump forward.
+    fn behind(&self, jump: Jump, pts: i64) -> Self {
+        let floor = match jump {
+            Jump::Forward => self.unit_pts(),
+            Jump::Back => pts,
+        };
+        Self::at(pts, floor)
     }
 
     /// The packet that is decoded next is by so much later than the count says.
@@ -229,10 +255,14 @@ impl OpusToAac {
         if self.is_asleep {
             self.wake(out)?;
         }
-        let ahead_max = if self.is_silent { SILENCE_MAX } else { JUMP };
         let mut clock = match self.clock.take() {
-            Some(clock) if (-JUMP..=ahead_max).contains(&clock.ahead(frame.pts)) => clock,
-            Some(clock) => self.begin_again(clock, frame.pts, out)?,
+            Some(mut clock) => match clock.jump(frame.pts, self.is_silent) {
+                None => clock,
+                Some(jump) => {
+                    self.begin_again(jump, &mut clock, out)?;
+                    clock.behind(jump, frame.pts)
+                }
+            },
             None => Clock::at(frame.pts, 0),
         };
         let ahead = clock.ahead(frame.pts);
@@ -260,9 +290,14 @@ impl OpusToAac {
             self.is_asleep = true;
             self.passed.clear();
         }
-        let ahead_max = if self.is_silent { SILENCE_MAX } else { JUMP };
         let mut clock = match self.clock.take() {
-            Some(clock) => self.goes_on(clock, frame.pts, ahead_max, out),
+            Some(mut clock) => match clock.jump(frame.pts, self.is_silent) {
+                None => clock,
+                Some(jump) => {
+                    self.pass_again(jump, &mut clock, out);
+                    clock.behind(jump, frame.pts)
+                }
+            },
             None => Clock::at(frame.pts, 0),
         };
         if clock.pass(frame) {
@@ -280,27 +315,13 @@ impl OpusToAac {
         self.passed.iter()
     }
 
-    /// What [`Self::begin_again`] is to sound: the clock of a packet that is passed, after a jump another one.
-    fn goes_on(
-        &mut self,
-        mut clock: Clock,
-        pts: i64,
-        ahead_max: i64,
-        out: &mut Vec<Frame>,
-    ) -> Clock {
-        let ahead = clock.ahead(pts);
-        if (-JUMP..=ahead_max).contains(&ahead) {
-            return clock;
-        }
+    /// What [`Self::begin_again`] is to sound: the places of what was passed before a jump, unless they come again.
+    fn pass_again(&mut self, jump: Jump, clock: &mut Clock, out: &mut Vec<Frame>) {
         self.passed.clear();
         self.is_silent = false;
-        if ahead < 0 {
-            return Clock::at(pts, pts);
+        while jump == Jump::Forward && clock.unit < clock.next {
+            self.hold_place(clock, out);
         }
-        while clock.unit < clock.next {
-            self.hold_place(&mut clock, out);
-        }
-        Clock::at(pts, clock.unit_pts())
     }
 
     fn hold_place(&self, clock: &mut Clock, out: &mut Vec<Frame>) {
@@ -371,26 +392,23 @@ impl OpusToAac {
         Ok(())
     }
 
-    /// Lets the encoder give what it still holds, and forgets everything else.
+    /// Before a jump: lets the encoder give what it still holds, unless that comes again, and forgets everything else.
     fn begin_again(
         &mut self,
-        mut clock: Clock,
-        pts: i64,
+        jump: Jump,
+        clock: &mut Clock,
         out: &mut Vec<Frame>,
-    ) -> Result<Clock, AacError> {
-        let is_forward = clock.ahead(pts) > 0;
-        if is_forward && self.encoder.samples() > 0 {
+    ) -> Result<(), AacError> {
+        if jump == Jump::Forward && self.encoder.samples() > 0 {
             // At most two units, which end less than one unit after the last sample; what is new begins one unit before
             // its first sample. A jump is longer than both.
-            self.encoder
-                .finish(|unit| give(&mut clock, unit.payload, out))?;
+            self.encoder.finish(|unit| give(clock, unit.payload, out))?;
         }
         self.encoder.reset()?;
         self.decoder = decoder(self.channels)?;
         self.is_silent = false;
         self.skip = 0;
-        let floor = if is_forward { clock.unit_pts() } else { pts };
-        Ok(Clock::at(pts, floor))
+        Ok(())
     }
 
     /// Encodes what the decoder makes of a loss of `missing` samples, a multiple of [`STEP`]; silence where it cannot.
