@@ -215,7 +215,13 @@ impl Rendition {
     }
 
     /// Waits until part `part` of segment `msn` exists, or all of `msn` without `part`. Cancel safe; bound its time.
+    /// Of what is too many parts ahead it waits for the first of them that is ([`Hold::WaitFor`]).
     pub async fn wait(&self, msn: u64, part: Option<u32>, counters: &BroadcastCounters) -> Held {
+        let (msn, part) = match self.lock().timeline.check_request(msn, part) {
+            Hold::TooFar => return Held::TooFar,
+            Hold::WaitFor { msn, part } => (msn, Some(part)),
+            Hold::Ready | Hold::Wait => (msn, part),
+        };
         let mut states = self.state.subscribe();
         let check = |state: &State| {
             state.is_shown() && (state.ended || state.is_suspended || state.has(msn, part))
@@ -232,9 +238,6 @@ impl Rendition {
             if check(&state) {
                 return ready(&state);
             }
-        }
-        if self.lock().timeline.check_request(msn, part) == Hold::TooFar {
-            return Held::TooFar;
         }
         if self.waiters.fetch_add(1, Ordering::Relaxed) >= WAITERS_MAX {
             self.waiters.fetch_sub(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! Dates and decimal numbers as playlists write them.
 
 use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
 
 /// `EXT-X-PROGRAM-DATE-TIME` in UTC, from ms since 1970.
 pub(crate) struct Date(pub(crate) u64);
@@ -48,6 +49,25 @@ impl Display for Seconds {
     }
 }
 
+/// The same of a part, which is a little longer there than it is: by more than nothing, and by a hundred-thousandth of a second at
+/// most. Where the sum of all parts before it says that a part begins is then never earlier than the part before said, which
+/// shaka-player 5 would take for another offset between the playlist and the media: it would reset the decoder between two keyframes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartSeconds(pub(crate) Seconds);
+
+impl PartSeconds {
+    /// By how much a part is written longer than it is, at most.
+    pub(crate) const MORE_MAX: Duration = Duration::from_micros(10);
+}
+
+impl Display for PartSeconds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let scale = u128::from(self.0.timescale.max(1));
+        let above = u128::from(self.0.ticks) * 100_000 / scale + 1;
+        write!(f, "{}.{:05}", above / 100_000, above % 100_000)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +91,17 @@ mod tests {
         check(3_003, 90_000, "0.03337");
         check(959, 48_000, "0.01998");
         check(899_999, 90_000, "9.99999");
+    }
+
+    #[test]
+    fn parts_are_written_longer_than_they_are() {
+        let check = |ticks, timescale, text: &str| {
+            let seconds = Seconds { ticks, timescale };
+            assert_eq!(PartSeconds(seconds).to_string(), text);
+        };
+        check(18_000, 90_000, "0.20001");
+        check(17_999, 90_000, "0.19999");
+        check(9_216, 48_000, "0.19201");
+        check(8_747, 44_100, "0.19835");
     }
 }

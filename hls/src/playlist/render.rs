@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::date::Date;
+use super::date::{Date, PartSeconds};
 use super::timeline::{DISCONTINUITY, GAP, Report, Timeline, put};
 
 /// Which playlist to write.
@@ -227,14 +227,15 @@ impl Timeline {
     }
 
     fn put_controls(&self, text: &mut String) {
-        let part = self.settings.part_target.as_secs_f64();
-        let part_hold_back = self.settings.part_hold_back().as_secs_f64();
+        // No part that is as long as it may be is written as a longer one.
+        let part_target = self.settings.part_target + PartSeconds::MORE_MAX;
+        let (part, part_hold_back) = (part_target.as_secs_f64(), 3.0 * part_target.as_secs_f64());
         let hold_back = self.targets(3).as_secs();
         let skip_until = self.skip_until().as_secs();
         put(
             text,
             format_args!(
-                "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold_back}.0,PART-HOLD-BACK={part_hold_back:.3},CAN-SKIP-UNTIL={skip_until}.0,CAN-SKIP-DATERANGES=YES\n#EXT-X-PART-INF:PART-TARGET={part:.3}\n"
+                "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold_back}.0,PART-HOLD-BACK={part_hold_back:.5},CAN-SKIP-UNTIL={skip_until}.0,CAN-SKIP-DATERANGES=YES\n#EXT-X-PART-INF:PART-TARGET={part:.5}\n"
             ),
         );
     }

@@ -71,20 +71,20 @@ fn a_live_playlist_is_written_like_this() {
 #EXT-X-VERSION:10
 #EXT-X-INDEPENDENT-SEGMENTS
 #EXT-X-TARGETDURATION:2
-#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6.0,PART-HOLD-BACK=1.500,CAN-SKIP-UNTIL=12.0,CAN-SKIP-DATERANGES=YES
-#EXT-X-PART-INF:PART-TARGET=0.500
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6.0,PART-HOLD-BACK=1.50003,CAN-SKIP-UNTIL=12.0,CAN-SKIP-DATERANGES=YES
+#EXT-X-PART-INF:PART-TARGET=0.50001
 #EXT-X-MEDIA-SEQUENCE:1
 #EXT-X-DISCONTINUITY-SEQUENCE:0
 #EXT-X-MAP:URI=\"0badcafe-video-i0.mp4\"
 #EXT-X-PROGRAM-DATE-TIME:2001-09-09T01:46:40.000Z
-#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.0.i0.m4s\",INDEPENDENT=YES
-#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.1.i0.m4s\"
-#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.2.i0.m4s\"
-#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-1.3.i0.m4s\"
+#EXT-X-PART:DURATION=0.50001,URI=\"0badcafe-video-1.0.i0.m4s\",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.50001,URI=\"0badcafe-video-1.1.i0.m4s\"
+#EXT-X-PART:DURATION=0.50001,URI=\"0badcafe-video-1.2.i0.m4s\"
+#EXT-X-PART:DURATION=0.50001,URI=\"0badcafe-video-1.3.i0.m4s\"
 #EXTINF:2.00000,
 0badcafe-video-1.m4s
 #EXT-X-PROGRAM-DATE-TIME:2001-09-09T01:46:42.000Z
-#EXT-X-PART:DURATION=0.50000,URI=\"0badcafe-video-2.0.i0.m4s\",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.50001,URI=\"0badcafe-video-2.0.i0.m4s\",INDEPENDENT=YES
 #EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"0badcafe-video-2.1.i0.m4s\"
 #EXT-X-RENDITION-REPORT:URI=\"audio.m3u8\",LAST-MSN=2,LAST-PART=0
 ";
@@ -140,7 +140,7 @@ fn every_target_duration_has_a_window_that_delta_updates_and_late_parts_fit_in()
         grow(&mut timeline, 1..=100);
         let live = timeline.render(View::Live, &[]);
         let control = format!(
-            "HOLD-BACK={}.0,PART-HOLD-BACK=1.500,CAN-SKIP-UNTIL={}.0,CAN-SKIP-DATERANGES=YES\n",
+            "HOLD-BACK={}.0,PART-HOLD-BACK=1.50003,CAN-SKIP-UNTIL={}.0,CAN-SKIP-DATERANGES=YES\n",
             3 * seconds,
             6 * seconds
         );
@@ -427,7 +427,12 @@ fn requests_are_answered_held_or_refused() {
     check(&timeline, 3, None, Hold::Wait);
     check(&timeline, 4, Some(0), Hold::Wait);
     check(&timeline, 5, None, Hold::TooFar);
-    check(&timeline, 3, Some(7), Hold::TooFar);
+    // The advance part limit is six parts of half a second.
+    let limit = Hold::WaitFor { msn: 3, part: 6 };
+    check(&timeline, 3, Some(6), Hold::Wait);
+    check(&timeline, 3, Some(7), limit);
+    check(&timeline, 4, Some(49), limit);
+    check(&timeline, 5, Some(49), Hold::TooFar);
     timeline.apply_part(&part(3, 0));
     check(&timeline, 2, Some(4), Hold::Ready);
     check(&timeline, 3, Some(0), Hold::Ready);
@@ -444,8 +449,8 @@ fn other_settings_are_written_as_they_are() {
         ..Settings::default()
     };
     let text = Timeline::new(settings, "0badcafe", "video").render(View::Live, &[]);
-    assert!(text.contains("PART-HOLD-BACK=0.999,"));
-    assert!(text.contains("PART-TARGET=0.333\n"));
+    assert!(text.contains("PART-HOLD-BACK=0.99903,"));
+    assert!(text.contains("PART-TARGET=0.33301\n"));
 }
 
 fn info(name: &str, kind: CodecKind, codec: &str) -> RenditionInfo {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::date::{Date, Seconds};
+use super::date::{Date, PartSeconds, Seconds};
 use super::daterange::{DateRange, DateRanges};
 use crate::{Part, Segment, Settings};
 
@@ -26,7 +26,15 @@ pub enum Hold {
     Ready,
     /// Answer when that part is there.
     Wait,
-    /// Refuse: nobody who reads this playlist can know of that part.
+    /// Answer when this one is there: the one that was asked for is further ahead than the advance part limit. hls.js without low
+    /// latency asks for the last part that the target duration has room for, and stops when it hears 400 for that.
+    WaitFor {
+        /// Its segment.
+        msn: u64,
+        /// Its index.
+        part: u32,
+    },
+    /// Refuse: nobody who reads this playlist can know of that segment.
     TooFar,
 }
 
@@ -184,10 +192,10 @@ impl Timeline {
                 self.open_segment(part.msn, part.init, sequence, None, part.date_ms)
             }
         };
-        let duration = Seconds {
+        let duration = PartSeconds(Seconds {
             ticks: part.duration.into(),
             timescale: part.timescale,
-        };
+        });
         let uri = self.part_uri(part.msn, part.index, part.init);
         let mark = if part.independent {
             ",INDEPENDENT=YES"
@@ -461,13 +469,16 @@ impl Timeline {
             Some(_) => msn < next_msn,
         };
         let advance_max = advance_part_limit(self.settings.part_target);
-        let is_too_far = part.is_some_and(|part| {
+        let is_far = part.is_some_and(|part| {
             msn == next_msn && part > next_part + advance_max
                 || msn > next_msn && part > advance_max
         });
-        match (is_ready, is_too_far) {
+        match (is_ready, is_far) {
             (true, _) => Hold::Ready,
-            (_, true) => Hold::TooFar,
+            (_, true) => Hold::WaitFor {
+                msn: next_msn,
+                part: next_part + advance_max,
+            },
             _ => Hold::Wait,
         }
     }

@@ -14,6 +14,8 @@ use crate::scenario::{LIFE, ORIGIN_MS, Scenario};
 
 /// Durations have five decimals.
 const DURATION_ERROR: f64 = 0.000_011;
+/// By how much a part is written longer than it is, at most.
+const PART_MORE_MAX: f64 = 0.000_01;
 
 /// Earlier playlists that a delta update may be merged with.
 const REMEMBERED_MAX: usize = 20;
@@ -301,7 +303,12 @@ impl Checker {
             let before = &seen[random.usize(..seen.len())];
             self.deltas += usize::from(check_delta(&update, before, &playlist)?);
         }
-        check_requests(&rendition.timeline, &playlist, random)?;
+        check_requests(
+            &rendition.timeline,
+            &playlist,
+            self.scenario.part_ms,
+            random,
+        )?;
         if rendition.kind.is_video() {
             let view = match full {
                 View::Live => View::LiveKeyframes,
@@ -327,12 +334,13 @@ impl Checker {
         others: &[Report],
     ) -> Result<(), String> {
         let rendition = &self.renditions[place];
-        let (target, part_target) = (playlist.target(), self.scenario.part_ms as f64 / 1000.0);
+        let part_target = self.scenario.part_ms as f64 / 1000.0 + PART_MORE_MAX;
+        let target = playlist.target();
         let (hold_back, part_hold_back) = (
             playlist.control("HOLD-BACK").unwrap_or(0.0),
             playlist.control("PART-HOLD-BACK").unwrap_or(0.0),
         );
-        if hold_back < 3.0 * target || part_hold_back < 3.0 * part_target - 0.001 {
+        if hold_back < 3.0 * target || part_hold_back < 3.0 * part_target - 1e-9 {
             return Err(format!("holds back {hold_back}, {part_hold_back}"));
         }
         if playlist.kind.is_some() && view != View::Vod {
@@ -424,14 +432,16 @@ impl Checker {
         }
         for (index, (line, part)) in lines.parts.iter().zip(parts).enumerate() {
             let seconds = f64::from(part.duration) / f64::from(part.timescale);
-            if (line.seconds - seconds).abs() > DURATION_ERROR
+            // More than it is: a part never seems to begin earlier than the part before said.
+            let more = line.seconds - seconds;
+            if !(more > 0.0 && more < PART_MORE_MAX + 1e-9)
                 || line.is_independent != part.independent
             {
                 return Err(format!("part {msn}.{index} is not as its line says"));
             }
             let is_odd =
                 self.warnings.contains_key("long part") || self.warnings.contains_key("short part");
-            if line.seconds > target && !is_odd {
+            if line.seconds > target + 1e-9 && !is_odd {
                 return Err(format!("part {msn}.{index} is {} s long", line.seconds));
             }
             let is_last = lines.is_complete() && index + 1 == lines.parts.len();

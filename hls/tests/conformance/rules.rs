@@ -313,6 +313,7 @@ pub(crate) fn check_delta(
 pub(crate) fn check_requests(
     timeline: &Timeline,
     playlist: &Playlist,
+    part_ms: u64,
     random: &mut Rng,
 ) -> Result<(), String> {
     if playlist.has_ended {
@@ -333,7 +334,13 @@ pub(crate) fn check_requests(
     check(next_msn, None, Hold::Wait)?;
     check(next_msn + 1, Some(0), Hold::Wait)?;
     check(next_msn + 2, None, Hold::TooFar)?;
-    check(next_msn, Some(next_part + 100), Hold::TooFar)?;
+    // Three parts or three seconds of them, whichever is more.
+    let limit = 3_000_u64.div_ceil(part_ms).max(3) as u32;
+    let far = Hold::WaitFor {
+        msn: next_msn,
+        part: next_part + limit,
+    };
+    check(next_msn, Some(next_part + 100), far)?;
     if next_part > 0 {
         check(next_msn, Some(random.u32(..next_part)), Hold::Ready)?;
         check(next_msn - 1, Some(1000), Hold::Ready)?;

@@ -51,9 +51,9 @@ export function soundFaults({ loudness }, { sound, isStereo: wanted }) {
 /**
  * Everything that is wrong with what was seen of `performer`, whose playlists have a target duration of `target`, within `seconds`.
  * `behindMax`: this player's own limit where there are keyframes every two seconds; `isPatient`: it stays 15 s behind the end by its own
- * choice; `pictures`: how many a second are looked at.
+ * choice; `pictures`: how many a second are looked at; `rangesMax`: into how many pieces its buffer may be broken.
  */
-export function faults(seen, performer, target, seconds, { behindMax = Infinity, isPatient = false, pictures = 5, settleMs } = {}) {
+export function faults(seen, performer, target, seconds, { behindMax = Infinity, isPatient = false, pictures = 5, rangesMax = Infinity, settleMs } = {}) {
   const summary = summarise(seen, settleMs);
   const found = seen.errors.map((error) => (typeof error === 'string' ? error : `${error.type} ${error.details} ${error.reason ?? ''}`));
   if (summary.count === 0) return [...found, 'shows nothing'];
@@ -61,6 +61,7 @@ export function faults(seen, performer, target, seconds, { behindMax = Infinity,
   found.push(...soundFaults(summary, performer));
   if (summary.behind > limit) found.push(`is ${summary.behind.toFixed(1)} s behind, of at most ${limit}`);
   if (summary.count < 0.5 * pictures * seconds) found.push(`shows ${summary.count} different pictures`);
+  if (seen.buffered?.length > rangesMax) found.push(`has holes: ${JSON.stringify(seen.buffered)}`);
   if (summary.freeze > FREEZE_S_MAX) found.push(`stands still for ${summary.freeze.toFixed(1)} s`);
   return found;
 }

@@ -115,6 +115,21 @@ async fn a_blocking_reload_is_answered_when_its_part_exists_and_not_before() {
     );
 }
 
+/// hls.js without low latency asks for the last part that a segment of the target duration has room for, whatever that is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_that_is_far_ahead_is_answered_three_seconds_on() {
+    let venue = Venue::start().await;
+    let (_, text) = venue.media("/hls/demo/main/video.m3u8").await;
+    let (msn, part) = hinted(&text);
+    let path = format!("/hls/demo/main/video.m3u8?_HLS_msn={msn}&_HLS_part=49");
+    let (_, later) = venue.media(&path).await;
+    let now = hinted(&later);
+    assert!(
+        now > (msn + 1, 0) && now <= (msn + 2, part + 1),
+        "{now:?} after {msn}.{part}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_waited_for_is_refused() {
     let venue = Venue::start().await;
@@ -213,7 +228,7 @@ async fn the_constants_and_the_numbers_are_as_players_need_them() {
     );
     assert_eq!(
         attribute(&text, "#EXT-X-PART-INF", "PART-TARGET"),
-        Some("0.200")
+        Some("0.20001")
     );
     assert_eq!(
         attribute(&text, "#EXT-X-SERVER-CONTROL", "CAN-BLOCK-RELOAD"),
