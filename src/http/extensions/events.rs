@@ -23,7 +23,7 @@ use super::super::metrics::Held;
 use super::super::place::Session;
 use super::super::{json, limits};
 use super::streams::Open;
-use super::{find, layers, sizes};
+use super::{find, layers};
 use crate::clock;
 use crate::media::StreamKey;
 
@@ -311,7 +311,7 @@ impl Feed {
         self.told.layers = shape;
         self.told.layers_at = Some(now);
         let line = self.state.sessions.facts(self.resource).video_line;
-        let sizes = sizes::of(&self.state, &self.key);
+        let sizes = self.state.app.broadcast.published().sizes(&self.key);
         let described = layers::described(line.unwrap_or(0), &known, &sizes);
         self.tell(LAYERS, described.to_string());
     }

@@ -13,8 +13,8 @@ use super::super::errors::{Problem, short};
 use super::super::offer::reply;
 use super::super::place::Session;
 use super::super::{AppState, json};
-use super::sizes::{self, Sizes};
 use super::{find, layers};
+use crate::broadcast::Sizes;
 use crate::media::{Refused, StreamKey};
 
 /// Names of places, for whoever does not know what a publisher calls its layers.
@@ -64,7 +64,7 @@ pub(super) async fn look(state: State<AppState>, session: Session) -> Result<Res
 async fn described(State(state): &State<AppState>, session: &Session) -> Result<Response, Problem> {
     let known = reply(state.app.media.layers(session.resource)).await;
     let line = state.sessions.facts(session.resource).video_line;
-    let sizes = sizes::of(state, &session.key);
+    let sizes = state.app.broadcast.published().sizes(&session.key);
     let described = layers::described(line.unwrap_or(0), &known?, &sizes);
     Ok(json::answer(&described))
 }
@@ -99,7 +99,10 @@ impl Wanted {
         let names = names(state, key);
         let pick = match pick(name.unwrap_or(AUTO), &names)? {
             // Who names a layer has seen how large it is.
-            LayerPick::Any => self.within(&names, &sizes::of(state, key)),
+            LayerPick::Any => {
+                let sizes = state.app.broadcast.published().sizes(key);
+                self.within(&names, &sizes)
+            }
             picked => picked,
         };
         Ok(LayerWish {

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 use sfu::LayerReport;
 
-use super::sizes::Sizes;
+use crate::broadcast::Sizes;
 
 /// What a layer is called in requests and events: its `rid`, or its place where it has none.
 pub(super) fn name_of(at: usize, layer: &LayerReport) -> String {

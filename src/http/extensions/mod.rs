@@ -15,7 +15,6 @@ mod events;
 mod layer;
 mod layers;
 mod links;
-mod sizes;
 mod streams;
 
 use axum::Router;

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::super::AppState;
-use crate::broadcast::Sound;
+use super::{Published, Sound};
 use crate::media::StreamKey;
 
 /// Width and height in pixels, by the layer's place.
-pub(super) type Sizes = BTreeMap<usize, (u32, u32)>;
+pub(crate) type Sizes = BTreeMap<usize, (u32, u32)>;
 
-/// The sizes that are known now.
-pub(super) fn of(state: &AppState, key: &StreamKey) -> Sizes {
-    let show = state.app.broadcast.published().show(key);
-    let playlist = show.and_then(|show| show.multivariant(Sound::Aac));
-    let text = playlist.as_ref().map(|playlist| playlist.plain());
-    text.and_then(|text| std::str::from_utf8(text).ok())
-        .map(read)
-        .unwrap_or_default()
+impl Published {
+    /// The sizes of a stream's pictures that are known now.
+    pub(crate) fn sizes(&self, key: &StreamKey) -> Sizes {
+        let show = self.show(key);
+        let playlist = show.and_then(|show| show.multivariant(Sound::Aac));
+        let text = playlist.as_ref().map(|playlist| playlist.plain());
+        text.and_then(|text| std::str::from_utf8(text).ok())
+            .map(read)
+            .unwrap_or_default()
+    }
 }
 
 /// Reads them from a multivariant playlist: a variant is called `video`, or `video` with the place of its layer.
