@@ -11,6 +11,7 @@ use crate::data::{DataChannel, DataEvent};
 use crate::id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
 use crate::layer_wish::{LayerReport, LayerWish};
 use crate::relay::Relay;
+use crate::slate::Slate;
 use crate::tap::{Tap, TapItem};
 
 pub use codec::{Codec, CodecKind};
@@ -183,6 +184,14 @@ pub enum Command {
     TapKeyframe {
         /// Which stream.
         stream: StreamId,
+    },
+    /// What viewers of a stream are shown while nobody performs; `None` for nothing. To a worker that does not know the stream it
+    /// means nothing: told again with every viewer.
+    SetSlate {
+        /// Which stream.
+        stream: StreamId,
+        /// What.
+        slate: Option<Arc<Slate>>,
     },
     /// Accept a participant's first SDP offer. Sections in which the participant receives become its slots. Answered with
     /// [`Reply::Sdp`].

@@ -24,6 +24,7 @@ mod quality;
 mod relay;
 mod rtc;
 mod seat;
+mod slate;
 mod speaker;
 mod standby;
 mod stream;
@@ -44,6 +45,7 @@ pub use layer_wish::{LayerPick, LayerReport, LayerWish};
 pub use packet::{MediaPacket, Orientation};
 pub use relay::Relay;
 pub use rtc::Certificate;
+pub use slate::Slate;
 pub use tap::{Tap, TapItem};
 pub use worker::{Worker, WorkerConfig, WorkerStats};
 

@@ -13,6 +13,7 @@ use crate::id::PeerId;
 use crate::layer_wish::LayerWish;
 use crate::rtc::{Mid, PayloadTypes, PeerOutput, RtcPeer};
 use crate::seat::Seat;
+use crate::slate::Shown;
 use crate::standby::Waiting;
 
 /// Packets that a pacer lets go in one turn: a large keyframe's. The rest has a turn of its own.
@@ -103,6 +104,8 @@ pub(crate) struct Leg {
     pub(crate) is_paused: bool,
     /// A slot that changes hands is silent until then: the participant is told first.
     pub(crate) hold_until: Option<Instant>,
+    /// It is sent a slate, until its forwarder has something of its source.
+    pub(crate) slate: Option<Shown>,
     /// When the slot was last left; `None` for one that was never used.
     pub(crate) left: Option<Instant>,
 }
@@ -138,6 +141,7 @@ impl Leg {
             want: None,
             is_paused: false,
             hold_until: None,
+            slate: None,
             left: None,
         }
     }
@@ -318,10 +322,20 @@ impl Peer {
 
     /// Hands one packet to the connection; it leaves when the peer is drained.
     pub(crate) fn send(&mut self, leg: usize, outgoing: Outgoing) -> Result<(), CloseReason> {
-        let Some((ssrc, types, is_audio)) = self.legs.get(leg).and_then(|leg| {
-            leg.source
-                .map(|source| (leg.ssrc, source.types, leg.is_audio))
-        }) else {
+        match self.legs.get(leg).and_then(|leg| leg.source) {
+            Some(source) => self.send_as(leg, source.types, outgoing),
+            None => Ok(()),
+        }
+    }
+
+    /// The same under other payload types than those of the leg's source.
+    pub(crate) fn send_as(
+        &mut self,
+        leg: usize,
+        types: PayloadTypes,
+        outgoing: Outgoing,
+    ) -> Result<(), CloseReason> {
+        let Some((ssrc, is_audio)) = self.legs.get(leg).map(|leg| (leg.ssrc, leg.is_audio)) else {
             return Ok(());
         };
         self.is_dirty = true;

@@ -1,12 +1,15 @@
 //! A stream: who publishes it, what of, and who gets it.
 
+mod absence;
 mod clock_map;
 mod early;
 mod order;
 mod presence;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use self::absence::Absence;
 use self::clock_map::ClockMap;
 use self::early::Early;
 use self::order::OrderWatch;
@@ -18,6 +21,7 @@ use crate::id::{PeerId, StreamId, WorkerId};
 use crate::packet::MediaPacket;
 use crate::peer::LegRef;
 use crate::rtc::{Mid, Rid};
+use crate::slate::Slate;
 use crate::standby::WaitingSource;
 use crate::tap::Tap;
 
@@ -50,6 +54,9 @@ pub(crate) struct Stream {
     pub(crate) tap: Option<Tap>,
     /// Publishers without WebRTC that wait or stand by.
     pub(crate) sources: Vec<WaitingSource>,
+    /// What its viewers are shown while nobody performs.
+    pub(crate) slate: Option<Arc<Slate>>,
+    pub(crate) absence: Absence,
 }
 
 /// Another worker with subscribers.
@@ -379,6 +386,8 @@ impl Stream {
             room: None,
             tap: None,
             sources: Vec::new(),
+            slate: None,
+            absence: Absence::default(),
         }
     }
 
@@ -442,6 +451,7 @@ impl Stream {
             return nothing;
         };
         publication.last_packet = now;
+        self.absence = Absence::default();
         let Some(track) = publication.tracks.get_mut(at) else {
             return nothing;
         };

@@ -36,6 +36,7 @@ mod keyframes;
 mod layers;
 mod loss;
 mod replay;
+mod slate;
 mod source;
 mod sync;
 mod takeover;

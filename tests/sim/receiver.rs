@@ -10,6 +10,9 @@ use crate::media::{Picture, Video, assemble, opus};
 /// How long a hole is waited for. Longer than any browser waits, so that every possible repair counts.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
+/// What the server sends while nobody performs: 20 ms of Opus.
+const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
+
 /// What a payload type means to a viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -277,6 +280,8 @@ pub struct AudioReceiver {
     pub packets: u64,
     /// When the newest packet came, its timestamp, publication and number.
     pub heard: Vec<(Instant, u32, u16, u32)>,
+    /// When silence of the server's own came, and its timestamps.
+    pub silences: Vec<(Instant, u32)>,
     pub violations: Vec<String>,
 }
 
@@ -288,6 +293,7 @@ impl AudioReceiver {
             last_timestamp: None,
             packets: 0,
             heard: Vec::new(),
+            silences: Vec::new(),
             violations: Vec::new(),
         }
     }
@@ -318,6 +324,12 @@ impl AudioReceiver {
                 .push(format!("sound timestamp {} after {last}", held.timestamp));
         }
         self.last_timestamp = Some(held.timestamp);
+        if held.payload == SILENCE {
+            self.silences.push((now, held.timestamp));
+            // Whoever performs next begins anew, the one from before, too.
+            self.newest = None;
+            return;
+        }
         let expected = self.newest.map(|(publication, number)| {
             (publication, number + 1 + u32::try_from(missing).unwrap())
         });

@@ -249,6 +249,39 @@ impl Forwarder {
         }
     }
 
+    /// In Hz.
+    pub(crate) fn clock_rate(&self) -> u32 {
+        self.clock_rate
+    }
+
+    /// A picture or sound of somebody else's begins, captured at `wallclock`. The source is waited for as before.
+    pub(crate) fn begin_stand_in(&mut self, wallclock: Instant) {
+        self.timeline.restart(0, wallclock);
+    }
+
+    /// One packet of it.
+    pub(crate) fn stand_in(
+        &mut self,
+        wallclock: Instant,
+        payload: Arc<[u8]>,
+        marker: bool,
+    ) -> Outgoing {
+        let (timestamp, wallclock) = self.timeline.rewrite(0, wallclock);
+        Outgoing {
+            sequence: self.sequence.append(),
+            timestamp,
+            wallclock,
+            marker,
+            payload,
+            vp8: None,
+            red: false,
+            audio_level: None,
+            orientation: None,
+            captured_us: None,
+            dependency: None,
+        }
+    }
+
     /// A packet of a track without keyframes (audio) just came.
     pub(crate) fn forward_audio(&mut self, packet: &MediaPacket) -> Option<Outgoing> {
         if self.is_waiting() {

@@ -134,6 +134,12 @@ impl SequenceRewriter {
         self.highest += 1;
     }
 
+    /// The next number, for a packet of no source, while none is followed.
+    pub(crate) fn append(&mut self) -> u64 {
+        self.highest += 1;
+        self.highest
+    }
+
     /// A number for a packet that the source did not send; everything after it moves up by one. Only before anything
     /// was left out.
     pub(crate) fn insert(&mut self) -> u64 {

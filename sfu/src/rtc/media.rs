@@ -173,6 +173,13 @@ pub(super) fn payload_types(rtc: &Rtc, mid: Mid, codec: Codec) -> Option<Payload
         })
 }
 
+/// Whether a picture of more than one packet may be sent under these types: not as H.264 in packetization mode 0.
+pub(super) fn takes_fragments(rtc: &Rtc, types: PayloadTypes) -> bool {
+    let params = rtc.codec_config().params();
+    let mut named = params.iter().filter(|params| *params.pt() == types.main);
+    named.all(|params| params.spec().format.packetization_mode != Some(0))
+}
+
 pub(super) fn vp8_patch(
     payload: &[u8],
     picture_id: u16,

@@ -292,6 +292,11 @@ impl RtcPeer {
         media::payload_types(&self.rtc, mid, codec)
     }
 
+    /// Whether a picture of more than one packet may be sent under these payload types.
+    pub(crate) fn takes_fragments(&self, types: PayloadTypes) -> bool {
+        media::takes_fragments(&self.rtc, types)
+    }
+
     /// Whether section `mid` may be sent dependency descriptors.
     pub(crate) fn has_dependencies(&self, mid: Mid) -> bool {
         extensions::has_dependencies(&self.rtc, mid)

@@ -8,6 +8,7 @@ mod participant;
 mod relay;
 mod room;
 mod route;
+mod slate;
 mod source;
 mod stats;
 mod takeover;
@@ -67,6 +68,9 @@ pub struct Worker {
     /// Legs whose replay goes on at the next tick.
     replaying: Vec<LegRef>,
     replay_at: Option<Instant>,
+    /// Legs that are sent a slate.
+    slated: Vec<LegRef>,
+    slate_at: Option<Instant>,
     /// Deadlines of peers, possibly outdated; see `Peer::queued`.
     timers: BinaryHeap<Reverse<(Instant, usize)>>,
     next_tick: Instant,
@@ -94,6 +98,8 @@ impl Worker {
             dirty: Vec::new(),
             replaying: Vec::new(),
             replay_at: None,
+            slated: Vec::new(),
+            slate_at: None,
             timers: BinaryHeap::new(),
             next_tick: now + tick::TICK,
             scratch: VecDeque::new(),
@@ -138,7 +144,7 @@ impl Worker {
 
     fn deadline(&self) -> Instant {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        [timer, self.replay_at]
+        [timer, self.replay_at, self.slate_at]
             .into_iter()
             .flatten()
             .fold(self.next_tick, Instant::min)

@@ -87,6 +87,8 @@ impl Worker {
         let Some(stream) = self.streams[slot].as_mut() else {
             return;
         };
+        // Viewers are shown the slate there, too, and not what was last.
+        let is_absent = stream.slate.is_some() && stream.is_absent(now);
         let known = stream.relays.iter_mut().find(|to| to.worker == from);
         let had_video = known.as_ref().is_some_and(|to| to.video);
         // A group costs a ring's room. Who asks again and again waits for a keyframe instead.
@@ -121,7 +123,7 @@ impl Worker {
                 tracks: publication.infos(),
             },
         });
-        if !video || is_soon {
+        if !video || is_soon || is_absent {
             return;
         }
         for (track, source) in publication.tracks.iter().enumerate() {
@@ -250,6 +252,9 @@ impl Worker {
         let ended = stream
             .publication
             .take_if(|publication| publication.feed == feed)?;
+        if !ended.tracks.is_empty() {
+            stream.absence.on_left();
+        }
         let (id, is_tapped) = (stream.id, stream.tap.is_some());
         for to in stream.relays.clone() {
             self.outputs.push_back(Output::Relay {

@@ -14,6 +14,9 @@ use crate::stream::{Feed, Kept, Publication, TRACKS_MAX, Track};
 /// Above this, a viewer of a publisher that answers keyframe requests waits for a keyframe instead of a replay.
 const REPLAY_BYTES_RESPONSIVE: usize = 256 << 10;
 
+/// A publisher that is missed is asked for a keyframe when something came so recently.
+const HEARD_MAX: Duration = Duration::from_secs(1);
+
 /// Between two changes of a section's codec; everybody who gets it begins anew with each.
 const CODEC_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -282,6 +285,7 @@ impl Worker {
         }
         self.follow_origin(stream_slot);
         if !is_held {
+            self.join_slate(now, at, stream_slot);
             self.start_leg(now, at);
         }
     }
@@ -315,6 +319,7 @@ impl Worker {
             return;
         };
         leg.source = None;
+        leg.slate = None;
         leg.left = Some(now);
         let is_audio = leg.is_audio;
         if let Some(stream) = self.stream_mut(stream_slot) {
@@ -348,6 +353,7 @@ impl Worker {
         else {
             return;
         };
+        let last_packet = publication.last_packet;
         let Some(layer) = publication
             .tracks
             .get_mut(track)
@@ -355,6 +361,13 @@ impl Worker {
         else {
             return;
         };
+        if leg.slate.is_some() {
+            // What is kept is from before. Who sends nothing is not asked.
+            if now.saturating_duration_since(last_packet) < HEARD_MAX {
+                layer.requests.want();
+            }
+            return;
+        }
         // Who was not seen to be deaf is asked by participants: most publishers they meet are participants, too.
         let is_asked = layer.requests.answers() || (is_participant && !layer.requests.is_deaf());
         let is_long = is_asked && layer.gop.bytes() > bytes_max;

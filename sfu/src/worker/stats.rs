@@ -55,6 +55,10 @@ pub struct WorkerStats {
     pub backups_off: u64,
     /// Publishers that stand by now.
     pub standing_by: u64,
+    /// Times that a viewer was given a slate because nobody performed.
+    pub slates: u64,
+    /// Times that a viewer could not be given one: it takes no H.264.
+    pub slates_missed: u64,
     /// Messages that came over data channels.
     pub data_in: u64,
     /// Messages that were sent over data channels.

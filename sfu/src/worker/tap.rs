@@ -10,11 +10,12 @@ use crate::stream::{Feed, Stream};
 use crate::tap::{Tap, TapItem};
 
 impl Worker {
-    /// Commands for taps; all others are about conferences.
+    /// Commands for taps and slates; all others are about conferences.
     pub(super) fn on_tap_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Tap { stream, tap } => self.set_tap(stream, tap),
             Command::TapKeyframe { stream } => self.ask_tapped_keyframes(now, stream),
+            Command::SetSlate { stream, slate } => self.set_slate(now, stream, slate),
             other => self.on_conference_command(now, other),
         }
     }

@@ -22,6 +22,7 @@ impl Worker {
     pub(super) fn on_timeout(&mut self, now: Instant) {
         self.fire_timers(now);
         self.advance_replays(now);
+        self.advance_slates(now);
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.tick(now);
@@ -86,6 +87,7 @@ impl Worker {
             }
         }
         self.tell_order(now, slot);
+        self.tick_slate(now, slot);
         self.want_keyframes_for_waiting(now, slot);
         let has_layers = self.streams[slot]
             .as_ref()
@@ -217,6 +219,10 @@ impl Worker {
             return;
         };
         let leg = &mut peer.legs[at];
+        if let Some(shown) = leg.slate.as_mut() {
+            shown.schedule.on_keyframe_wanted(now);
+            return;
+        }
         let at = LegRef {
             peer: slot,
             leg: at,
