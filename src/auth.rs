@@ -201,6 +201,7 @@ mod tests {
             name: name.into(),
             key: key.map(Into::into),
             private: false,
+            whep_slate: false,
             streams: Vec::new(),
         }
     }

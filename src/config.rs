@@ -183,6 +183,8 @@ pub struct SpaceConfig {
     pub key: Option<String>,
     /// Whether only those with a token for it may watch it.
     pub private: bool,
+    /// Whether WHEP viewers are shown a slate while nobody performs.
+    pub whep_slate: bool,
     /// Streams that the server itself brings in.
     pub streams: Vec<StreamConfig>,
 }
@@ -282,6 +284,7 @@ impl fmt::Debug for SpaceConfig {
             name,
             key,
             private,
+            whep_slate,
             streams,
         } = self;
         let key = veiled(key.as_ref());
@@ -289,6 +292,7 @@ impl fmt::Debug for SpaceConfig {
             .field("name", name)
             .field("key", &key)
             .field("private", private)
+            .field("whep_slate", whep_slate)
             .field("streams", streams)
             .finish()
     }

@@ -154,7 +154,7 @@ async fn serve(config: Arc<Config>) -> Result<(), RunError> {
     let served = start_http(listener, app, &config, &close_http)?;
     let completion = Completion::default();
     start_bridges(&config, &media, &shutdown, &completion);
-    start_followers(&media, &broadcast, &bus, &shutdown, &completion);
+    start_followers(&config, &media, &broadcast, &bus, &shutdown, &completion);
     let sources = sources(&media, &conferences, &broadcast);
     let telling = outlets.start(sources, &shutdown, &completion);
     readiness.set_started();
@@ -288,8 +288,9 @@ fn start_bridges(config: &Config, media: &Handle, shutdown: &Shutdown, completio
     }
 }
 
-/// Starts what follows live streams: HLS, and cues in its playlists.
+/// Starts what follows live streams: HLS, cues in its playlists, and slates.
 fn start_followers(
+    config: &Config,
     media: &Handle,
     broadcast: &Broadcast,
     bus: &Bus,
@@ -300,6 +301,10 @@ fn start_followers(
     until_shutdown(following, shutdown, completion);
     let cues = bridge::run_cues(bus.clone(), broadcast.clone(), media.clone());
     until_shutdown(cues, shutdown, completion);
+    let spaces = config.spaces.iter().filter(|space| space.whep_slate);
+    let spaces = spaces.map(|space| space.name.as_str().into()).collect();
+    let slates = bridge::run_slates(media.clone(), broadcast.clone(), spaces);
+    until_shutdown(slates, shutdown, completion);
 }
 
 /// Where the events of webhooks come from.

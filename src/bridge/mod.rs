@@ -28,5 +28,7 @@ pub use cues::run_cues;
 pub use demo::run_demo;
 pub(crate) use frames::{Assembler, Counters, FrameKind, Lead, Opening, Packet, is_stereo};
 pub use rtsp::run_camera;
+pub use slate::run_slates;
 pub(crate) use slate::slate_keyframe;
 pub(crate) use thumbnail::Thumbnailer;
+use thumbnail::nals;

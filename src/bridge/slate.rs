@@ -4,6 +4,7 @@
 //! Blocks: called on a thread of its own, once for each size of picture of a space. A picture of 1920 x 1080 pixels is 10 to 20 kB.
 
 mod letters;
+mod whep;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use openh264::OpenH264API;
@@ -11,6 +12,8 @@ use openh264::encoder::{Encoder, EncoderConfig, FrameRate, QpRange, RateControlM
 use openh264::formats::YUVBuffer;
 
 use super::packets::NalType;
+
+pub use whep::run_slates;
 
 /// Pixels on either side; the encoder's own limits are 3840 and 2160.
 const SIDE_MIN: u32 = 16;
@@ -45,6 +48,16 @@ pub(crate) enum SlateError {
 /// # Errors
 /// `Size` for what the encoder cannot do, and what the encoder says.
 pub(crate) fn slate_keyframe(name: &str, width: u32, height: u32) -> Result<Bytes, SlateError> {
+    let [keyframe] = keyframes(name, width, height)?;
+    Ok(keyframe)
+}
+
+/// The same picture several times, each with an `idr_pic_id` of its own: they may follow one another.
+fn keyframes<const COUNT: usize>(
+    name: &str,
+    width: u32,
+    height: u32,
+) -> Result<[Bytes; COUNT], SlateError> {
     let (long, short) = (width.max(height), width.min(height));
     let is_odd = !(width.is_multiple_of(2) && height.is_multiple_of(2));
     if is_odd || short < SIDE_MIN || long > LONG_SIDE_MAX || short > SHORT_SIDE_MAX {
@@ -60,8 +73,13 @@ pub(crate) fn slate_keyframe(name: &str, width: u32, height: u32) -> Result<Byte
     let mut encoder = Encoder::with_api_config(OpenH264API::from_source(), config)?;
     let (width, height) = (width as usize, height as usize);
     let picture = YUVBuffer::from_vec(draw(name, width, height), width, height);
-    let stream = encoder.encode(&picture)?.to_vec();
-    with_lengths(&stream).ok_or(SlateError::NoKeyframe)
+    let mut keyframes = [const { Bytes::new() }; COUNT];
+    for keyframe in &mut keyframes {
+        encoder.force_intra_frame();
+        let stream = encoder.encode(&picture)?.to_vec();
+        *keyframe = with_lengths(&stream).ok_or(SlateError::NoKeyframe)?;
+    }
+    Ok(keyframes)
 }
 
 /// Planes of 4:2:0, one after the other.

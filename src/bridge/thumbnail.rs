@@ -159,7 +159,7 @@ fn decoder() -> Result<Decoder, ThumbnailError> {
 }
 
 /// NAL units with 4 bytes of length in front of each; `None` for one that is cut short, which is the last.
-fn nals(access_unit: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+pub(super) fn nals(access_unit: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     let mut rest = access_unit;
     std::iter::from_fn(move || {
         if rest.is_empty() {

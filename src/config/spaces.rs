@@ -44,7 +44,8 @@ fn space(
     table: &Table<'_>,
     span: &std::ops::Range<usize>,
 ) -> Result<SpaceConfig, ConfigError> {
-    let (mut name, mut key, mut private, mut streams) = (None, None, false, Vec::new());
+    let (mut name, mut key, mut streams) = (None, None, Vec::new());
+    let (mut private, mut whep_slate) = (false, false);
     for (field, value) in table {
         match field.get_ref().as_ref() {
             "name" => name = Some(valid_name(source, "space", value)?),
@@ -55,9 +56,10 @@ fn space(
                 key = Some(text.to_owned());
             }
             "private" => private = boolean(source, "private", value)?,
+            "whep_slate" => whep_slate = boolean(source, "whep_slate", value)?,
             "stream" => streams = self::streams(source, value)?,
             _ => {
-                let known = ["name", "key", "private", "stream"];
+                let known = ["name", "key", "private", "whep_slate", "stream"];
                 return Err(source.unknown(field, " in [[space]]", &known));
             }
         }
@@ -68,6 +70,7 @@ fn space(
         name,
         key,
         private,
+        whep_slate,
         streams,
     })
 }

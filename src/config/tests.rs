@@ -8,6 +8,7 @@ use super::*;
 
 mod backups;
 mod messages;
+mod slates;
 
 /// Loads with these flags, variables and file, as `serve` or `demo` would.
 fn try_load(

@@ -66,6 +66,9 @@ struct StreamReport {
     /// What its backup does, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     backup: Option<&'static str>,
+    /// Nobody performs, and viewers over WebRTC are shown a slate.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    slate: bool,
 }
 
 /// A fault in what is published.
@@ -150,6 +153,7 @@ impl StreamReport {
                 Backup::StandsBy => "standby",
                 Backup::OnAir => "on_air",
             }),
+            slate: summary.slate,
         }
     }
 }

@@ -61,7 +61,7 @@ const fn gauge(
 }
 
 /// How many numbers a thread keeps. A literal: `METRICS.len()` in a type sends the optimising compiler in a circle.
-const METRICS_COUNT: usize = 43;
+const METRICS_COUNT: usize = 45;
 
 /// What the numbers of [`Counters::values`] are, in its order.
 pub const METRICS: [Metric; METRICS_COUNT] = [
@@ -126,6 +126,14 @@ pub const METRICS: [Metric; METRICS_COUNT] = [
         "standing_by",
         None,
         "Publishers that stand by now: backups, and those whose backup has the stage.",
+    ),
+    counter(
+        "whep_slates",
+        "Times that a viewer was given a slate because nobody performed.",
+    ),
+    counter(
+        "whep_slates_missed",
+        "Times that a viewer could not be given a slate: it takes no H.264.",
     ),
     counter(
         "data_received",
@@ -268,6 +276,8 @@ impl Counters {
             worker.backups_on,
             worker.backups_off,
             worker.standing_by,
+            worker.slates,
+            worker.slates_missed,
             worker.data_in,
             worker.data_out,
             worker.data_closed,

@@ -4,6 +4,7 @@ mod cameras;
 mod gone;
 mod rooms;
 mod sessions;
+mod slates;
 mod standby;
 mod streams;
 mod takeover;
@@ -79,6 +80,8 @@ pub struct StreamSummary {
     pub troubles: Vec<Trouble>,
     /// What its backup does, if it has one.
     pub backup: Option<Backup>,
+    /// Nobody performs, and its viewers are shown a slate.
+    pub slate: bool,
 }
 
 /// One publisher's turn.
@@ -110,6 +113,8 @@ struct StreamEntry {
     viewers: usize,
     /// When the last publisher left; viewers wait.
     idle_since: Option<Instant>,
+    /// What they are shown meanwhile.
+    slate: Option<Arc<sfu::Slate>>,
 }
 
 #[derive(Debug, Default)]
@@ -212,6 +217,7 @@ impl Directory {
                 viewers: entry.viewers,
                 troubles: entry.live().map(Publication::troubles).unwrap_or_default(),
                 backup: entry.backup(),
+                slate: entry.is_slated(),
             })
             .collect()
     }
@@ -382,6 +388,7 @@ impl Inner {
                 waiting: Vec::new(),
                 viewers: 0,
                 idle_since: None,
+                slate: None,
             },
         );
         id

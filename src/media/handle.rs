@@ -170,6 +170,17 @@ impl Handle {
             .take()
     }
 
+    /// Has a stream's viewers shown this while nobody performs, from now on.
+    pub fn set_slate(&self, key: &StreamKey, slate: Arc<sfu::Slate>) {
+        let Some(stream) = self.0.directory.set_slate(key, slate.clone()) else {
+            return;
+        };
+        for at in 0..self.0.links.len() {
+            let slate = Some(slate.clone());
+            self.tell(worker_id(at), Command::SetSlate { stream, slate });
+        }
+    }
+
     /// Gives what a stream brings to the reader of the taps from now on; `None` ends it. The whole state, whenever it changes.
     pub fn tap(&self, stream: StreamId, tap: Option<sfu::Tap>) {
         for at in 0..self.0.links.len() {

@@ -276,6 +276,7 @@ fn keys() -> Keys {
         name: "locked".into(),
         key: Some("open-sesame".into()),
         private: false,
+        whep_slate: false,
         streams: Vec::new(),
     };
     Keys::new(&[space], None).unwrap()

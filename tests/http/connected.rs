@@ -55,7 +55,11 @@ impl Client {
     }
 
     /// A client whose offer `path` has accepted.
-    async fn begin(server: &Server, path: &str, direction: Direction) -> (Self, Session) {
+    pub(crate) async fn begin(
+        server: &Server,
+        path: &str,
+        direction: Direction,
+    ) -> (Self, Session) {
         Self::begin_with(server, path, direction, "").await
     }
 
@@ -73,6 +77,11 @@ impl Client {
         assert_eq!(answer.status, 201, "{answer:?}");
         client.take(&answer.body);
         (client, Session::of(answer))
+    }
+
+    /// Packets that came.
+    pub(crate) fn received(&self) -> usize {
+        self.received
     }
 
     fn take(&mut self, answer: &str) {

@@ -18,6 +18,7 @@ mod pages;
 mod rtc;
 mod server;
 mod session;
+mod slate;
 mod tokens;
 mod whep;
 mod whip;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proscenium::auth::Keys;
+use proscenium::bridge::run_slates;
 use proscenium::broadcast::{self, Broadcast};
 use proscenium::bus::{self, Bus};
 use proscenium::conference::{self, Conferences};
@@ -70,6 +71,9 @@ fn broadcast(config: &Config, media: &Handle) -> Broadcast {
     };
     let broadcast = Broadcast::start(media, recorder, settings).unwrap();
     tokio::spawn(broadcast.clone().follow(media.clone()));
+    let spaces = config.spaces.iter().filter(|space| space.whep_slate);
+    let spaces = spaces.map(|space| space.name.as_str().into()).collect();
+    tokio::spawn(run_slates(media.clone(), broadcast.clone(), spaces));
     broadcast
 }
 
@@ -95,6 +99,7 @@ impl Server {
             name: "locked".into(),
             key: Some("open-sesame".into()),
             private: false,
+            whep_slate: false,
             streams: Vec::new(),
         });
         config.limits.participants_max = PARTICIPANTS_MAX;

@@ -30,6 +30,7 @@ export const STREAMS_MAX = 64;
  * @property {Hls | null} hls null where the venue makes none of this stream
  * @property {Trouble[]} trouble what its performer should mend
  * @property {'standby' | 'on_air' | null} backup what its backup does; null where it has none
+ * @property {boolean} slate whether nobody performs and viewers by WebRTC are shown a slate
  *
  * @typedef {object} Trouble
  * @property {string} code for programs: `b-frames` where browsers show only few of the pictures by WebRTC
@@ -71,6 +72,7 @@ export function parseSpace(body) {
         trouble: (Array.isArray(stream.trouble) ? stream.trouble : []).filter((one) => typeof one?.code === 'string')
           .map(({ code, text }) => ({ code, text: String(text ?? '') })),
         backup: ['standby', 'on_air'].includes(stream.backup) ? stream.backup : null,
+        slate: stream.slate === true,
       };
     }).sort((left, right) => compareStreams(left.name, right.name)),
     cameras: (Array.isArray(cameras) ? cameras : []).slice(0, STREAMS_MAX).filter((camera) => typeof camera?.stream === 'string' && typeof camera.trouble === 'string')

@@ -264,6 +264,10 @@ export class Viewer extends EventTarget {
     return this.#watcher.space?.streams.find((stream) => stream.name === name)?.live ?? false;
   }
 
+  #hasSlate(/** @type {string} */ name) {
+    return this.#watcher.space?.streams.find((stream) => stream.name === name)?.slate ?? false;
+  }
+
   #hlsOf(/** @type {string} */ name) {
     return this.#watcher.space?.streams.find((stream) => stream.name === name)?.hls ?? null;
   }
@@ -397,6 +401,8 @@ export class Viewer extends EventTarget {
     this.#darkTimer = undefined;
     const client = this.#client;
     if (!client || this.#isLive(this.#stream)) return;
+    // The venue says what happens, and ends the session when it does so no longer.
+    if (client.state === 'live' && this.#hasSlate(this.#stream)) return this.#expectEnd();
     this.#clear();
     if (client.state === 'live') client.renew();
     else client.forget();

@@ -165,6 +165,8 @@ test('a performer and a backup are told who of them is to be seen', () => {
   assert.match(reportOf('failed', new Refusal('taken', 'a backup needs the token'), { hasKey: false, camera: 'Camera 1', isBackup: true }).text, /token/);
   const streams = ['standby', 'on_air', 'else', undefined].map((backup, place) => ({ name: `s${place}`, live: true, backup }));
   assert.deepEqual(parseSpace({ space: 'a', streams }).streams.map(({ backup }) => backup), ['standby', 'on_air', null, null]);
+  const slates = [true, false, 'else', undefined].map((slate, place) => ({ name: `s${place}`, live: false, slate }));
+  assert.deepEqual(parseSpace({ space: 'a', streams: slates }).streams.map(({ slate }) => slate), [true, false, false, false]);
 });
 
 test('figures read as people say them', () => {

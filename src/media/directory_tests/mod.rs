@@ -113,3 +113,37 @@ fn one_viewer_too_many_is_refused_until_another_leaves() {
     });
     assert!(directory.seat_viewer(&key("a"), &IDLE).is_ok());
 }
+
+#[test]
+fn a_stream_has_its_slate_while_its_viewers_wait_and_no_longer() {
+    let directory = directory();
+    let slate = || {
+        let picture = vec![Arc::from([0x65, 1].as_slice())];
+        let slate = sfu::Slate::new(vec![picture], None);
+        Arc::new(slate.expect("it has a picture"))
+    };
+    let shown = || {
+        let streams = directory.space("stage");
+        streams.first().map(|summary| summary.slate)
+    };
+    assert_eq!(directory.set_slate(&key("a"), slate()), None, "not known");
+    let reserved = directory.reserve(&key("a"), &ANYBODY, &IDLE);
+    let reserved = reserved.expect("there is room");
+    let (stream, peer) = (reserved.stream, reserved.peer);
+    let tracks = tracks();
+    directory.apply(Event::Live {
+        stream,
+        peer,
+        tracks,
+    });
+    assert_eq!(directory.set_slate(&key("a"), slate()), Some(stream));
+    let seat = directory.seat_viewer(&key("a"), &IDLE);
+    let (viewer, _, worker, ..) = seat.expect("there is room");
+    directory.enter(&key("a"), sfu::Role::Viewer, viewer, worker);
+    assert_eq!(shown(), Some(false), "somebody performs");
+    directory.apply(Event::Ended { stream, peer });
+    assert_eq!(shown(), Some(true));
+    assert!(directory.slate(&key("a")).is_some());
+    directory.leave(viewer, None);
+    assert_eq!(shown(), None, "nobody waits");
+}

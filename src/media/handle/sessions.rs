@@ -242,6 +242,12 @@ impl Handle {
             // The name was given to another stream meanwhile: the viewer comes again for that one.
             self.tell(worker, Command::Close { peer });
         }
+        if role == Role::Viewer
+            && let Some(slate) = self.0.directory.slate(key)
+        {
+            let slate = Some(slate);
+            self.tell(worker, Command::SetSlate { stream, slate });
+        }
         tracing::info!(space = %key.space, stream = %key.stream, %peer, ?role, "accepted");
         Accepted {
             resource,

@@ -16,6 +16,7 @@ async fn with_a_private_space() -> Server {
             name: "backstage".into(),
             key: None,
             private: true,
+            whep_slate: false,
             streams: Vec::new(),
         });
     })

@@ -19,6 +19,7 @@ async fn private_venue() -> Venue {
             name: "demo".into(),
             key: None,
             private: true,
+            whep_slate: false,
             streams: Vec::new(),
         });
     });
