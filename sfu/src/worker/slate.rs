@@ -29,8 +29,15 @@ impl Worker {
         let Some(slate) = stream.slate.clone() else {
             return;
         };
+        let is_absent = stream.is_absent(now);
+        if !is_absent && self.slated.is_empty() {
+            return;
+        }
+        let Some(stream) = self.stream_mut(slot) else {
+            return;
+        };
         let legs = stream.audio_legs.clone();
-        if !stream.is_absent(now) {
+        if !is_absent {
             for at in legs {
                 self.end_slate(at);
             }
