@@ -205,6 +205,8 @@ fn read_rendition(words: &mut Words<'_>) -> Option<hls::RenditionInfo> {
         bandwidth_average: 0,
         keyframe_peak: 0,
         keyframe_average: 0,
+        // The index does not say.
+        may_have_captions: true,
         init: None,
         active: false,
     })
@@ -332,6 +334,7 @@ mod tests {
             keyframe_peak: 0,
             keyframe_average: 0,
             channels: 0,
+            may_have_captions: true,
             init: None,
             active: false,
         };

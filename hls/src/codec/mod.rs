@@ -107,6 +107,14 @@ impl Parser {
         }
     }
 
+    /// Whether there were captions within a picture.
+    pub(crate) fn has_captions(&self) -> bool {
+        match self {
+            Self::H264(parser) => parser.has_captions(),
+            _ => false,
+        }
+    }
+
     /// Makes a picture follow the repeats that were put before it.
     pub(crate) fn follow(&mut self, coded: &mut Coded) {
         if let Self::H264(parser) = self {

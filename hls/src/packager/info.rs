@@ -27,6 +27,8 @@ pub struct RenditionInfo {
     pub keyframe_average: u64,
     /// Audio channels; 0 for video.
     pub channels: u8,
+    /// Whether there may be captions (CEA-608, CEA-708) within its pictures: some were seen, or nobody looked for them.
+    pub may_have_captions: bool,
     /// The initialisation segment in use; nothing until the first keyframe.
     pub init: Option<u32>,
     /// Whether the current publication has it.
@@ -62,6 +64,7 @@ impl RenditionInfo {
             keyframe_peak: 0,
             keyframe_average: 0,
             channels: 0,
+            may_have_captions: false,
             init: None,
             active: false,
         }

@@ -19,7 +19,8 @@ const BANDWIDTH_GUESS: u64 = 128_000;
 /// Writes the multivariant playlist: every picture with every audio group (one group per audio rendition, named `opus` or
 /// `aac`), or the sound alone. `base` stands before each URI (`""`, or `"../hls/space/main/"`). Renditions whose codec is not
 /// known yet are left out. Where the picture has a choice of sounds, the variants with Opus come first, from the least
-/// bit rate to the highest. The playlists of keyframes come last.
+/// bit rate to the highest. The playlists of keyframes come last. `CLOSED-CAPTIONS=NONE` is said where it is true, of all pictures: players
+/// that are not told look into segments for captions first, and shaka-player into one that is not there yet.
 pub fn multivariant(video: &[Variant<'_>], audio: &[Variant<'_>], base: &str) -> String {
     let mut text = String::from("#EXTM3U\n#EXT-X-VERSION:6\n");
     let is_known = |variant: &&Variant<'_>| !variant.info.codec.is_empty();
@@ -27,10 +28,14 @@ pub fn multivariant(video: &[Variant<'_>], audio: &[Variant<'_>], base: &str) ->
     let video: Vec<&Variant<'_>> = video.iter().filter(is_known).collect();
     if video.is_empty() {
         for sound in audio {
-            put_variant(&mut text, None, Some(sound.info), base);
+            put_variant(&mut text, None, Some(sound.info), "", base);
         }
         return text;
     }
+    let captions = match video.iter().any(|one| one.info.may_have_captions) {
+        true => "",
+        false => ",CLOSED-CAPTIONS=NONE",
+    };
     for sound in &audio {
         let name = &sound.info.name;
         let (group, label) = (group(sound.info), sound.label);
@@ -44,12 +49,18 @@ pub fn multivariant(video: &[Variant<'_>], audio: &[Variant<'_>], base: &str) ->
     }
     for picture in &video {
         if audio.is_empty() {
-            put_variant(&mut text, Some(picture.info), None, base);
+            put_variant(&mut text, Some(picture.info), None, captions, base);
         }
     }
     for sound in &audio {
         for picture in &video {
-            put_variant(&mut text, Some(picture.info), Some(sound.info), base);
+            put_variant(
+                &mut text,
+                Some(picture.info),
+                Some(sound.info),
+                captions,
+                base,
+            );
         }
     }
     for picture in video {
@@ -87,11 +98,12 @@ fn put_keyframes(text: &mut String, info: &RenditionInfo, base: &str) {
     .expect("text takes more text");
 }
 
-/// A variant of a picture, a sound, or both.
+/// A variant of a picture, a sound, or both. `captions` is the attribute of pictures that says something of them.
 fn put_variant(
     text: &mut String,
     picture: Option<&RenditionInfo>,
     sound: Option<&RenditionInfo>,
+    captions: &str,
     base: &str,
 ) {
     let both = || picture.into_iter().chain(sound);
@@ -118,6 +130,7 @@ fn put_variant(
         if let Some(sound) = sound {
             line.push_str(&format!(",AUDIO=\"{}\"", group(sound)));
         }
+        line.push_str(captions);
     }
     let name = both().next().map_or("", |info| info.name.as_str());
     text.push_str(&line);

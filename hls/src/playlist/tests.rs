@@ -487,13 +487,13 @@ fn every_picture_goes_with_every_sound() {
 #EXT-X-VERSION:6
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"opus\",NAME=\"Sound\",LANGUAGE=\"und\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"../hls/a/main/audio.m3u8\"
 #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"aac\",NAME=\"Sound\",LANGUAGE=\"und\",DEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"2\",URI=\"../hls/a/main/aac.m3u8\"
-#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01e,opus\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"opus\"
+#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01e,opus\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"opus\",CLOSED-CAPTIONS=NONE
 ../hls/a/main/video0.m3u8
-#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01f,opus\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"opus\"
+#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01f,opus\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"opus\",CLOSED-CAPTIONS=NONE
 ../hls/a/main/video1.m3u8
-#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01e,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"aac\"
+#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01e,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"aac\",CLOSED-CAPTIONS=NONE
 ../hls/a/main/video0.m3u8
-#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"aac\"
+#EXT-X-STREAM-INF:BANDWIDTH=1000000,AVERAGE-BANDWIDTH=800000,CODECS=\"avc1.42c01f,mp4a.40.2\",RESOLUTION=1280x720,FRAME-RATE=29.970,AUDIO=\"aac\",CLOSED-CAPTIONS=NONE
 ../hls/a/main/video1.m3u8
 #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=150000,AVERAGE-BANDWIDTH=90000,CODECS=\"avc1.42c01f\",RESOLUTION=1280x720,URI=\"../hls/a/main/video1.m3u8?keyframes\"
 ";
@@ -510,11 +510,18 @@ fn a_picture_or_a_sound_may_be_alone() {
     let text = multivariant(&[named(&picture)], &[], "");
     assert!(
         text.ends_with(
-            "CODECS=\"vp09.00.40.08\",RESOLUTION=1280x720,FRAME-RATE=29.970\nvideo.m3u8\n"
+            "CODECS=\"vp09.00.40.08\",RESOLUTION=1280x720,FRAME-RATE=29.970,CLOSED-CAPTIONS=NONE\nvideo.m3u8\n"
         )
     );
     let text = multivariant(&[], &[named(&sound)], "");
     assert!(text.ends_with("CODECS=\"opus\"\naudio.m3u8\n"));
+    let spoken = RenditionInfo {
+        may_have_captions: true,
+        ..info("video1", CodecKind::H264, "avc1.42c01e")
+    };
+    let text = multivariant(&[named(&picture), named(&spoken)], &[], "");
+    assert_eq!(text.matches("EXT-X-STREAM-INF").count(), 2);
+    assert!(!text.contains("CLOSED-CAPTIONS"), "{text}");
 }
 
 #[test]

@@ -126,6 +126,35 @@ fn frames_before_the_first_keyframe_are_dropped() {
 }
 
 #[test]
+fn captions_are_noticed_and_other_messages_are_not() {
+    let mut show = Show::begin(video());
+    let mut camera = camera();
+    let mut push = |show: &mut Show, message: &[u8]| {
+        let picture = camera.picture(true, 50).pop().unwrap();
+        let mut frame = (message.len() as u32).to_be_bytes().to_vec();
+        frame.extend_from_slice(message);
+        frame.extend_from_slice(&picture);
+        show.push(0, 3_000 * i64::from(camera.hint), true, frame.into());
+        camera.hint += 1;
+        show.packager.renditions()[0].may_have_captions
+    };
+    // Of an encoder, ATSC's aspect of the picture, and captions.
+    assert!(!push(
+        &mut show,
+        b"\x06\x05\x12\xdcE\xe9\xbd\xe6\xd9H\xb7x264\x80"
+    ));
+    assert!(!push(
+        &mut show,
+        b"\x06\x04\x09\xb5\x00\x31DTG1\x41\xf8\x80"
+    ));
+    assert!(push(
+        &mut show,
+        b"\x06\x04\x0d\xb5\x00\x31GA94\x03\x41\xff\xfc\x80\x80\xff\x80"
+    ));
+    assert!(push(&mut show, b"\x06\x05\x01\x00\x80"));
+}
+
+#[test]
 fn rewritten_parameter_sets_are_no_discontinuity() {
     let mut show = Show::begin(video());
     let mut camera = camera();

@@ -178,6 +178,7 @@ fn info(rendition: &str) -> hls::RenditionInfo {
         keyframe_peak: 0,
         keyframe_average: 0,
         channels: 0,
+        may_have_captions: true,
         init: None,
         active: true,
     }

@@ -149,6 +149,7 @@ async fn a_recording_with_too_many_samples_for_one_file_is_422_and_its_playlist_
             keyframe_peak: 0,
             keyframe_average: 0,
             channels: 0,
+            may_have_captions: true,
             init: None,
             active: true,
         },

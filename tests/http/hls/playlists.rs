@@ -241,6 +241,8 @@ async fn the_constants_and_the_numbers_are_as_players_need_them() {
     assert!((0.6..1.0).contains(&hold_back), "{hold_back}");
     assert!(text.contains("#EXT-X-PROGRAM-DATE-TIME:"));
     assert!(text.contains("#EXT-X-RENDITION-REPORT:URI=\"audio.m3u8\""));
+    let master = venue.get("/live/demo.m3u8").await.body;
+    assert!(master.contains(",CLOSED-CAPTIONS=NONE\n"), "{master}");
     let dvr = venue.get("/hls/demo/main/video.m3u8?dvr").await;
     assert!(
         !dvr.body.contains("#EXT-X-PLAYLIST-TYPE"),

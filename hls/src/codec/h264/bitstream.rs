@@ -4,6 +4,7 @@ use std::ops::Range;
 
 pub(crate) const UNIT_SLICE: u8 = 1;
 pub(crate) const UNIT_IDR: u8 = 5;
+pub(crate) const UNIT_SEI: u8 = 6;
 pub(crate) const UNIT_SPS: u8 = 7;
 pub(crate) const UNIT_PPS: u8 = 8;
 pub(crate) const UNIT_AUD: u8 = 9;

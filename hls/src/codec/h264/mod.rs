@@ -13,7 +13,9 @@ use h264_reader::nal::pps::PicParamSetId;
 pub(crate) use repeat::Slice;
 
 use super::{Change, Coded, Format, Payload, Recipe};
-use bitstream::{NalUnits, UNIT_AUD, UNIT_FILLER, UNIT_IDR, UNIT_PPS, UNIT_SLICE, UNIT_SPS};
+use bitstream::{
+    NalUnits, UNIT_AUD, UNIT_FILLER, UNIT_IDR, UNIT_PPS, UNIT_SEI, UNIT_SLICE, UNIT_SPS,
+};
 use params::{Active, Store};
 
 /// One track's H.264.
@@ -26,11 +28,21 @@ pub(crate) struct H264 {
     shift: repeat::Shift,
     /// Whether a picture since the keyframe is kept for long: then nothing is repeated.
     long_term: bool,
+    has_captions: bool,
 }
+
+/// How captions begin in a message of supplemental enhancement information (ATSC A/53 part 4 section 6.2.3.1): the country and provider
+/// codes of ITU-T T.35, and the user identifier. No emulation prevention byte comes in between.
+const CAPTIONS: &[u8] = b"\xb5\x00\x31GA94";
 
 impl H264 {
     pub(crate) fn format(&self) -> Option<&Format> {
         self.active.as_ref().map(|active| &active.format)
+    }
+
+    /// Whether there were captions in a picture.
+    pub(crate) fn has_captions(&self) -> bool {
+        self.has_captions
     }
 
     pub(crate) fn reorder_depth(&self) -> usize {
@@ -51,6 +63,10 @@ impl H264 {
                 UNIT_SPS | UNIT_PPS => self.keep(data.slice(unit.body.clone())),
                 UNIT_AUD | UNIT_FILLER => {}
                 kind => {
+                    if kind == UNIT_SEI && !self.has_captions {
+                        let mut places = data[unit.body.clone()].windows(CAPTIONS.len());
+                        self.has_captions = places.any(|place| place == CAPTIONS);
+                    }
                     if matches!(kind, UNIT_SLICE | UNIT_IDR) && first_slice.is_none() {
                         first_slice = Some(unit.body.clone());
                         keyframe = kind == UNIT_IDR;
