@@ -115,6 +115,25 @@ fn fragment(time: u64, samples: u32) -> Vec<u8> {
     bytes
 }
 
+fn picture() -> hls::RenditionInfo {
+    hls::RenditionInfo {
+        name: "video".to_owned(),
+        kind: hls::CodecKind::H264,
+        codec: "avc1.64001f".to_owned(),
+        width: 1280,
+        height: 720,
+        frame_rate_milli: 30_000,
+        bandwidth_peak: 0,
+        bandwidth_average: 0,
+        keyframe_peak: 0,
+        keyframe_average: 0,
+        channels: 0,
+        may_have_captions: true,
+        init: None,
+        active: true,
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_with_too_many_samples_for_one_file_is_422_and_its_playlist_is_named() {
     const LIFE: &str = "0badcafe";
@@ -137,22 +156,7 @@ async fn a_recording_with_too_many_samples_for_one_file_is_422_and_its_playlist_
     });
     send(Entry::Init {
         life: life.clone(),
-        info: hls::RenditionInfo {
-            name: "video".to_owned(),
-            kind: hls::CodecKind::H264,
-            codec: "avc1.64001f".to_owned(),
-            width: 1280,
-            height: 720,
-            frame_rate_milli: 30_000,
-            bandwidth_peak: 0,
-            bandwidth_average: 0,
-            keyframe_peak: 0,
-            keyframe_average: 0,
-            channels: 0,
-            may_have_captions: true,
-            init: None,
-            active: true,
-        },
+        info: picture(),
         number: 0,
         bytes: init,
     });
