@@ -1,6 +1,7 @@
 //! Starts packaging, and has it follow what is live.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,14 +19,17 @@ use super::published::Published;
 use super::thumbnails::Thumbnails;
 use crate::bus::Moments;
 use crate::clock;
-use crate::media::{self, StreamKey, TapWaker};
-use crate::recording::{Entry, Recorder};
+use crate::media::{self, StreamKey, TapWaker, Taps};
+use crate::recording::{Entry, Recorder, Resumable};
 
-/// Commands that wait for the thread: as many streams as there may be.
+/// Commands that wait for a thread: as many streams as there may be.
 const COMMANDS_MAX: usize = 8192;
 
 /// Between two looks at what is live, however much changes.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// A stream goes on if its last segment ended at most this long before this process began: as long as a performer is waited for.
+const RESUME_AGE_MAX_MS: u64 = 60_000;
 
 /// How streams are packaged.
 #[derive(Debug, Clone)]
@@ -56,8 +60,59 @@ struct Shared {
     counters: Arc<BroadcastCounters>,
     recorder: Recorder,
     settings: Settings,
-    commands: Option<(SyncSender<Command>, TapWaker)>,
+    /// None while HLS is switched off.
+    shares: Vec<Share>,
+}
+
+/// A packaging thread, which has all streams whose names fall to it: what takes long delays no other thread's streams.
+struct Share {
+    commands: SyncSender<Command>,
+    waker: TapWaker,
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Which of so many threads has a stream, whenever it comes: two lives of one name must not be on two of them.
+fn share(key: &StreamKey, count: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    (hasher.finish() % count as u64) as usize
+}
+
+impl Share {
+    fn start(
+        at: usize,
+        media: &media::Handle,
+        taps: Taps,
+        published: &Arc<Published>,
+        around: &Surroundings,
+        lives: Vec<Resumable>,
+    ) -> io::Result<Self> {
+        let (commands, receiver) = sync_channel(COMMANDS_MAX);
+        let waker = taps.waker();
+        let (media, published, around) = (media.clone(), published.clone(), around.clone());
+        let packaging = Packaging::new(media, taps, receiver, published, around);
+        let builder = std::thread::Builder::new().name(format!("packaging-{at}"));
+        let thread = builder.spawn(move || packaging.run(lives))?;
+        Ok(Self {
+            commands,
+            waker,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    fn tell(&self, command: Command) {
+        if self.commands.try_send(command).is_err() {
+            tracing::warn!(
+                "a packaging thread takes no more commands; a stream has no HLS until the next change"
+            );
+        }
+        self.waker.wake();
+    }
+
+    fn is_running(&self) -> bool {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
 }
 
 /// Live streams as HLS. Cheap to clone.
@@ -65,7 +120,7 @@ struct Shared {
 pub struct Broadcast(Arc<Shared>);
 
 impl Broadcast {
-    /// Starts the packaging thread, unless HLS is switched off.
+    /// Starts the packaging threads, unless HLS is switched off.
     ///
     /// # Errors
     /// No thread can be made.
@@ -76,11 +131,12 @@ impl Broadcast {
     ) -> io::Result<Self> {
         let published = Arc::new(Published::default());
         let counters = Arc::new(BroadcastCounters::default());
-        let (mut commands, mut thread) = (None, None);
-        if settings.enabled
-            && let Some(taps) = media.take_taps()
-        {
-            let (sender, receiver) = sync_channel(COMMANDS_MAX);
+        let mut shares = Vec::new();
+        let all_taps = match settings.enabled {
+            true => media.take_taps(),
+            false => Vec::new(),
+        };
+        if !all_taps.is_empty() {
             let around = Surroundings {
                 settings: settings.hls(),
                 dvr_window: settings.dvr_window,
@@ -93,19 +149,22 @@ impl Broadcast {
                 recorder: recorder.clone(),
                 counters: counters.clone(),
             };
-            commands = Some((sender, taps.waker()));
-            let packaging =
-                Packaging::new(media.clone(), taps, receiver, published.clone(), around);
-            let builder = std::thread::Builder::new().name("packaging".into());
-            thread = Some(builder.spawn(move || packaging.run())?);
+            let now_ms = clock::unix_micros() / 1000;
+            let mut lives = recorder.archive().resumable(now_ms, RESUME_AGE_MAX_MS);
+            let count = all_taps.len();
+            for (at, taps) in all_taps.into_iter().enumerate() {
+                let mine = |life: &mut Resumable| share(&life.key, count) == at;
+                let lives = lives.extract_if(.., mine).collect();
+                let started = Share::start(at, media, taps, &published, &around, lives)?;
+                shares.push(started);
+            }
         }
         Ok(Self(Arc::new(Shared {
             published,
             counters,
             recorder,
             settings,
-            commands,
-            thread: Mutex::new(thread),
+            shares,
         })))
     }
 
@@ -155,7 +214,7 @@ impl Broadcast {
 
     /// Has every stream packaged that goes live, until the server stops. To be run once.
     pub async fn follow(self, media: media::Handle) {
-        if self.0.commands.is_none() {
+        if self.0.shares.is_empty() {
             return;
         }
         let mut changes = media.directory().changes();
@@ -169,7 +228,8 @@ impl Broadcast {
                     .get(&key)
                     .copied()
                     .unwrap_or(record);
-                self.tell(Command::Open { key, stream, keeps });
+                let at = share(&key, self.0.shares.len());
+                self.0.shares[at].tell(Command::Open { key, stream, keeps });
             }
             if matches!(changes.recv().await, Err(RecvError::Closed)) {
                 return;
@@ -191,29 +251,37 @@ impl Broadcast {
     }
 
     fn stop(&self, limit: Duration, is_pause: bool) -> bool {
-        self.tell(Command::Stop { is_pause });
-        let thread = self
-            .0
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        for share in &self.0.shares {
+            share.tell(Command::Stop { is_pause });
+        }
         let deadline = clock::now() + limit;
-        let is_running = || thread.as_ref().is_some_and(|thread| !thread.is_finished());
+        let is_running = || self.0.shares.iter().any(Share::is_running);
         while is_running() && clock::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
         }
         !is_running()
     }
+}
 
-    fn tell(&self, command: Command) {
-        if let Some((commands, waker)) = &self.0.commands {
-            if commands.try_send(command).is_err() {
-                tracing::warn!(
-                    "the packaging thread takes no more commands; a stream has no HLS until the next change"
-                );
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_are_shared_out_by_their_names_and_a_name_stays_where_it_was() {
+        let key = |number: usize| StreamKey {
+            space: format!("space-{}", number / 4).into(),
+            stream: ["main", "b", "c", "d"][number % 4].into(),
+        };
+        for count in 2..=4 {
+            let mut shares = vec![0; count];
+            for number in 0..400 {
+                let at = share(&key(number), count);
+                assert_eq!(at, share(&key(number), count));
+                shares[at] += 1;
             }
-            waker.wake();
+            let least = 400 / count / 2;
+            assert!(shares.iter().all(|streams| *streams > least), "{shares:?}");
         }
     }
 }

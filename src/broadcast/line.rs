@@ -1,4 +1,4 @@
-//! One name on the packaging thread: who publishes under it now, and the life that the publications belong to.
+//! One name on its packaging thread: who publishes under it now, and the life that the publications belong to.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! Live streams for audiences of any size: from the media threads' taps to low-latency HLS that HTTP hands out.
 //!
-//! One thread packages all streams: it reads the taps, assembles frames, feeds one `hls::Packager` per stream and publishes
-//! what comes out. HTTP only looks at what is [`Published`]: a playlist is rendered once per part and shared by all viewers,
+//! Two to four threads package all streams, each those of its share of the names: it reads its taps, assembles frames, feeds one
+//! `hls::Packager` per stream and publishes what comes out. HTTP only looks at what is [`Published`]: a playlist is rendered once per part and shared by all viewers,
 //! a part is one buffer from the packager to every socket. Nothing here can make a media thread wait: the taps are bounded
 //! rings that drop and count.
 //!
-//! What this module deliberately does not do: forward packets (`sfu`), write files (`recording`), decode pictures on this
-//! thread, or know HTTP.
+//! What this module deliberately does not do: forward packets (`sfu`), write files (`recording`), decode pictures on these
+//! threads, or know HTTP.
 //!
 //! Budget: a stream of 4 Mbit/s costs about one percent of a core here, and two copies of each byte: frame to part, part to
 //! segment.

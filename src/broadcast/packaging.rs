@@ -1,4 +1,4 @@
-//! The thread that packages all streams.
+//! A thread that packages streams: those of a share of all names.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -13,7 +13,8 @@ use super::line::{Line, Wishes};
 use super::production::Surroundings;
 use super::published::Published;
 use crate::clock;
-use crate::media::{self, StreamKey, Taps};
+use crate::media::{self, ReaderId, StreamKey, Taps};
+use crate::recording::Resumable;
 
 /// Items that are taken from each media thread before parts are published.
 const ITEMS_PER_TURN: usize = 1024;
@@ -30,10 +31,7 @@ const IDLE: Duration = Duration::from_millis(200);
 /// Between two times at which the media threads are told what is tapped.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
-/// A stream goes on if its last segment ended at most this long before this process began: as long as a performer is waited for.
-const RESUME_AGE_MAX_MS: u64 = 60_000;
-
-/// What the thread is told.
+/// What a thread is told.
 pub(super) enum Command {
     /// A stream is live under this name. Said again when it has a new id.
     Open {
@@ -48,10 +46,12 @@ pub(super) enum Command {
     },
 }
 
-/// The thread's state.
+/// A thread's state.
 pub(super) struct Packaging {
     media: media::Handle,
     taps: Taps,
+    /// Which of those who read the taps this is.
+    reader: ReaderId,
     commands: Receiver<Command>,
     published: Arc<Published>,
     around: Surroundings,
@@ -71,6 +71,7 @@ impl Packaging {
     ) -> Self {
         Self {
             media,
+            reader: taps.id(),
             taps,
             commands,
             published,
@@ -81,9 +82,9 @@ impl Packaging {
         }
     }
 
-    /// Runs until it is told to stop or nobody can tell it anything.
-    pub(super) fn run(mut self) {
-        self.resume();
+    /// Goes on with what was live when the last process ended, and runs until it is told to stop or nobody can tell it anything.
+    pub(super) fn run(mut self, lives: Vec<Resumable>) {
+        self.resume(lives);
         loop {
             let now = clock::now();
             if let ControlFlow::Break(is_pause) = self.take_commands() {
@@ -107,11 +108,9 @@ impl Packaging {
         }
     }
 
-    /// Goes on with what was live when the last process ended.
-    fn resume(&mut self) {
+    fn resume(&mut self, lives: Vec<Resumable>) {
         let now_ms = clock::unix_micros() / 1000;
-        let archive = self.around.recorder.archive();
-        for life in archive.resumable(now_ms, RESUME_AGE_MAX_MS) {
+        for life in lives {
             let (around, published) = (self.around.clone(), self.published.clone());
             let line = guarded(|| Line::resume(clock::now(), now_ms, &life, around, published));
             if let Some(line) = line.flatten() {
@@ -150,7 +149,7 @@ impl Packaging {
                 return;
             }
             if let Some(before) = line.stream {
-                self.media.tap(before, None);
+                self.media.tap(self.reader, before, None);
                 self.keys.remove(&before);
             } else {
                 line.keeps = keeps;
@@ -168,7 +167,8 @@ impl Packaging {
             self.lines.insert(key.clone(), line);
         }
         self.keys.insert(stream, key);
-        self.media.tap(stream, Some(Tap { is_watched: false }));
+        self.media
+            .tap(self.reader, stream, Some(Tap { is_watched: false }));
     }
 
     /// Returns whether more may wait.
@@ -217,8 +217,9 @@ impl Packaging {
             };
             if retap {
                 let is_watched = line.told_watched;
-                self.media.tap(stream, None);
-                self.media.tap(stream, Some(Tap { is_watched }));
+                self.media.tap(self.reader, stream, None);
+                self.media
+                    .tap(self.reader, stream, Some(Tap { is_watched }));
             }
             if keyframe {
                 self.around.counters.count_keyframe_asked();
@@ -228,7 +229,8 @@ impl Packaging {
             let has_changed = is_watched != line.told_watched;
             line.told_watched = is_watched;
             if has_changed || tells {
-                self.media.tap(stream, Some(Tap { is_watched }));
+                self.media
+                    .tap(self.reader, stream, Some(Tap { is_watched }));
             }
             if has_changed && is_watched {
                 // Who comes first need not wait for the end of a long segment.
@@ -259,7 +261,7 @@ impl Packaging {
             self.remove(key);
             // It begins anew when it is next announced.
             if let Some(stream) = stream {
-                self.media.tap(stream, None);
+                self.media.tap(self.reader, stream, None);
             }
         }
     }
@@ -270,7 +272,7 @@ impl Packaging {
         };
         if let Some(stream) = line.stream {
             self.keys.remove(&stream);
-            self.media.tap(stream, None);
+            self.media.tap(self.reader, stream, None);
         }
         close(&mut line);
     }

@@ -1,4 +1,4 @@
-//! One life of a stream on the packaging thread: from packets to parts in its [`Show`].
+//! One life of a stream on its packaging thread: from packets to parts in its [`Show`].
 
 mod away;
 mod kept;

@@ -36,7 +36,7 @@ impl Multivariant {
     }
 }
 
-/// One life of a stream: from its first publication until nobody came back. Shared by the packaging thread, which writes, and HTTP.
+/// One life of a stream: from its first publication until nobody came back. Shared by its packaging thread, which writes, and HTTP.
 #[derive(Debug)]
 pub struct Show {
     key: StreamKey,

@@ -19,7 +19,7 @@ pub use outcome::{Accepted, Refused, Restarted, TakeOver};
 use super::counters::{Counters, METRICS};
 use super::directory::{Claim, Consequence, Directory, Limits, StreamKey};
 use super::source::Source;
-use super::tap::Taps;
+use super::tap::{ReaderId, Taps};
 use super::thread::{Busy, Link, Message};
 use crate::clock;
 
@@ -45,7 +45,7 @@ struct Shared {
     under_way: Vec<AtomicUsize>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
     /// Until the one who consumes them takes them.
-    taps: Mutex<Option<Taps>>,
+    taps: Mutex<Vec<Taps>>,
 }
 
 /// A cheap, cloneable way to all media threads.
@@ -58,7 +58,7 @@ impl Handle {
         events: Receiver<Event>,
         candidates: Vec<SocketAddr>,
         limits: Limits,
-        taps: Option<Taps>,
+        taps: Vec<Taps>,
     ) -> std::io::Result<Self> {
         let mut threads: Vec<_> = links
             .iter_mut()
@@ -161,13 +161,10 @@ impl Handle {
         }
     }
 
-    /// What all media threads tap, for the one thread that consumes it: once.
-    pub fn take_taps(&self) -> Option<Taps> {
-        self.0
-            .taps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take()
+    /// What all media threads tap, for each of the threads that consume it: once, then nothing.
+    pub fn take_taps(&self) -> Vec<Taps> {
+        let mut taps = self.0.taps.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *taps)
     }
 
     /// Has a stream's viewers shown this while nobody performs, from now on.
@@ -181,10 +178,17 @@ impl Handle {
         }
     }
 
-    /// Gives what a stream brings to the reader of the taps from now on; `None` ends it. The whole state, whenever it changes.
-    pub fn tap(&self, stream: StreamId, tap: Option<sfu::Tap>) {
+    /// Gives what a stream brings to this reader of the taps from now on; `None` ends it. The whole state, whenever it changes. A
+    /// stream has one reader.
+    pub fn tap(&self, reader: ReaderId, stream: StreamId, tap: Option<sfu::Tap>) {
         for at in 0..self.0.links.len() {
-            self.tell(worker_id(at), Command::Tap { stream, tap });
+            let worker = worker_id(at);
+            if self
+                .send(worker, Message::Tap(reader, stream, tap))
+                .is_err()
+            {
+                tracing::warn!(%worker, "a media thread takes no more commands");
+            }
         }
     }
 
@@ -457,7 +461,7 @@ mod tests {
             viewers_max: 1,
             participants_max: 1,
         };
-        let handle = Handle::start(vec![link], events, Vec::new(), limits, None).unwrap();
+        let handle = Handle::start(vec![link], events, Vec::new(), limits, Vec::new()).unwrap();
         let closed = || match commands.try_recv() {
             Ok(Message::Command(Command::Close { peer }, None)) => Some(peer),
             _ => None,

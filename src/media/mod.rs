@@ -25,7 +25,7 @@ pub use directory::{Backup, Directory, Gone, SessionRecord, StreamKey, StreamSum
 pub use handle::{Accepted, Feed, Handle, Refused, Restarted, TakeOver, Wish};
 pub use mailbox::Mailbox;
 pub use source::{Source, SourceClosed};
-pub use tap::{TAP_ITEMS_MAX, TapWaker, Taps};
+pub use tap::{ReaderId, TAP_ITEMS_MAX, TapWaker, Taps};
 pub use trouble::Trouble;
 
 use sfu::{Certificate, Transport, WorkerConfig, WorkerId};
@@ -120,7 +120,7 @@ pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
             addresses,
         });
     }
-    let (tap_outs, taps) = tap::connect(config.threads);
+    let (tap_outs, taps) = tap::connect(config.threads, tap::readers());
     let (links, events) = thread::start(seats, tap_outs)?;
     let limits = directory::Limits {
         streams_max: STREAMS_MAX,
@@ -128,5 +128,5 @@ pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
         viewers_max: config.viewers_max,
         participants_max: config.participants_max,
     };
-    Handle::start(links, events, announced, limits, Some(taps)).map_err(MediaError::Thread)
+    Handle::start(links, events, announced, limits, taps).map_err(MediaError::Thread)
 }

@@ -18,7 +18,7 @@ use super::counters::Counters;
 use super::data::{DataFeed, DataSender, Outgoing};
 use super::mesh::{self, Mesh};
 use super::net::{Addresses, Egress, TcpPort, UdpPort};
-use super::tap::TapOut;
+use super::tap::{ReaderId, TapOut};
 use crate::clock;
 
 /// Commands that wait for a thread: a join storm of a thousand and room for their candidates.
@@ -58,6 +58,8 @@ pub(super) enum Message {
     Command(Command, Option<(RequestId, Answer)>),
     /// Where what a participant says goes; before the command that makes it.
     Attach(PeerId, DataFeed),
+    /// Whether a stream is tapped, how, and who reads it.
+    Tap(ReaderId, StreamId, Option<sfu::Tap>),
     /// End the thread after this.
     Stop,
 }
@@ -397,6 +399,11 @@ impl Thread {
                     // Of those that were refused nothing more is heard.
                     self.feeds.retain(|_, feed| !feed.is_abandoned());
                     self.feeds.insert(peer, feed);
+                }
+                Ok(Message::Tap(reader, stream, tap)) => {
+                    self.tap.route(stream, tap.map(|_| reader));
+                    let command = Command::Tap { stream, tap };
+                    self.worker.handle(now, Input::Command(command));
                 }
                 Ok(Message::Stop) => return true,
                 Err(_) => return false,

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use proscenium::bridge::run_demo;
+
 use super::{Venue, attribute, hinted};
 use crate::client::check_cors;
 
@@ -311,4 +313,28 @@ async fn whoever_waits_is_sent_away_for_a_moment_when_the_server_stops() {
     // Nobody is told of an end: the next process goes on.
     let after = venue.server.get("/hls/demo/main/video.m3u8").await;
     assert!(!after.body.contains("#EXT-X-ENDLIST"), "{after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_stream_has_hls_whichever_thread_packages_it() {
+    let venue = Venue::start().await;
+    let spaces = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let performers = spaces.map(|space| {
+        let media = venue.server.media.clone();
+        tokio::spawn(async move { run_demo(media, space).await })
+    });
+    for space in spaces {
+        let path = format!("/hls/{space}/main/video.m3u8");
+        let (playlist, text) = venue.media(&path).await;
+        assert!(!playlist.end_list, "{text}");
+    }
+    performers.iter().for_each(tokio::task::JoinHandle::abort);
+    let broadcast = venue.server.broadcast.clone();
+    let stopping =
+        tokio::task::spawn_blocking(move || broadcast.stop_streams(Duration::from_secs(5)));
+    assert!(stopping.await.unwrap(), "all threads end");
+    for space in spaces {
+        let answer = venue.get(&format!("/hls/{space}/main/video.m3u8")).await;
+        assert!(answer.body.contains("#EXT-X-ENDLIST"), "{answer:?}");
+    }
 }
