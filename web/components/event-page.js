@@ -79,6 +79,8 @@ export const EventPage = {
     /** Words for where the picture is; empty without delay. */
     const behind = computed(() => (snapshot.value.way === 'hls' && timeline.value && timeline.value.view !== 'recording' ? behindText(timeline.value.latency_s) : ''));
     const atLive = computed(() => snapshot.value.way === 'webrtc' || timeline.value?.live !== false);
+    /** Whether what is seen by WebRTC is the slate. */
+    const away = computed(() => snapshot.value.way === 'webrtc' && snapshot.value.streams.some(({ name, slate }) => slate && name === snapshot.value.stream));
     const stageIsLive = computed(() => snapshot.value.streams.some((stream) => stream.live));
 
     const open = (/** @type {typeof panel.value} */ name) => {
@@ -124,7 +126,7 @@ export const EventPage = {
     });
 
     return {
-      snapshot, status, notice, live, running, dark, meets, quiet, cameras, film, behind, atLive, stageIsLive, timeline, tracks, recordings, panel, settingsButton, chatOpen, chatUsed, chatButton, unread, toggleChat, fullScreen, smallWindow, television, KEYS,
+      snapshot, status, notice, live, running, dark, meets, quiet, cameras, film, behind, atLive, away, stageIsLive, timeline, tracks, recordings, panel, settingsButton, chatOpen, chatUsed, chatButton, unread, toggleChat, fullScreen, smallWindow, television, KEYS,
       finished: recordings.finished, offer: recordings.offer, isRecording: recordings.isRecording, recordProblem: recordings.problem, televisionThere: television.available,
       choose, retry, toggleSound, togglePause, resume, use, switchWay, seek, goLive, chooseLevel, chooseCaption, toggleCaptions, open, playFilm, leaveFilm,
     };
@@ -134,7 +136,7 @@ export const EventPage = {
       <h1 class="title">{{ space ?? 'Proscenium' }}</h1>
       <a v-if="meets" class="badge meet-link" :href="'/' + encodeURIComponent(space) + '/meet'">Meet the others</a>
       <button v-if="snapshot.recording" type="button" class="badge top-button" @click="leaveFilm"><span v-if="stageIsLive" class="lamp"></span>{{ stageIsLive ? 'To the live stage' : 'Close the recording' }}</button>
-      <p v-else-if="live" class="badge live" :class="{ late: !atLive }"><template v-if="atLive"><span class="lamp"></span>Live</template><span v-if="behind" :class="{ soft: atLive }">{{ behind }}</span></p>
+      <p v-else-if="live" class="badge live" :class="{ late: !atLive }"><template v-if="away">Back in a moment</template><template v-else-if="atLive"><span class="lamp"></span>Live</template><span v-if="behind" :class="{ soft: atLive }">{{ behind }}</span></p>
       <p v-if="snapshot.viewers > 0 && !snapshot.recording" class="badge audience" :aria-label="snapshot.viewers === 1 ? '1 person is watching' : snapshot.viewers + ' people are watching'">
         <Icon name="eye" />{{ snapshot.viewers.toLocaleString('en') }}
       </p>

@@ -81,6 +81,7 @@ test('every player for pages plays what five performers publish', { timeout: 300
       await player.page.close();
       const errors = fatal(seen);
       const found = faults({ ...seen, errors }, performer, targets[space], SECONDS, limits).map((fault) => `${name}, ${performer.what}: ${fault}`);
+      if (found.length > 0) found.push(describe(seen));
       if (!unsure.includes(space)) wrong.push(...found);
       else if (found.length > 0) figure(`HLS, known of ${name}`, found.join('; '));
       return `${space} ${words(summarise(seen))}`;
