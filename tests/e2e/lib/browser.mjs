@@ -28,15 +28,30 @@ const BUNDLES = {
     export { WHEPClient as MedoozeViewer } from 'whip-whep/whep.js';`,
 };
 const pageFile = (name) => (LIBRARIES[name] ? join(e2eDir, 'node_modules', LIBRARIES[name]) : join(e2eDir, 'page', name));
-const IDLE_MS_MAX = 60_000;
+const IDLE_MS_MAX = 20_000;
 let shared, idle;
 let pages = 0;
 
-/** Another Chromium, or one that `executablePath` starts somewhere else. */
-export const launch = (executablePath = chromium()) => playwright.launch({ executablePath, headless: true, args: FLAGS });
+/**
+ * Another Chromium, or one that `executablePath` starts somewhere else. It is closed after test `t`, which may end while it is opening:
+ * Node calls no hook that is named after that.
+ */
+export async function launch(t, executablePath) {
+  refuseAfterEnd(t);
+  const opening = start(executablePath);
+  t.after(async () => { await (await opening.catch(() => null))?.close(); });
+  return opening;
+}
+
+const start = async (executablePath = chromium()) => playwright.launch({ executablePath, headless: true, args: FLAGS });
+
+/** Who begins something when its case has ended would leave it behind. */
+function refuseAfterEnd(t) {
+  if (t.signal.aborted) throw new Error('the case has ended meanwhile');
+}
 
 async function open() {
-  const browser = await launch();
+  const browser = await start();
   const files = createServer(async (request, response) => {
     const name = new URL(request.url, 'http://localhost').pathname.slice(1) || 'index.html';
     const body = BUNDLES[name] ? bundle(BUNDLES[name]) : await readFile(pageFile(name)).catch(() => null);
@@ -46,14 +61,25 @@ async function open() {
   return { browser, files, url: `http://localhost:${files.address().port}/` };
 }
 
+/** The one Chromium, opened if it is not yet. One that cannot be opened is tried again by the next case. */
+async function sharedBrowser() {
+  const opening = (shared ??= open());
+  try {
+    return await opening;
+  } catch (error) {
+    if (shared === opening) shared = undefined;
+    throw error;
+  }
+}
+
 /** Ends Chromium, if it was started. */
 export async function closeBrowser() {
   if (!shared) return;
   const was = shared;
   shared = undefined;
-  const { browser, files } = await was;
-  await browser.close();
-  files.close();
+  const opened = await was.catch(() => null);
+  await opened?.browser.close();
+  opened?.files.close();
 }
 
 /** Nobody may be there to end it: where cases are left out Node runs its last hook before the first case. */
@@ -64,22 +90,29 @@ function closeWhenIdle() {
 
 /** The address of the test page, for browsers other than Chromium. */
 export async function labUrl() {
-  shared ??= open();
-  return (await shared).url;
+  const { url } = await sharedBrowser();
+  // The case may have ended meanwhile, and no page may come.
+  closeWhenIdle();
+  return url;
 }
 
 /** A fresh page in a context of its own, closed after test `t`. Its console is printed when the test fails by an error of the page. */
 export async function openPage(t, url, { init, browser, ...options } = {}) {
+  refuseAfterEnd(t);
   // Cases without a browser may have been between the last page and this one.
   clearTimeout(idle);
-  if (!browser) {
-    shared ??= open();
-    ({ browser } = await shared);
-  }
   pages += 1;
-  t.after(() => { pages -= 1; closeWhenIdle(); });
-  const context = await browser.newContext({ permissions: ['camera', 'microphone'], ...options });
-  t.after(() => context.close());
+  const opening = (async () => {
+    const chosen = browser ?? (await sharedBrowser()).browser;
+    return chosen.newContext({ permissions: ['camera', 'microphone'], ...options });
+  })();
+  // Before it is waited for: the case may end while its page is opening.
+  t.after(async () => {
+    await (await opening.catch(() => null))?.close();
+    pages -= 1;
+    closeWhenIdle();
+  });
+  const context = await opening;
   if (init) await context.addInitScript(init);
   const page = await context.newPage();
   page.messages = [];

@@ -26,12 +26,8 @@ export async function openRoadBrowser(t) {
   const script = join(directory, 'chromium');
   const [command, args] = onTheRoad(chromium(), []);
   writeFileSync(script, `#!/bin/sh\nexec ${command} ${args.join(' ')} "$@"\n`, { mode: 0o755 });
-  const browser = await launch(script);
-  t.after(async () => {
-    await browser.close();
-    rmSync(directory, { recursive: true, force: true });
-  });
-  return browser;
+  t.after(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+  return launch(t, script);
 }
 
 /** Shapes both ends of the wire by a queueing discipline, or ends that (null). Neither side is told, as on a bad road. */
