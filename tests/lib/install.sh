@@ -5,7 +5,7 @@ APT_BUILD=(build-essential pkg-config perl python3 ca-certificates)
 APT_E2E=(chromium firefox-esr fonts-dejavu-core iproute2 python3 python3-venv python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-rtsp-server-1.0
   gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
   gstreamer1.0-nice libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstreamer-plugins-bad1.0-dev
-  nginx ffmpeg webkit2gtk-driver xvfb gstreamer1.0-gl puredata-core vlc-bin vlc-plugin-base mpv)
+  nginx openssl ffmpeg webkit2gtk-driver xvfb gstreamer1.0-gl puredata-core vlc-bin vlc-plugin-base mpv)
 APT_BENCH=(janus)
 APT_BUS_BENCH=(redis-server)
 APT_HLS_BENCH=(chromium nginx libnginx-mod-rtmp wrk python3 python3-venv)

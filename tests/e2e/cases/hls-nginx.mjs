@@ -1,6 +1,7 @@
 // A stock nginx in front, as docs/nginx.conf says, and two hundred viewers.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openPage } from '../lib/browser.mjs';
 import { startFfmpegWhip } from '../lib/ffmpeg.mjs';
 import { figure } from '../lib/figures.mjs';
 import { media, multivariant } from '../lib/hls.mjs';
@@ -49,4 +50,39 @@ test(`${VIEWERS} viewers behind a caching nginx cost the server one question for
   assert.deepEqual(fatal(shown), [], describe(shown));
   assert.ok(shown.latency < 8, describe(shown));
   assert.ok(freeze < 5000, describe(shown));
+});
+
+test('a page behind nginx with TLS plays by WebRTC, hears messages, and is given HLS over HTTP/2', { timeout: 90_000 }, async (t) => {
+  const server = await startServer(t, { command: 'demo', config: settingsBehindNginx() });
+  await server.live('demo');
+  const { tlsUrl } = await startNginxInFront(t, new URL(server.url).host);
+  const page = await openPage(t, `${tlsUrl}/demo`, { ignoreHTTPSErrors: true });
+  assert.equal(await page.evaluate(() => window.isSecureContext && location.protocol), 'https:');
+  await page.locator('[data-way="webrtc"][data-state="live"]').waitFor({ state: 'attached', timeout: 20_000 });
+  await page.waitForFunction(() => [...document.querySelectorAll('video')].some((video) => video.getVideoPlaybackQuality().totalVideoFrames > 20), null, { timeout: 20_000 });
+  // The page's own connection for messages, and one beside it.
+  const welcome = await page.evaluate(() => new Promise((resolve, reject) => {
+    const socket = new WebSocket(`wss://${location.host}/ws/demo`);
+    socket.onmessage = ({ data }) => { resolve(data); socket.close(); };
+    socket.onerror = () => reject(new Error('no WebSocket through nginx'));
+  }));
+  assert.ok('welcome' in JSON.parse(welcome), welcome);
+  const hls = await page.evaluate(async () => {
+    const read = async (url) => {
+      const response = await fetch(url);
+      if (!response.ok) throw new Error(`${response.status} ${url}`);
+      return { url: response.url, text: await response.text() };
+    };
+    const first = ({ url, text }) => new URL(text.split('\n').find((line) => line && !line.startsWith('#')), url).href;
+    const master = await read('/live/demo.m3u8');
+    const playlist = await read(first(master));
+    const segment = first(playlist);
+    const length = (await (await fetch(segment)).arrayBuffer()).byteLength;
+    const entries = performance.getEntriesByType('resource').filter(({ name }) => [master.url, playlist.url, segment].includes(name));
+    return { segment, length, protocols: entries.map((entry) => entry.nextHopProtocol) };
+  });
+  assert.ok(hls.segment.startsWith(`${tlsUrl}/hls/demo/`) && hls.length > 10_000, JSON.stringify(hls));
+  assert.deepEqual(hls.protocols, ['h2', 'h2', 'h2']);
+  const mixed = page.messages.filter((message) => /mixed content|http:\/\//i.test(message));
+  assert.deepEqual(mixed, []);
 });

@@ -1,4 +1,5 @@
 // Debian's nginx, with a directory of its own and not as a service.
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,13 +51,33 @@ export function settingsBehindNginx() {
   return `${said[1]}\n`;
 }
 
-/** nginx as docs/nginx.conf has it, in front of the server at `origin` (host:port). Its log `origin` has a line for each question to the server. */
-export function startNginxInFront(t, origin) {
+/** A certificate that nobody has signed, with its key: the paths of both. */
+function selfSigned(directory) {
+  const [certificate, key] = ['venue.pem', 'venue.key'].map((name) => join(directory, name));
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=127.0.0.1',
+    '-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', certificate], { stdio: 'pipe' });
+  return { certificate, key };
+}
+
+/**
+ * nginx as docs/nginx.conf has it, in front of the server at `origin` (host:port), with TLS beside it at `tlsUrl`. Its log `origin` has
+ * a line for each question to the server.
+ */
+export async function startNginxInFront(t, origin) {
   const published = readFileSync(join(rootDir, 'docs', 'nginx.conf'), 'utf8');
-  return startNginx(t, {
+  const tlsPort = await freePort();
+  const nginx = await startNginx(t, {
     http: ({ port, directory }) => {
-      const own = published.replace('127.0.0.1:8080', origin).replace('listen 80;', `listen 127.0.0.1:${port};`).replace('/var/cache/nginx/proscenium', `${directory}/cache`);
-      for (const part of [origin, `127.0.0.1:${port};`, `${directory}/cache`]) if (!own.includes(part)) throw new Error(`docs/nginx.conf has no place for ${part}`);
+      const { certificate, key } = selfSigned(directory);
+      const places = {
+        '127.0.0.1:8080': origin, 'listen 80;': `listen 127.0.0.1:${port};`, '/var/cache/nginx/proscenium': `${directory}/cache`,
+        '# listen 443 ssl': `listen 127.0.0.1:${tlsPort} ssl`, '/etc/ssl/venue.pem': certificate, '/etc/ssl/venue.key': key,
+      };
+      let own = published;
+      for (const [place, part] of Object.entries(places)) {
+        if (!own.includes(place)) throw new Error(`docs/nginx.conf has no ${place}`);
+        own = own.replace(place, part);
+      }
       return `
 map $upstream_addr $asked { "" 0; default 1; }
 log_format asked '$upstream_status $upstream_cache_status $upstream_response_time $request_uri';
@@ -64,4 +85,5 @@ access_log ${directory}/origin.log asked if=$asked;
 ${own}`;
     },
   });
+  return { ...nginx, tlsUrl: `https://127.0.0.1:${tlsPort}` };
 }
