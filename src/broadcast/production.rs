@@ -78,6 +78,8 @@ pub(super) struct Production {
     entrance: Option<Entrance>,
     /// When a packet came last.
     heard: Instant,
+    /// When the packet came that the next frames are made of.
+    came: Instant,
     assemblers: Vec<Assembler>,
     /// By how much all of them are ahead of their capture times.
     lead: Lead,
@@ -120,6 +122,7 @@ impl Production {
             is_aside: false,
             entrance: None,
             heard: origin,
+            came: origin,
             assemblers: Vec::new(),
             lead: Lead::default(),
             quality: SoundQuality::default(),
@@ -207,8 +210,10 @@ impl Production {
             let rate = plan.renditions[at].kind.clock_rate();
             let captured_us = self.since_origin(packet.wallclock + packet.ahead);
             openings[at]
-                .get_or_insert_with(|| Opening::new(rate, packet.timestamp, captured_us))
-                .add(packet.timestamp, captured_us);
+                .get_or_insert_with(|| {
+                    Opening::new(rate, packet.sequence, packet.timestamp, captured_us)
+                })
+                .add(packet.sequence, packet.timestamp, captured_us);
         }
         openings
     }
@@ -230,6 +235,7 @@ impl Production {
             return;
         };
         self.heard = self.heard.max(packet.arrival);
+        self.came = packet.arrival;
         let packet = Packet {
             sequence: packet.sequence,
             timestamp: packet.timestamp,
@@ -349,7 +355,8 @@ impl Production {
                 }
             }
         }
-        self.packager.push(at, frame);
+        let arrival_us = self.since_origin(self.came);
+        self.packager.push_at(at, frame, arrival_us);
     }
 
     /// The life is this old at least.

@@ -3,6 +3,7 @@
 mod aac;
 mod away;
 mod cues;
+mod pace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

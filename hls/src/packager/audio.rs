@@ -26,7 +26,7 @@ const SHIFT_MAX: i64 = 4_800;
 const LATE_RUN: i64 = 48_000;
 
 /// A packet of so many bytes says nothing: it is left out where that brings sound and picture together again.
-const QUIET_BYTES_MAX: usize = 3;
+pub(crate) const QUIET_BYTES_MAX: usize = 3;
 
 struct Packet {
     start: i64,

@@ -1,11 +1,12 @@
 //! One life, all its renditions.
 
-use super::audio::{Audio, Gate};
+use super::audio::{Audio, Gate, QUIET_BYTES_MAX};
+use super::pace::Pace;
 use super::shared::{COMMON_HZ, GAP_MAX, LATE_MAX, Limits, Shared, common};
 use super::video::Video;
 use super::writer::Writer;
 use super::{Past, RenditionInfo};
-use crate::{Frame, Output, Settings, SoundCounters, TrackConfig};
+use crate::{CodecKind, Frame, Output, Settings, SoundCounters, TrackConfig};
 
 /// Tracks of a publication, at most: a few layers and two kinds of sound.
 const TRACKS_MAX: usize = 16;
@@ -36,6 +37,7 @@ pub struct Packager {
     writers: Vec<Writer>,
     lanes: Vec<Lane>,
     configs: Vec<TrackConfig>,
+    pace: Pace,
     has_ended: bool,
 }
 
@@ -48,6 +50,7 @@ impl Packager {
             writers: Vec::new(),
             lanes: Vec::new(),
             configs: Vec::new(),
+            pace: Pace::default(),
             has_ended: false,
         }
     }
@@ -73,7 +76,8 @@ impl Packager {
             );
             writer.resume(&past);
             writer.follow_target(shared);
-            shared.clock = shared.clock.max(common(past.end, kind.timescale()));
+            shared.newest = shared.newest.max(common(past.end, kind.timescale()));
+            shared.clock = shared.newest;
             shared.epoch = shared.epoch.max(past.discontinuity_sequence);
             shared.infos.push(RenditionInfo {
                 active: false,
@@ -98,6 +102,7 @@ impl Packager {
             self.shared.epoch += 1;
         }
         self.shared.forget_cuts();
+        self.pace = Pace::default();
         tracks.truncate(TRACKS_MAX);
         for config in &tracks {
             let lane = match self.rendition(config) {
@@ -150,12 +155,23 @@ impl Packager {
     /// Takes a frame of the `track`th track of the last [`Self::begin`]. Frames of unknown tracks are dropped; one that
     /// is more than 30 s ahead of all others begins a new timeline behind a discontinuity.
     pub fn push(&mut self, track: usize, frame: Frame) {
+        self.take(track, frame, None);
+    }
+
+    /// As [`Self::push`], for a frame that came `arrival_us` microseconds into the life. Who publishes faster than it plays has
+    /// tracks that are seconds apart for a moment: what is late is judged by its arrival then.
+    pub fn push_at(&mut self, track: usize, frame: Frame, arrival_us: i64) {
+        self.take(track, frame, Some(arrival_us));
+    }
+
+    fn take(&mut self, track: usize, frame: Frame, arrival_us: Option<i64>) {
         let Some(config) = self.configs.get(track) else {
             return;
         };
-        let is_picture = config.codec.is_video();
-        let at = common(frame.pts, config.codec.timescale());
-        if !(0..LIFE_MAX).contains(&at) {
+        let kind = config.codec;
+        let is_picture = kind.is_video();
+        let at = common(frame.pts, kind.timescale());
+        if !(0..LIFE_MAX).contains(&at) || matches!(self.lanes[track], Lane::Ignored) {
             return;
         }
         let has_clock = self.lanes.iter().any(|lane| match lane {
@@ -163,11 +179,18 @@ impl Packager {
             Lane::Audio(audio) => audio.has_started(),
             Lane::Ignored => false,
         });
-        if has_clock && at > self.shared.clock.saturating_add(GAP_MAX) {
+        let says_pace = is_picture || kind == CodecKind::Opus && frame.data.len() > QUIET_BYTES_MAX;
+        if has_clock && at > self.shared.newest.saturating_add(GAP_MAX) {
             let configs = std::mem::take(&mut self.configs);
             self.begin(configs);
         }
-        self.shared.clock = self.shared.clock.max(at);
+        if let Some(arrival_us) = arrival_us.filter(|_| says_pace) {
+            let arrival = arrival_us.saturating_mul(COMMON_HZ / 1000) / 1000;
+            self.pace.note(track, at, arrival);
+        }
+        self.shared.newest = self.shared.newest.max(at);
+        let limit = self.pace.limit().unwrap_or(i64::MAX);
+        self.shared.clock = self.shared.newest.min(limit);
         match &mut self.lanes[track] {
             Lane::Video(video) => {
                 let writer = &mut self.writers[video.rendition];
@@ -175,7 +198,7 @@ impl Packager {
                 video.push(frame, writer, &mut self.shared);
             }
             Lane::Audio(audio) => audio.push(frame, &mut self.shared),
-            Lane::Ignored => return,
+            Lane::Ignored => {}
         }
         // Sound comes in batches: the second packet of one is not missing because the first one is there.
         self.advance_lanes(is_picture);
@@ -189,6 +212,7 @@ impl Packager {
             .saturating_mul(COMMON_HZ / 1000)
             .min(clock.saturating_add(GAP_MAX));
         if at > clock {
+            self.shared.newest = self.shared.newest.max(at);
             self.shared.clock = at;
             self.advance_lanes(true);
         }
@@ -209,19 +233,20 @@ impl Packager {
 
     /// As [`Self::pause`], but pictures last as long as the sound.
     pub fn pause_level(&mut self) {
-        let clock_ms = self.shared.clock.div_euclid(COMMON_HZ / 1000);
-        self.settle_until(self.written_ms().max(clock_ms));
+        let newest_ms = self.shared.newest.div_euclid(COMMON_HZ / 1000);
+        self.settle_until(self.written_ms().max(newest_ms));
         self.finish(false);
     }
 
     fn settle_until(&mut self, media_ms: i64) {
         let at = media_ms.saturating_mul(COMMON_HZ / 1000);
-        let clock = self.shared.clock;
-        if at > clock.saturating_sub(LATE_MAX) && at <= clock.saturating_add(GAP_MAX) {
+        let newest = self.shared.newest;
+        if at > newest.saturating_sub(LATE_MAX) && at <= newest.saturating_add(GAP_MAX) {
             // Nobody is late any more.
             self.shared.clock = at + LATE_MAX;
             self.advance_lanes(true);
-            self.shared.clock = clock.max(at);
+            self.shared.newest = newest.max(at);
+            self.shared.clock = self.shared.newest;
         }
     }
 

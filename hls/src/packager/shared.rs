@@ -132,6 +132,8 @@ pub(crate) struct Shared {
     pub(crate) infos: Vec<RenditionInfo>,
     pub(crate) sound: SoundCounters,
     /// The newest time that any frame told, in common time.
+    pub(crate) newest: i64,
+    /// The same, but no further than the slowest lane's pace: what is 400 ms before it is late.
     pub(crate) clock: i64,
     /// The discontinuities of the life so far.
     pub(crate) epoch: u64,
@@ -161,6 +163,7 @@ impl Shared {
             outputs: VecDeque::new(),
             infos: Vec::new(),
             sound: SoundCounters::default(),
+            newest: i64::MIN / 2,
             clock: i64::MIN / 2,
             epoch: 0,
             leader: None,

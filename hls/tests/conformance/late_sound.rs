@@ -5,7 +5,7 @@ use hls::{CodecKind, Frame, Output, Packager, Settings, SoundCounters, TrackConf
 
 use crate::source::Camera;
 
-fn track(rendition: &str, codec: CodecKind, channels: u8) -> TrackConfig {
+pub(crate) fn track(rendition: &str, codec: CodecKind, channels: u8) -> TrackConfig {
     TrackConfig {
         rendition: rendition.to_owned(),
         codec,
@@ -15,7 +15,7 @@ fn track(rendition: &str, codec: CodecKind, channels: u8) -> TrackConfig {
 }
 
 /// Ten bytes of stereo that say which packet they are.
-fn packet(number: i64) -> Bytes {
+pub(crate) fn packet(number: i64) -> Bytes {
     let mut data = vec![0xfc, 0xab, 0xcd];
     data.extend(number.to_be_bytes());
     data.into()

@@ -5,6 +5,7 @@ mod boxes;
 mod checker;
 mod hostile;
 mod late_sound;
+mod pace;
 mod playlist;
 mod rules;
 mod scenario;

@@ -41,8 +41,9 @@ impl Assembler {
         }
     }
 
-    /// Says where the first frame belongs.
+    /// Says which packet is the first and where its frame belongs.
     pub(crate) fn begin(&mut self, anchor: Anchor) {
+        self.window.begin_at(anchor.sequence);
         match &mut self.track {
             Track::Video(video) => video.begin(anchor),
             Track::Audio(audio, None) => audio.begin(anchor),

@@ -30,6 +30,8 @@ const SPAN_MAX_US: i64 = 30_000_000;
 /// What is known of the first packets of one track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Opening {
+    /// The lowest of their numbers.
+    sequence: u64,
     timestamp: u32,
     rate: i64,
     first_us: i64,
@@ -39,8 +41,9 @@ pub(crate) struct Opening {
 
 impl Opening {
     /// Begins with the first packet, in timestamps of `rate` Hz.
-    pub(crate) fn new(rate: u32, timestamp: u32, captured_us: i64) -> Self {
+    pub(crate) fn new(rate: u32, sequence: u64, timestamp: u32, captured_us: i64) -> Self {
         Self {
+            sequence,
             timestamp,
             rate: i64::from(rate.max(1)),
             first_us: captured_us,
@@ -49,11 +52,12 @@ impl Opening {
     }
 
     /// Takes a further packet.
-    pub(crate) fn add(&mut self, timestamp: u32, captured_us: i64) {
+    pub(crate) fn add(&mut self, sequence: u64, timestamp: u32, captured_us: i64) {
         let after = i64::from(timestamp.wrapping_sub(self.timestamp).cast_signed());
         let at_us = captured_us.saturating_sub(after * 1_000_000 / self.rate);
         if (self.first_us.saturating_sub(at_us)).abs() < SPAN_MAX_US {
             self.best_us = self.best_us.min(at_us);
+            self.sequence = self.sequence.min(sequence);
         }
     }
 }
@@ -78,6 +82,7 @@ impl Lead {
             .max()
             .unwrap_or(0);
         let anchor = |opening: &Opening| Anchor {
+            sequence: opening.sequence,
             timestamp: opening.timestamp,
             at_us: opening.best_us + lead_us,
         };
@@ -128,9 +133,9 @@ mod tests {
     use super::*;
 
     fn opening(rate: u32, packets: &[(u32, i64)]) -> Option<Opening> {
-        let mut opening = Opening::new(rate, packets[0].0, packets[0].1);
-        for (timestamp, captured_us) in packets {
-            opening.add(*timestamp, *captured_us);
+        let mut opening = Opening::new(rate, 3, packets[0].0, packets[0].1);
+        for (sequence, (timestamp, captured_us)) in (3..).zip(packets) {
+            opening.add(sequence, *timestamp, *captured_us);
         }
         Some(opening)
     }
@@ -148,6 +153,7 @@ mod tests {
         assert_eq!(
             anchors[0],
             Some(Anchor {
+                sequence: 3,
                 timestamp: 7,
                 at_us: 0
             })
@@ -156,6 +162,7 @@ mod tests {
         assert_eq!(
             anchors[1],
             Some(Anchor {
+                sequence: 3,
                 timestamp: 0,
                 at_us: 620_000
             })

@@ -56,9 +56,10 @@ pub(super) struct Clock {
     anchor: Option<Anchor>,
 }
 
-/// A timestamp and its place, in microseconds since the presentation's beginning.
+/// With which packet a track begins; a timestamp and its place, in microseconds since the presentation's beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Anchor {
+    pub(crate) sequence: u64,
     pub(crate) timestamp: u32,
     pub(crate) at_us: i64,
 }

@@ -8,7 +8,7 @@ use super::{Counters, Packet};
 /// How long a missing packet is waited for, counted from the packet that showed that it is missing. A retransmission takes
 /// one round trip, and a request is repeated once or twice in this time.
 pub(super) const WAIT_MAX_US: i64 = 250_000;
-/// For so long the first packets wait, so that the first keyframe is not lost to two packets that changed places.
+/// For so long the first packets wait when nobody knows which is the first, so that the first keyframe is not lost to two packets that changed places.
 const BEGIN_US: i64 = 50_000;
 /// Packets that wait for a missing one: 250 ms of 100 Mbit/s are 2,600. More: the missing one is given up.
 pub(super) const HELD_PACKETS_MAX: usize = 4_096;
@@ -43,6 +43,11 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// The first packet is known: nothing waits for it to be. What comes fast would be given a second of one track at a time.
+    pub(super) fn begin_at(&mut self, sequence: u64) {
+        self.next = Some(sequence);
+    }
+
     /// Takes a packet and gives whatever is in order now.
     pub(super) fn push(&mut self, packet: Packet, give: &mut impl FnMut(Item)) {
         self.expire(packet.arrival_us, give);

@@ -16,8 +16,8 @@ fn g711(at: u64, first: u32) -> crate::bridge::frames::Packet {
 fn g711_becomes_opus_without_a_hole_in_its_time_whatever_its_timestamps_are() {
     for first in [0, 77, u32::MAX - 1_000, u32::MAX / 6] {
         let mut bench = Bench::new(FrameKind::Pcma);
-        let mut opening = Opening::new(8_000, first, 0);
-        opening.add(first, 0);
+        let mut opening = Opening::new(8_000, 0, first, 0);
+        opening.add(0, first, 0);
         let (lead, anchors) = Lead::begin(&[Some(opening)]);
         bench.lead = lead;
         bench.assembler.begin(anchors[0].unwrap());

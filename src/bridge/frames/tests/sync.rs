@@ -75,8 +75,10 @@ fn play(sent: &[Sent]) -> Played {
         if packet.arrival_us - begun_us <= OPENING_US {
             let rate = if *track == SOUND { 48_000 } else { 90_000 };
             openings[*track]
-                .get_or_insert_with(|| Opening::new(rate, packet.timestamp, packet.wallclock_us))
-                .add(packet.timestamp, packet.wallclock_us);
+                .get_or_insert_with(|| {
+                    Opening::new(rate, packet.sequence, packet.timestamp, packet.wallclock_us)
+                })
+                .add(packet.sequence, packet.timestamp, packet.wallclock_us);
         }
     }
     let (mut lead, anchors) = Lead::begin(&openings);
