@@ -5,7 +5,8 @@
 //! moment whatever their encoders' latencies were. Nothing here knows the true one-way delay; nobody needs it.
 //!
 //! Some publishers send ahead of the times that they report (FFmpeg by half a second, for good). No capture is later than its
-//! arrival, so the whole map is set back by as much: by one value for all tracks, because one for each would move them apart.
+//! arrival, so the whole map is set back by as much: by one value for all tracks, because one for each would move them apart. When a
+//! later report says that it was less, all tracks go back together.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -23,6 +24,12 @@ const SLEW_DIVISOR: i64 = 100;
 /// An error larger than this is a clock that was set, not one that drifts.
 const STEP_US: i64 = 1_000_000;
 
+/// What captures go back by at once when a report says so, if the map had been set back; what is less is drift.
+const BACK_US: i64 = 20_000;
+
+/// What the map is set back by in so long after a first report that came late is no news: what came before was ahead by as much.
+const SETTLING_US: i64 = 300_000;
+
 /// A capture longer ago than this is a report that makes no sense, not a slow encoder.
 const AGE_MAX_US: i64 = 5_000_000;
 
@@ -37,6 +44,11 @@ pub(crate) struct ClockMap {
     offsets: VecDeque<i64>,
     /// By how much captures would have been later than their arrivals, at most.
     lead_us: i64,
+    /// What of it packets were ahead by before there was any report, when they had been captured as they came.
+    known_us: i64,
+    /// Whether packets came before the first report; when that came.
+    has_captured: bool,
+    began_late_us: Option<i64>,
     references: Vec<Reference>,
 }
 
@@ -58,6 +70,9 @@ impl ClockMap {
             base: now,
             offsets: VecDeque::new(),
             lead_us: 0,
+            known_us: 0,
+            has_captured: false,
+            began_late_us: None,
             references: Vec::new(),
         }
     }
@@ -75,7 +90,14 @@ impl ClockMap {
         let Some(ntp_us) = self.refer(mid, rid, ntp_us, timestamp) else {
             return;
         };
+        let before = self.offset();
         self.offer(now, ntp_us);
+        if let Some((before, after)) = before.zip(self.offset()) {
+            let back_us = self.give_back(before - after);
+            for reference in &mut self.references {
+                reference.go_back(back_us);
+            }
+        }
     }
 
     /// A packet says itself when it was captured, on the same clock. What it took to encode it is no transit, so the offset is
@@ -124,13 +146,16 @@ impl ClockMap {
     /// Takes the offset of what was said at `ntp_us` and arrived `now`.
     fn offer(&mut self, now: Instant, ntp_us: i64) {
         let offset = self.since_base(now) - ntp_us;
+        if self.offsets.is_empty() && self.has_captured {
+            self.began_late_us = Some(self.since_base(now));
+        }
         let was_set = self
             .offsets
             .back()
             .is_some_and(|last| (offset - last).abs() > STEP_US);
         if was_set {
             self.offsets.clear();
-            self.lead_us = 0;
+            (self.lead_us, self.known_us) = (0, 0);
         }
         if self.offsets.len() >= OFFSETS_MAX {
             self.offsets.pop_front();
@@ -149,17 +174,18 @@ impl ClockMap {
         clock_rate: u32,
     ) -> (Instant, Duration) {
         let arrived = self.since_base(arrival);
-        let Some(offset) = self.offsets.iter().min().copied() else {
+        let Some(offset) = self.offset() else {
+            self.has_captured = true;
             return (arrival, Duration::ZERO);
         };
-        let mut references = self.references.iter_mut();
-        let captured = match references.find(|known| known.mid == mid && known.rid == rid) {
+        let mut references = self.references.iter();
+        let captured = match references.position(|known| known.mid == mid && known.rid == rid) {
             Some(own) => {
-                let captured = own.capture(offset, timestamp, clock_rate);
-                let ahead = captured - arrived - self.lead_us;
-                if (0..AGE_MAX_US).contains(&ahead) {
-                    self.lead_us += ahead;
-                }
+                let back_us = self.references[own].behind(offset, timestamp, clock_rate);
+                let back_us = self.give_back(back_us);
+                self.references[own].go_back(back_us);
+                let captured = self.references[own].capture(offset, timestamp, clock_rate);
+                self.set_back(captured - arrived - self.lead_us, arrived);
                 captured - self.lead_us
             }
             // OBS reports on one layer only; all have one timeline.
@@ -172,13 +198,44 @@ impl ClockMap {
                 .unwrap_or(arrived),
         };
         let age = arrived - captured;
-        let ahead = Duration::from_micros(u64::try_from(self.lead_us).unwrap_or(0));
+        let ahead = u64::try_from(self.lead_us - self.known_us).unwrap_or(0);
+        let ahead = Duration::from_micros(ahead);
         let captured = match u64::try_from(age) {
             Ok(age_us) if age < AGE_MAX_US => arrival.checked_sub(Duration::from_micros(age_us)),
             _ => None,
         };
         // Who is not believed, or says nothing, sends ahead like the other tracks.
         (captured.unwrap_or(arrival), ahead)
+    }
+
+    /// Sets the map back by what a capture would be later than its arrival, `arrived`.
+    fn set_back(&mut self, ahead_us: i64, arrived: i64) {
+        if !(0..AGE_MAX_US).contains(&ahead_us) {
+            return;
+        }
+        self.lead_us += ahead_us;
+        if self
+            .began_late_us
+            .is_some_and(|since_us| arrived - since_us < SETTLING_US)
+        {
+            self.known_us += ahead_us;
+        }
+    }
+
+    /// Captures are `back_us` earlier than they had been thought to be: what of it the map had been set back by is undone.
+    fn give_back(&mut self, back_us: i64) -> i64 {
+        let back_us = back_us.min(self.lead_us);
+        if back_us < BACK_US {
+            return 0;
+        }
+        self.lead_us -= back_us;
+        self.known_us -= back_us.min(self.known_us);
+        back_us
+    }
+
+    /// Our time less the publisher's, as the quickest of the last reports has it.
+    fn offset(&self) -> Option<i64> {
+        self.offsets.iter().min().copied()
     }
 
     fn since_base(&self, at: Instant) -> i64 {
@@ -191,6 +248,25 @@ impl Reference {
     /// What the last report says, as it stands.
     fn raw(&self, offset: i64, timestamp: u32, clock_rate: u32) -> i64 {
         self.ntp_us + offset + us(timestamp.wrapping_sub(self.timestamp), clock_rate)
+    }
+
+    /// By how much earlier that is than what the packets before let one expect.
+    fn behind(&self, offset: i64, timestamp: u32, clock_rate: u32) -> i64 {
+        let Some((last, result)) = self.newest else {
+            return 0;
+        };
+        let elapsed = us(timestamp.wrapping_sub(last), clock_rate);
+        let behind = result + elapsed - self.raw(offset, timestamp, clock_rate);
+        if elapsed.abs() > STEP_US || behind > STEP_US {
+            return 0;
+        }
+        behind
+    }
+
+    fn go_back(&mut self, back_us: i64) {
+        if let Some((_, result)) = &mut self.newest {
+            *result -= back_us;
+        }
     }
 
     /// The same, without leaps from packet to packet.
@@ -345,6 +421,68 @@ mod tests {
                 assert!(captured <= at && captured + ahead == due, "{index}");
             }
         }
+    }
+
+    /// A publisher with reports on its sound alone, who begins with 600 ms at once and stays ahead by as much: `reports` are when each
+    /// came, what it says of the time and of the sound, in ms. Gives how much later than its media each packet is placed: when it came,
+    /// of which track, and by how many ms.
+    fn placed(reports: &[(u32, u64, u32)]) -> Vec<(u32, bool, i128)> {
+        let start = Instant::now();
+        let mut map = ClockMap::new(start);
+        let (audio, video) = mids();
+        let mut reports = reports.iter().peekable();
+        let mut all = Vec::new();
+        for media in (0..30_000_u32).step_by(20) {
+            let arrival = (media / 20).max(media.saturating_sub(600));
+            while let Some((at, ntp, sound)) = reports.next_if(|report| report.0 <= arrival) {
+                let ntp_us = NTP_US + ntp * 1_000;
+                map.report(start + *at * MS, audio, None, ntp_us, sound * 48);
+            }
+            for (mid, rate, is_sound) in [(audio, 48, true), (video, 90, false)] {
+                let (captured, ahead) =
+                    map.capture(start + arrival * MS, mid, None, media * rate, rate * 1_000);
+                assert!(captured <= start + arrival * MS);
+                let after = (captured + ahead)
+                    .saturating_duration_since(start)
+                    .as_millis();
+                all.push((arrival, is_sound, after as i128 - i128::from(media)));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn reports_on_sound_alone_move_the_picture_as_well() {
+        let steady = [(5_000, 5_000, 5_000), (10_000, 10_000, 10_000)];
+        let with = |first: &[(u32, u64, u32)]| [first, &steady[..]].concat();
+        let jumps: Vec<_> = [0, 5_000, 10_000]
+            .map(|at| (at, u64::from(at), at + 600 * (at / 5_000).min(1)))
+            .into();
+        for (name, reports) in [
+            ("from the beginning", with(&[(0, 0, 0)])),
+            ("the first one was held back", with(&[(370, 0, 0)])),
+            ("what comes first is not ahead of the later ones", jumps),
+            ("the first one was lost", steady.into()),
+        ] {
+            for pair in placed(&reports).chunks(2).filter(|pair| pair[0].0 > 100) {
+                let apart = pair[0].2 - pair[1].2;
+                assert!(
+                    apart.abs() <= 20,
+                    "{name}: {apart} ms apart after {} ms",
+                    pair[0].0
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_report_that_comes_late_moves_nothing() {
+        let placed = placed(&[(5_000, 5_000, 5_000), (10_000, 10_000, 10_000)]);
+        let late = placed.iter().filter(|(arrival, ..)| *arrival > 100);
+        assert!(
+            late.clone().all(|one| (-620..=-580).contains(&one.2)),
+            "{late:?}"
+        );
     }
 
     #[test]
