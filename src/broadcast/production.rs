@@ -255,6 +255,7 @@ impl Production {
     /// Gives up what was waited for too long.
     pub(super) fn expire(&mut self, now: Instant) {
         let now_us = self.since_origin(now);
+        self.came = now;
         self.packager.advance((now_us - LATENESS_US) / 1000);
         if !self.plan.renditions.is_empty() {
             self.note_time(now_us / 1000 - STILL_MS);

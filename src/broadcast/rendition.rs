@@ -124,7 +124,7 @@ impl State {
 
     /// Whether part `part` of segment `msn` is there, or all of `msn`. A part past the end of its segment means the first one of
     /// the next (RFC 8216bis section 6.2.5.2).
-    fn has(&self, msn: u64, part: Option<u32>) -> bool {
+    pub fn has(&self, msn: u64, part: Option<u32>) -> bool {
         let (next, open_parts) = self.next;
         match part {
             None => msn < next,
@@ -217,12 +217,15 @@ impl Rendition {
     /// Waits until part `part` of segment `msn` exists, or all of `msn` without `part`. Cancel safe; bound its time.
     /// Of what is too many parts ahead it waits for the first of them that is ([`Hold::WaitFor`]).
     pub async fn wait(&self, msn: u64, part: Option<u32>, counters: &BroadcastCounters) -> Held {
+        let mut states = self.state.subscribe();
+        let is_suspended = states.borrow().is_suspended;
         let (msn, part) = match self.lock().timeline.check_request(msn, part) {
+            // What is too far now will not be when the stream goes on.
+            Hold::TooFar if is_suspended => return Held::Suspended,
             Hold::TooFar => return Held::TooFar,
             Hold::WaitFor { msn, part } => (msn, Some(part)),
             Hold::Ready | Hold::Wait => (msn, part),
         };
-        let mut states = self.state.subscribe();
         let check = |state: &State| {
             state.is_shown() && (state.ended || state.is_suspended || state.has(msn, part))
         };

@@ -12,22 +12,22 @@ use uuid::Uuid;
 use super::AppState;
 use super::errors::{FULL_RETRY_S, Problem};
 use crate::bus::household;
-use crate::media::StreamKey;
+use crate::media::{StreamKey, TakeOver};
 
 /// What one household may have at least, however small the stage is: as many as may wait for one stream.
 const HOUSEHOLD_MIN: usize = 4;
 
-/// Before an offer is looked at: whether there is room for one more, if it has to wait.
+/// Before anything is made of an offer: whether there is room for one more, if it has to wait.
 ///
 /// # Errors
 /// 429 when its household has as many as it may have, 503 when everybody together has.
 pub(crate) fn check_room(
     state: &AppState,
     key: &StreamKey,
-    address: IpAddr,
+    (address, right): (IpAddr, TakeOver),
 ) -> Result<(), Problem> {
     match state.app.media.directory().is_taken(key) {
-        true => check(state, address, 1),
+        true => check(state, address, right, 1),
         false => Ok(()),
     }
 }
@@ -40,25 +40,30 @@ pub(crate) fn check_room(
 pub(crate) fn check_entered(
     state: &AppState,
     resource: Uuid,
-    address: IpAddr,
+    (address, right): (IpAddr, TakeOver),
 ) -> Result<(), Problem> {
     let waiting = state.app.media.directory().waiting();
     match waiting.contains(&resource) {
-        true => check(state, address, 0),
+        true => check(state, address, right, 0),
         false => Ok(()),
     }
 }
 
-fn check(state: &AppState, address: IpAddr, more: usize) -> Result<(), Problem> {
+fn check(state: &AppState, address: IpAddr, right: TakeOver, more: usize) -> Result<(), Problem> {
     let waiting = state.app.media.directory().waiting();
-    let most = state.app.config.limits.publishers_max.max(HOUSEHOLD_MIN);
+    let open = state.app.config.limits.publishers_max.max(HOUSEHOLD_MIN);
+    // Whoever has the key comes in, and can take over, when strangers have all other places.
+    let most = match right {
+        TakeOver::Always => 2 * open,
+        TakeOver::SameOwner(_) | TakeOver::OnlyIfSilent => open,
+    };
     let refuse =
         |status, detail: String| Err(Problem::new(status, detail).retry_after(FULL_RETRY_S));
     let mine = household(address);
     let is_mine = |resource: &&Uuid| state.sessions.household(**resource).as_ref() == Some(&mine);
     let own = waiting.iter().filter(is_mine).count();
     // Everybody behind a proxy on this machine that is not trusted would be one household.
-    if !address.is_loopback() && own + more > (most / 2).max(HOUSEHOLD_MIN) {
+    if !address.is_loopback() && own + more > (open / 2).max(HOUSEHOLD_MIN).min(open - 1) {
         let detail = format!(
             "{own} publishers from your address wait for their turn already; end one of them first, or wait until it is on stage or, without media, given up after 30 s"
         );

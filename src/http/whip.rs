@@ -83,7 +83,7 @@ async fn publish(
         .check_publisher(&KNOWN_CODECS.map(sfu::CodecKind::name))
         .map_err(|error| Problem::unprocessable(error.to_string()))?;
     let address = peer.client(&state, &headers);
-    waiting::check_room(&state, &key, address)?;
+    waiting::check_room(&state, &key, (address, right))?;
     let facts = Facts {
         remote_ufrag: Some(summary.ufrag.to_owned()),
         household: Some(household(address)),
@@ -102,7 +102,7 @@ async fn publish(
         facts,
     };
     let (resource, response) = offer::tell(&state, begun, telling)?;
-    if let Err(problem) = waiting::check_entered(&state, resource, address) {
+    if let Err(problem) = waiting::check_entered(&state, resource, (address, right)) {
         // It may be over already; then there is nothing to close.
         let _ = state.app.media.close(resource).await;
         return Err(problem);

@@ -188,14 +188,29 @@ async fn a_household_has_half_of_the_places_of_those_who_wait_for_a_stream() {
         let begun = publish_for(&server, stream, &format!("192.0.2.{}", number / 3)).await;
         assert_eq!(begun.status, 201, "{begun:?}");
     }
-    let refused = publish_for(&server, "d", "198.51.100.1").await;
+    let open = async || {
+        let ask = server.ask("POST", "/whip/open");
+        let ask = ask.header("authorization", "Bearer mine");
+        let ask = ask.header("x-forwarded-for", "198.51.100.1");
+        ask.body(SDP, offers::OBS).send().await
+    };
+    let begun = open().await;
+    assert_eq!(begun.status, 201, "nobody is there: {begun:?}");
+    let refused = open().await;
     refused.check_problem(503, "12 publishers wait for their turn already");
     assert_eq!(refused.header("retry-after"), "10");
-    let ended = server.ask("DELETE", &waiting[0]).send().await;
-    assert_eq!(ended.status, 200, "{ended:?}");
-    let again = publish_for(&server, "a", "2001:db8::99").await;
+    let keeper = publish_for(&server, "a", "198.51.100.1").await;
+    assert_eq!(
+        keeper.status, 201,
+        "the key has places of its own: {keeper:?}"
+    );
+    for location in &waiting[..2] {
+        let ended = server.ask("DELETE", location).send().await;
+        assert_eq!(ended.status, 200, "{ended:?}");
+    }
+    let again = open().await;
     assert_eq!(again.status, 201, "a place that is free is had: {again:?}");
-    server.expect_sessions(5 + 12).await;
+    server.expect_sessions(6 + 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

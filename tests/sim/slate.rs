@@ -278,6 +278,28 @@ fn a_publisher_that_is_replaced_at_once_leaves_no_slate() {
 }
 
 #[test]
+fn a_camera_that_is_turned_off_is_missed_on_all_threads_at_the_same_time() {
+    let seed = seed(823);
+    let _seeded = Seeded(seed);
+    let silent = Manner {
+        has_audio: false,
+        ..manner(1, Video::H264)
+    };
+    let mut stage = Stage::new(seed, 2, silent);
+    let off = Command::Mute {
+        peer: stage.world.clients[stage.publisher].peer,
+        stream: STREAM,
+        audio: false,
+        video: true,
+    };
+    stage.world.tell(0, off);
+    stage.world.run(9 * S);
+    assert_eq!(stage.stats(), (0, 0), "a screen may stand still");
+    stage.world.run(2 * S);
+    assert_eq!(stage.stats(), (2, 0));
+}
+
+#[test]
 fn a_take_over_needs_no_slate() {
     let seed = seed(825);
     let _seeded = Seeded(seed);
@@ -354,6 +376,27 @@ fn who_asks_for_a_keyframe_of_the_slate_has_it_but_not_more_than_four_a_second()
     // It asks twice a second.
     assert!(matches!(order[..], [(SLATE, 7..=9)]), "{order:?}");
     stage.world.check();
+}
+
+#[test]
+fn many_viewers_are_not_all_sent_the_picture_in_one_moment() {
+    let seed = seed(845);
+    let _seeded = Seeded(seed);
+    let mut stage = Stage::new(seed, 1, manner(1, Video::H264));
+    let viewers: Vec<_> = (0..150).map(|_| stage.view(0, &Terms::default())).collect();
+    stage.world.run(3 * S);
+    stage.end(End::Leaves);
+    let gone = stage.world.now;
+    stage.world.run(4 * S);
+    let mut firsts: Vec<_> = viewers
+        .iter()
+        .map(|viewer| stage.first(*viewer, SLATE, gone).as_millis())
+        .collect();
+    firsts.sort_unstable();
+    let (first, last) = (firsts[0], firsts[149]);
+    assert!(last - first >= 35, "the picture in {first} to {last} ms");
+    assert!(last - first < 200, "the picture in {first} to {last} ms");
+    assert_eq!(stage.stats(), (151, 0));
 }
 
 #[test]

@@ -107,11 +107,12 @@ impl Parser {
         }
     }
 
-    /// Whether there were captions within a picture.
-    pub(crate) fn has_captions(&self) -> bool {
+    /// Whether there were captions within a picture, or may have been. In AV1 nobody looks for them; VP9 has no place for any.
+    pub(crate) fn may_have_captions(&self) -> bool {
         match self {
             Self::H264(parser) => parser.has_captions(),
-            _ => false,
+            Self::Av1(_) => true,
+            Self::Vp9(_) | Self::Audio(_) => false,
         }
     }
 

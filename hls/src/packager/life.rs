@@ -190,7 +190,11 @@ impl Packager {
         }
         self.shared.newest = self.shared.newest.max(at);
         let limit = self.pace.limit().unwrap_or(i64::MAX);
-        self.shared.clock = self.shared.newest.min(limit);
+        self.shared.clock = self
+            .shared
+            .newest
+            .min(limit)
+            .max(self.shared.newest - GAP_MAX);
         match &mut self.lanes[track] {
             Lane::Video(video) => {
                 let writer = &mut self.writers[video.rendition];

@@ -142,7 +142,7 @@ impl Video {
             Ok(None) => return,
             Err(reason) => return shared.warn(bad(reason)),
         };
-        shared.infos[rendition].may_have_captions |= self.parser.has_captions();
+        shared.infos[rendition].may_have_captions |= self.parser.may_have_captions();
         let is_first = !self.has_started && self.order.is_empty();
         if is_first && !coded.keyframe {
             return;

@@ -96,7 +96,7 @@ impl Worker {
             to.replayed
                 .is_some_and(|last| now.saturating_duration_since(last) < REPLAY_INTERVAL)
         });
-        let replayed = (video && !is_soon).then_some(now);
+        let replayed = (video && !is_soon && !is_absent).then_some(now);
         match known {
             Some(to) => {
                 to.video = video;
@@ -177,6 +177,10 @@ impl Worker {
                     None => publication.tracks.push(Track::from_info(info)),
                 }
             }
+        }
+        if is_new && !tracks.is_empty() {
+            // Whoever is announced again has not left: a camera was turned off, or this worker had nobody who watches.
+            stream.absence = crate::stream::Absence::default();
         }
         self.rebind_legs(slot, is_new);
         self.want_keyframes_for_waiting(now, slot);

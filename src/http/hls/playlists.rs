@@ -205,7 +205,6 @@ async fn live_media(
     if name == AAC {
         show.touch_aac();
     }
-    let waits = ask.msn.is_some();
     let now = match ask.msn {
         Some(msn) => {
             let held =
@@ -227,7 +226,9 @@ async fn live_media(
             },
         },
     };
-    let cache_control = match (now.ended, waits) {
+    // Not of what was asked for too far ahead: its address names something else.
+    let is_awaited = ask.msn.is_some_and(|msn| now.has(msn, ask.part));
+    let cache_control = match (now.ended, is_awaited) {
         (true, _) => OVER,
         (false, true) => AWAITED,
         (false, false) => NOW,
