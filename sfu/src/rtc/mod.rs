@@ -23,7 +23,7 @@ pub(crate) use data::Written;
 #[cfg(fuzzing)]
 pub(crate) use dtls::fuzz::run as fuzz_dtls;
 pub(crate) use media::{PayloadTypes, Sections};
-pub(crate) use sdp::{Use, count_sections};
+pub(crate) use sdp::{Use, count_sections, payload_conflict};
 pub(crate) use stun::BindingRequest;
 #[cfg(test)]
 pub(crate) use stun::check as stun_check;

@@ -2,9 +2,11 @@
 
 mod answer;
 mod offer;
+mod payloads;
 
 pub(super) use answer::{announce, finish};
 pub(super) use offer::{normalise, stereo_mids};
+pub(crate) use payloads::payload_conflict;
 
 /// The `a=msid` stream that all our sections carry: receivers synchronise tracks of one MediaStream (RFC 8830).
 pub(super) const STREAM: &str = "proscenium";

@@ -6,7 +6,7 @@ use super::Worker;
 use crate::api::{CloseReason, Codec, Command, Output, Refusal, Reply, Role, TakesOver, TrackInfo};
 use crate::id::{PeerId, RequestId, StreamId, WorkerId};
 use crate::peer::{Peer, Published, Sections};
-use crate::rtc::{RtcPeer, Use, count_sections};
+use crate::rtc::{RtcPeer, Use, count_sections, payload_conflict};
 use crate::stream::{Feed, Publication, TRACKS_MAX, Track};
 
 /// Sections of an offer that are looked at; a browser's conference of thirty people would have sixty, a stream has two.
@@ -183,11 +183,19 @@ impl Worker {
     fn check_offer(offer: &str) -> Result<(), Refusal> {
         match count_sections(offer) {
             0 => Err(Refusal::Malformed("it has no m= line".into())),
-            1..=SECTIONS_MAX => Ok(()),
+            1..=SECTIONS_MAX => Self::check_payloads(offer),
             many => Err(Refusal::NotAcceptable(format!(
                 "it has {many} media sections; offer at most {SECTIONS_MAX}"
             ))),
         }
+    }
+
+    pub(super) fn check_payloads(description: &str) -> Result<(), Refusal> {
+        payload_conflict(description).map_or(Ok(()), |number| {
+            Err(Refusal::NotAcceptable(format!(
+                "payload type {number} means one codec in one place and another one elsewhere; give each codec a number of its own (RFC 9143 section 9.2)"
+            )))
+        })
     }
 
     fn accept_publisher(

@@ -97,7 +97,7 @@ impl Worker {
     fn check_participant_offer(sdp: &str) -> Result<(), Refusal> {
         match count_sections(sdp) {
             0 => Err(Refusal::Malformed("it has no m= line".into())),
-            1..=SECTIONS_MAX => Ok(()),
+            1..=SECTIONS_MAX => Self::check_payloads(sdp),
             many => Err(Refusal::NotAcceptable(format!(
                 "it has {many} media sections; a participant has at most {SECTIONS_MAX}"
             ))),
