@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
-use signaling::{NameError, SpaceName};
+use venue::{NameError, SpaceName};
 
 use crate::auth::fresh_key;
 use crate::store::{Store, StoreError};

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use sha2::{Digest as _, Sha256};
-use signaling::SpaceName;
 use signaling::conference::Denied;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
+use venue::SpaceName;
 
 use crate::auth::BEARER_MAX;
 use crate::clock;

@@ -1,4 +1,4 @@
-//! Spaces, names, the bodies of WHIP and WHEP, and the signalling of conferences, as text in and text out.
+//! The bodies of WHIP and WHEP, and the signalling of conferences, as text in and text out.
 //!
 //! This crate opens no socket, reads no clock, draws no random number and knows no HTTP library: it checks and writes what travels in
 //! requests, answers and messages. It does not negotiate media either; [`sdp`] only looks at an offer closely enough to refuse nonsense
@@ -11,7 +11,6 @@ pub mod conference;
 pub mod etag;
 pub mod link;
 pub mod media_type;
-pub mod names;
 pub mod sdp;
 pub mod sdpfrag;
 mod text;
@@ -19,5 +18,4 @@ mod text;
 pub use etag::{EntityTag, IfMatch};
 pub use link::IceServerLink;
 pub use media_type::MediaType;
-pub use names::{NameError, SpaceName, StreamName};
 pub use sdpfrag::{Credentials, Fragment};

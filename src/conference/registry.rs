@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use signaling::SpaceName;
 use signaling::conference::ConnectionId;
 use tokio::sync::{broadcast, mpsc};
+use venue::SpaceName;
 
 use super::actor::{self, Mail};
 use super::counters::ConferenceCounters;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use signaling::conference::ParticipantRole;
-use signaling::{NameError, SpaceName};
 use tracing_subscriber::EnvFilter;
+use venue::{NameError, SpaceName};
 
 use super::messages::{OscPeer, Webhook, WebhookEvent};
 use super::{DVR_MINUTES_MAX, LOUDEST_MAX, MEDIA_THREADS_MAX, Secret};

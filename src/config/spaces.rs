@@ -1,8 +1,8 @@
 //! The tables of `proscenium.toml`: `[[space]]` with its `[[space.stream]]`, and `[[ice_server]]`.
 
-use signaling::{SpaceName, StreamName};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+use venue::{SpaceName, StreamName};
 
 use super::file::Source;
 use super::{ConfigError, IceServer, SpaceConfig, StreamConfig};

@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, NoContent, Response};
 use axum::routing::{delete, get, options};
 use jiff::Timestamp;
-use signaling::SpaceName;
 use signaling::bus::Moderation;
 use url::form_urlencoded;
+use venue::SpaceName;
 
 use super::cors::preflight;
 use super::errors::{self, Problem, short};

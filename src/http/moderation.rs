@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, NoContent, Response};
 use axum::routing::{MethodRouter, delete, get, options, post};
 use serde::{Deserialize, Serialize};
-use signaling::SpaceName;
 use signaling::bus::{Moderation, Refusal};
 use url::form_urlencoded;
+use venue::SpaceName;
 
 use super::api::rfc3339;
 use super::bearer::{bearer, unauthorized};

@@ -1,8 +1,8 @@
 //! Who may decide about a space.
 
 use axum::http::{HeaderMap, StatusCode};
-use signaling::SpaceName;
 use signaling::conference::ParticipantRole;
+use venue::SpaceName;
 
 use super::AppState;
 use super::bearer::{bearer, unauthorized};

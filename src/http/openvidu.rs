@@ -15,8 +15,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{options, post};
 use serde::{Deserialize, Serialize};
-use signaling::SpaceName;
 use signaling::conference::ParticipantRole;
+use venue::SpaceName;
 
 use super::bearer::{bearer_or_password, not_the_key};
 use super::cors::preflight;

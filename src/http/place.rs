@@ -4,8 +4,8 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use signaling::{NameError, SpaceName, StreamName};
 use uuid::Uuid;
+use venue::{NameError, SpaceName, StreamName};
 
 use super::errors::Problem;
 use crate::media::StreamKey;

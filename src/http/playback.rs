@@ -13,8 +13,8 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use axum::routing::{options, post};
 use serde::Serialize;
-use signaling::SpaceName;
 use signaling::conference::ParticipantRole;
+use venue::SpaceName;
 
 use super::api::rfc3339;
 use super::bearer::{bearer, unauthorized};

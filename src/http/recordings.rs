@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, options, post};
 use axum::{Json, response::NoContent};
 use serde::{Deserialize, Serialize};
-use signaling::{SpaceName, StreamName};
+use venue::{SpaceName, StreamName};
 
 use super::api::rfc3339;
 use super::cors::preflight;

@@ -35,7 +35,7 @@ const DEPARTED_MAX: usize = 1024;
 /// Changes that a slow listener may be behind; then it looks at everything anew.
 const CHANGES_MAX: usize = 256;
 
-/// A stream of a space. Both names are valid (`signaling::names`) before they come here.
+/// A stream of a space. Both names are valid (`venue::names`) before they come here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamKey {
     /// The space.

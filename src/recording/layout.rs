@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use signaling::{SpaceName, StreamName};
+use venue::{SpaceName, StreamName};
 
 use crate::media::StreamKey;
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use signaling::SpaceName;
 use signaling::conference::ParticipantRole;
 use tempfile::tempdir;
+use venue::SpaceName;
 
 use super::*;
 use crate::auth::{Access, KEYS_PER_SPACE_MAX, Keys};

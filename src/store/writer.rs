@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::Connection;
-use signaling::SpaceName;
 use tokio::sync::watch;
+use venue::SpaceName;
 
 use super::keys::{self, KEYS_MAX, KeyRecord, NotAdded};
 use super::secrets::{self, Secret};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use signaling::conference::ParticipantRole;
-use signaling::{NameError, SpaceName};
 use uuid::Uuid;
+use venue::{NameError, SpaceName};
 
 /// Most characters of a person's name, and of a subject.
 pub const LABEL_MAX: usize = 64;

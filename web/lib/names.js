@@ -14,7 +14,7 @@ export const CAMERAS_MAX = 4;
 
 const NAME = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** First words of a path that the server keeps for itself, in whatever case: they cannot be spaces. The server's own list is in `signaling`. */
+/** First words of a path that the server keeps for itself, in whatever case: they cannot be spaces. The server's own list is in `signaling/venue`. */
 export const RESERVED = new Set([
   '.well-known', 'api', 'apple-touch-icon-precomposed.png', 'apple-touch-icon.png', 'area51', 'assets', 'docs', 'favicon.ico', 'favicon.svg', 'healthz',
   'hls', 'index.html', 'live', 'manifest.json', 'messages', 'metrics', 'readyz', 'robots.txt', 'rtc', 'service-worker.js', 'sitemap.xml', 'web', 'webhooks',

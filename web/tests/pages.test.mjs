@@ -37,7 +37,7 @@ test('names are letters, digits, hyphens, underscores and dots', () => {
 });
 
 test('the pages keep the same words free as the server', () => {
-  const list = /RESERVED: &\[&str\] = &\[([^\]]*)\]/.exec(text('../signaling/src/names.rs'))[1];
+  const list = /RESERVED: &\[&str\] = &\[([^\]]*)\]/.exec(text('../signaling/venue/src/names.rs'))[1];
   assert.deepEqual([...RESERVED].sort(), [...list.matchAll(/"([^"]+)"/g)].map((found) => found[1]).sort());
 });
 

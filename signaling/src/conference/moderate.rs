@@ -1,10 +1,11 @@
 //! What some may do to others.
 
+use venue::StreamName;
+
 use super::io::{Order, ParticipantRole};
 use super::member::MemberKey;
 use super::protocol::{ErrorCode, Fault, LeaveReason, Moderate, Muted, ServerMessage, Source};
 use super::state::Conference;
-use crate::names::StreamName;
 
 impl Conference {
     /// Does what a member asks for, if it may.

@@ -4,7 +4,7 @@
 //! Patterns are matched here and not by `rosc`, which backtracks too little to find `a*b?c` and panics on some classes.
 //! The work is bounded by the product of both lengths.
 
-use signaling::SpaceName;
+use venue::SpaceName;
 
 /// What all addresses begin with.
 const ROOT: &str = "proscenium";

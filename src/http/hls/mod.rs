@@ -18,7 +18,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use serde::Deserialize;
-use signaling::{SpaceName, StreamName};
+use venue::{SpaceName, StreamName};
 
 use self::name::File;
 use self::playlists::{Ask, FINISHED};
