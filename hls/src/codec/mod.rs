@@ -5,6 +5,8 @@ mod audio;
 mod av1;
 mod bits;
 mod h264;
+#[cfg(test)]
+mod seeds;
 mod vp9;
 
 use bytes::Bytes;

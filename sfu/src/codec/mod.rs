@@ -4,6 +4,8 @@ mod av1;
 pub(crate) mod dependency;
 mod h264;
 mod red;
+#[cfg(test)]
+mod seeds;
 mod vp8;
 mod vp9;
 

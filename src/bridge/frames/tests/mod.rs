@@ -6,6 +6,7 @@ mod drift;
 mod g711;
 mod hostile;
 mod pictures;
+mod seeds;
 mod sound;
 mod sync;
 

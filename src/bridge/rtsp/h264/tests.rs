@@ -275,3 +275,48 @@ fn identifiers_of_picture_parameter_sets_are_read() {
         assert_eq!(exp_golomb(bytes), expected, "{bytes:02x?}");
     }
 }
+
+/// FNV-1a over all that comes of seeded packets: it changes when anything that comes out does.
+#[test]
+fn what_comes_of_any_packets_is_what_always_came() {
+    let mut random = fastrand::Rng::with_seed(3);
+    let mut sum = 0xcbf2_9ce4_8422_2325_u64;
+    for _ in 0..40 {
+        let mut assembler = Assembler::new([]);
+        let mut elapsed = 0;
+        for _ in 0..500 {
+            elapsed += i64::from(random.bool()) * 3_000;
+            let header = [0x67, 0x68, 0x68, 0x65, 0x41, 0x78, 0x7c, 0x06][random.usize(..8)];
+            let mut payload = vec![header];
+            match header {
+                0x78 => {
+                    for _ in 0..random.usize(..4) {
+                        let length = random.u8(..9);
+                        payload.extend([0, length]);
+                        payload.extend((0..length).map(|_| random.u8(..)));
+                    }
+                }
+                0x7c => payload.push([0x85, 0x45, 0x05, 0xc5, 0x81, 0x41][random.usize(..6)]),
+                _ => {}
+            }
+            payload.extend((0..random.usize(..6)).map(|_| random.u8(..)));
+            let frames = assembler.push(&Packet {
+                elapsed,
+                marker: random.u8(..) < 100,
+                lost: random.u8(..) < 5,
+                payload: payload.into(),
+            });
+            for frame in frames {
+                let nals: Vec<_> = frame.nals.iter().map(|nal| nal.to_vec()).collect();
+                let text = format!("{:?}", (frame.elapsed, nals, frame.profile));
+                sum = text.bytes().fold(sum, |sum, byte| {
+                    (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+                });
+            }
+        }
+        let dropped = assembler.dropped();
+        sum = (sum ^ dropped.damaged << 16 ^ dropped.without_reference)
+            .wrapping_mul(0x0100_0000_01b3);
+    }
+    assert_eq!(sum, 8664718491675135420);
+}
