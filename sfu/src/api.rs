@@ -1,10 +1,10 @@
 //! What goes into a [`Worker`](crate::Worker) and what comes out: plain data, no callbacks.
 
-mod codec;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
+
+use payload::Codec;
 
 use crate::conference::{Quality, RoomStream, Slot, Speaker, Want};
 use crate::data::{DataChannel, DataEvent};
@@ -13,8 +13,7 @@ use crate::layer_wish::{LayerReport, LayerWish};
 use crate::relay::Relay;
 use crate::slate::Slate;
 use crate::tap::{Tap, TapItem};
-
-pub use codec::{Codec, CodecKind};
+use crate::track::TrackInfo;
 
 /// How a datagram travels. Over [`Transport::Tcp`] the shell adds and removes the two length bytes of RFC 4571.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -572,13 +571,4 @@ pub enum Event {
         /// Whether datagrams come.
         reachable: bool,
     },
-}
-
-/// One track of a live publication.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrackInfo {
-    /// Its codec.
-    pub codec: Codec,
-    /// The `rid`s of its layers, lowest first; one empty name without simulcast.
-    pub layers: Vec<String>,
 }

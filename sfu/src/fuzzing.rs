@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::api::{CodecKind, Datagram, Transport};
-use crate::codec::{self, ParameterSets};
+use payload::CodecKind;
+use payload::inspect::{self, ParameterSets, dependency};
+use payload::red;
+
+use crate::api::{Datagram, Transport};
 use crate::demux::Demux;
 use crate::rtc;
 
@@ -18,16 +21,16 @@ pub fn codecs(data: &[u8]) {
         CodecKind::Av1,
         CodecKind::Opus,
     ] {
-        codec::inspect(kind, data);
+        inspect::inspect(kind, data);
     }
-    if let Some(range) = codec::red_primary(data) {
+    if let Some(range) = red::primary(data) {
         let _ = &data[range];
     }
     // Sequence and picture parameter sets may come in different payloads.
     let (first, second) = data.split_at(data.len() / 2);
     let mut structure = None;
-    codec::dependency::read(first, &mut structure);
-    codec::dependency::read(second, &mut structure);
+    dependency::read(first, &mut structure);
+    dependency::read(second, &mut structure);
     sets.learn(first);
     sets.learn(second);
     let _ = sets.payload();

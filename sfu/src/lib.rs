@@ -9,7 +9,6 @@
 
 mod allocate;
 mod api;
-mod codec;
 mod conference;
 mod data;
 mod demux;
@@ -29,11 +28,12 @@ mod speaker;
 mod standby;
 mod stream;
 mod tap;
+mod track;
 mod worker;
 
 pub use api::{
-    CloseReason, Codec, CodecKind, Command, Datagram, Event, Input, Output, Refusal, Reply, Role,
-    SourcePacket, TakesOver, TrackInfo, Transmit, Transport,
+    CloseReason, Command, Datagram, Event, Input, Output, Refusal, Reply, Role, SourcePacket,
+    TakesOver, Transmit, Transport,
 };
 pub use conference::{
     AUDIO_SLOTS_MAX, PUBLICATIONS_MAX, Priority, Quality, RoomStream, SILENCE_MAX, Slot, SlotState,
@@ -43,10 +43,12 @@ pub use data::{DATA_QUEUE_MAX, DATA_RECEIVED_MAX, DATA_SENT_MAX, DataChannel, Da
 pub use id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
 pub use layer_wish::{LayerPick, LayerReport, LayerWish};
 pub use packet::{MediaPacket, Orientation};
+pub use payload::{Codec, CodecKind};
 pub use relay::Relay;
 pub use rtc::Certificate;
 pub use slate::Slate;
 pub use tap::{Tap, TapItem};
+pub use track::TrackInfo;
 pub use worker::{Worker, WorkerConfig, WorkerStats};
 
 /// The longest RTP payload in bytes that enters a worker from a source without WebRTC. Together with the largest

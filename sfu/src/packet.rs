@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::codec::Inspection;
+use payload::inspect::Inspection;
 
 /// How a picture must be turned to be upright (the `3gpp:video-orientation` header extension).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use crate::api::{CloseReason, Codec, CodecKind, Role, TrackInfo};
+use payload::{Codec, CodecKind};
+
+use crate::api::{CloseReason, Role};
 use crate::conference::{AUDIO_SLOTS_MAX, VIDEO_SLOTS_MAX, Want};
 use crate::data::Data;
 use crate::forward::{Forwarder, Outgoing, Selector};
@@ -15,6 +17,7 @@ use crate::rtc::{Mid, PayloadTypes, PeerOutput, RtcPeer};
 use crate::seat::Seat;
 use crate::slate::Shown;
 use crate::standby::Waiting;
+use crate::track::TrackInfo;
 
 /// Packets that a pacer lets go in one turn: a large keyframe's. The rest has a turn of its own.
 const PACED_MAX: usize = 64;

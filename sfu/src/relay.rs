@@ -1,8 +1,8 @@
 //! What workers tell one another: a publisher's packets cross once to each worker that has viewers.
 
-use crate::api::TrackInfo;
 use crate::id::{PeerId, StreamId};
 use crate::packet::MediaPacket;
+use crate::track::TrackInfo;
 
 /// From one worker to another. The shell carries it in order, or drops [`Relay::Packet`]s and counts them when the
 /// other side does not keep up; nothing else may be dropped.

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::api::{Codec, CodecKind};
+use payload::{Codec, CodecKind};
+
 use crate::rtc::PayloadTypes;
 
 /// A packet of silence lasts so long; what is shown is looked at as often.

@@ -6,7 +6,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::api::{CloseReason, Codec, TakesOver};
+use payload::Codec;
+
+use crate::api::{CloseReason, TakesOver};
 use crate::id::{PeerId, StreamId};
 use crate::packet::MediaPacket;
 use crate::rtc::{Mid, Rid};

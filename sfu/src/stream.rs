@@ -14,8 +14,9 @@ use self::clock_map::ClockMap;
 use self::early::Early;
 use self::order::OrderWatch;
 pub(crate) use self::presence::Presence;
+use payload::{Codec, CodecKind};
+
 use crate::allocate::LayerRate;
-use crate::api::{Codec, CodecKind, TrackInfo};
 use crate::forward::{GopCache, KeyframeRequests, LayerView, RateMeter};
 use crate::id::{PeerId, StreamId, WorkerId};
 use crate::packet::MediaPacket;
@@ -24,6 +25,7 @@ use crate::rtc::{Mid, Rid};
 use crate::slate::Slate;
 use crate::standby::WaitingSource;
 use crate::tap::Tap;
+use crate::track::TrackInfo;
 
 /// Tracks of one publication: one of sound, one of pictures, and room for a second camera angle.
 pub(crate) const TRACKS_MAX: usize = 4;

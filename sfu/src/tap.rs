@@ -1,8 +1,8 @@
 //! Taps: whole streams for consumers that are no peers (HLS, a recorder, analysis).
 
-use crate::api::TrackInfo;
 use crate::id::PeerId;
 use crate::packet::MediaPacket;
+use crate::track::TrackInfo;
 
 /// What a tapped stream brings, on the worker that owns its publisher. The shell carries it in order, or drops
 /// [`TapItem::Packet`]s and counts them when the consumer does not keep up; nothing else may be dropped.

@@ -2,8 +2,15 @@
 
 use crate::files::{self, report};
 
-/// The pure cores and what each may name of the others: nothing.
-const CORES: [&str; 3] = ["sfu", "signaling", "hls"];
+/// The crates beside the shell: each one's name, its place, and what it may name of the others. The shell may name all of them,
+/// and none of them the shell.
+const ARROWS: [(&str, &str, &[&str]); 5] = [
+    ("payload", "sfu/payload/", &[]),
+    ("sfu", "sfu/", &["payload"]),
+    ("venue", "signaling/venue/", &["sfu"]),
+    ("signaling", "signaling/", &["venue"]),
+    ("hls", "hls/", &["payload"]),
+];
 
 /// A crate's name, and the places that may say it.
 const CONFINED: [(&str, &[&str]); 5] = [
@@ -28,7 +35,7 @@ const CONFINED: [(&str, &[&str]); 5] = [
     ("rusqlite", &["src/store/", "src/store.rs", "tests/"]),
 ];
 
-/// What the cores must not do: they are given the time, the randomness and the bytes.
+/// What pure crates must not do: they are given the time, the randomness and the bytes.
 const IMPURE: [&str; 7] = [
     "Instant::now",
     "SystemTime::now",
@@ -51,25 +58,36 @@ fn names(line: &str, name: &str) -> bool {
     })
 }
 
+/// The crate that a file belongs to, with what it may name; an area's crate does not own the crates inside it.
+fn crate_of(path: &str) -> Option<(&'static str, &'static str, &'static [&'static str])> {
+    ARROWS
+        .into_iter()
+        .filter(|(_, place, _)| path.starts_with(place))
+        .max_by_key(|(_, place, _)| place.len())
+}
+
+/// What `name` must not name.
+fn forbidden(name: &str, may: &[&str]) -> Vec<&'static str> {
+    let others = ARROWS.into_iter().map(|(other, ..)| other);
+    others
+        .chain(["proscenium"])
+        .filter(|other| *other != name && !may.contains(other))
+        .collect()
+}
+
 #[test]
-fn the_cores_never_name_one_another_or_the_shell() {
+fn crates_name_one_another_as_the_arrows_say() {
     let mut complaints = Vec::new();
     for source in files::written().iter().filter(|source| source.is_rust()) {
-        let Some(core) = CORES
-            .into_iter()
-            .find(|core| source.path.starts_with(&format!("{core}/")))
-        else {
+        let Some((name, _, may)) = crate_of(&source.path) else {
             continue;
         };
+        let forbidden = forbidden(name, may);
         for (number, line) in source.text.lines().enumerate() {
-            for other in CORES
-                .into_iter()
-                .chain(["proscenium"])
-                .filter(|other| *other != core)
-            {
-                if !line.trim_start().starts_with("//") && names(line, other) {
+            for other in forbidden.iter().filter(|other| names(line, other)) {
+                if !line.trim_start().starts_with("//") {
                     complaints.push(format!(
-                        "{}:{}: {core} names {other}",
+                        "{}:{}: {name} names {other}",
                         source.path,
                         number + 1
                     ));
@@ -77,35 +95,54 @@ fn the_cores_never_name_one_another_or_the_shell() {
             }
         }
     }
-    report("a core knows its own vocabulary only", &complaints);
+    report("a crate knows what the arrows allow", &complaints);
 }
 
 #[test]
-fn the_manifests_of_the_cores_list_no_other_core() {
+fn manifests_list_one_another_as_the_arrows_say() {
     let mut complaints = Vec::new();
     for source in files::written() {
-        let Some(core) = CORES
-            .into_iter()
-            .find(|core| source.path == format!("{core}/Cargo.toml"))
+        let Some((name, _, may)) =
+            crate_of(&source.path).filter(|_| source.path.ends_with("/Cargo.toml"))
         else {
             continue;
         };
+        let mut forbidden = forbidden(name, may);
+        if is_pure(&source.text) {
+            forbidden.extend(["tokio", "axum"]);
+        }
         for line in source.text.lines() {
             let dependency = line.split(['.', '=', ' ']).next().unwrap_or("");
-            if dependency != core
-                && (CORES.contains(&dependency)
-                    || dependency == "proscenium"
-                    || dependency == "tokio"
-                    || dependency == "axum")
-            {
+            if forbidden.contains(&dependency) {
                 complaints.push(format!("{}: depends on {dependency}", source.path));
             }
         }
     }
-    report(
-        "sfu, signaling and hls never import one another",
-        &complaints,
-    );
+    report("a crate depends on what the arrows allow", &complaints);
+}
+
+/// Whether a manifest says that its crate is pure.
+fn is_pure(manifest: &str) -> bool {
+    manifest
+        .split("[package.metadata.house]")
+        .nth(1)
+        .is_some_and(|rest| rest.trim_start().starts_with("pure = true"))
+}
+
+/// The places of the crates that say so.
+fn pure() -> Vec<&'static str> {
+    let sources = files::all();
+    let manifest = |place: &str| {
+        let path = format!("{place}Cargo.toml");
+        sources
+            .iter()
+            .find(|source| source.path == path)
+            .unwrap_or_else(|| panic!("{path} is missing"))
+    };
+    let places = ARROWS.into_iter().map(|(_, place, _)| place);
+    places
+        .filter(|place| is_pure(&manifest(place).text))
+        .collect()
 }
 
 #[test]
@@ -129,13 +166,14 @@ fn some_crates_are_named_in_their_own_place_only() {
 }
 
 #[test]
-fn the_cores_touch_neither_clock_nor_network_nor_files() {
+fn pure_crates_touch_neither_clock_nor_network_nor_files() {
+    let pure = pure();
     let mut complaints = Vec::new();
     for source in files::written().iter().filter(|source| source.is_rust()) {
-        if !CORES
-            .iter()
-            .any(|core| source.path.starts_with(&format!("{core}/src/")))
-        {
+        let is_ours = crate_of(&source.path).is_some_and(|(_, place, _)| {
+            pure.contains(&place) && source.path.starts_with(&format!("{place}src/"))
+        });
+        if !is_ours {
             continue;
         }
         for (number, line) in source.code_lines() {
@@ -144,7 +182,7 @@ fn the_cores_touch_neither_clock_nor_network_nor_files() {
             }
         }
     }
-    report("the cores do no I/O", &complaints);
+    report("pure crates do no I/O", &complaints);
 }
 
 #[test]
@@ -168,11 +206,13 @@ fn only_the_clock_asks_the_time() {
 }
 
 #[test]
-fn each_core_has_lints_against_impurity() {
+fn each_pure_crate_has_lints_against_impurity() {
     let sources = files::all();
     let mut complaints = Vec::new();
-    for core in CORES {
-        let path = format!("{core}/clippy.toml");
+    let pure = pure();
+    assert!(!pure.is_empty(), "no manifest says that its crate is pure");
+    for place in pure {
+        let path = format!("{place}clippy.toml");
         match sources.iter().find(|source| source.path == path) {
             None => complaints.push(format!("{path} is missing")),
             Some(lints) if !lints.text.contains("disallowed-methods") => {
@@ -181,7 +221,7 @@ fn each_core_has_lints_against_impurity() {
             Some(_) => {}
         }
     }
-    report("clippy guards the cores", &complaints);
+    report("clippy guards the pure crates", &complaints);
 }
 
 #[test]

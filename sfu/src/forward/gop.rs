@@ -4,9 +4,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use payload::CodecKind;
+use payload::inspect::ParameterSets;
+
 use super::timeline::is_newer;
-use crate::api::CodecKind;
-use crate::codec::ParameterSets;
 use crate::packet::MediaPacket;
 
 /// 20 seconds at 6 Mbit/s, what a stage sends with the longest keyframe interval that encoders offer.
@@ -257,8 +258,9 @@ impl GopCache {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "an epoch for virtual time")]
 mod tests {
+    use payload::inspect::inspect;
+
     use super::*;
-    use crate::codec::inspect;
     use std::time::Instant;
 
     fn packet(sequence: u64, timestamp: u32, payload: &[u8]) -> MediaPacket {

@@ -18,7 +18,8 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use self::picture::{NOTHING, Picture};
-use crate::codec::{FrameIds, Inspection, LayerIds};
+use payload::inspect::{FrameIds, Inspection, LayerIds};
+
 use crate::packet::MediaPacket;
 
 /// Pictures remembered: references reach 127 back (RFC 9628, `P_DIFF`), and nothing is later than four seconds of 30.

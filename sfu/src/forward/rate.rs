@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::codec::LayerIds;
+use payload::inspect::LayerIds;
+
 use crate::packet::MediaPacket;
 
 const WINDOW: Duration = Duration::from_millis(500);
@@ -159,9 +160,10 @@ fn smoothed(last_bps: u64, bytes: u64, elapsed_us: u64) -> u64 {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "an epoch for virtual time")]
 mod tests {
+    use payload::CodecKind;
+    use payload::inspect::inspect;
+
     use super::*;
-    use crate::api::CodecKind;
-    use crate::codec::inspect;
     use crate::forward::shapes::{Camera, Shape};
 
     const MS: Duration = Duration::from_millis(1);

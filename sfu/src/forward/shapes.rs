@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::api::CodecKind;
-use crate::codec::{dependency, inspect};
+use payload::CodecKind;
+use payload::inspect::{dependency, inspect};
+
 use crate::packet::{Dependency, MediaPacket};
 
 /// A way of coding, with Chrome's patterns.

@@ -1,7 +1,7 @@
 //! VP8 counters, RFC 7741: PictureID and TL0PICIDX must go on by one at a switch, or decoders wait for pictures that
 //! never come.
 
-use crate::codec::Vp8Ids;
+use payload::inspect::Vp8Ids;
 
 /// Rewrites the counters of one source for one viewer.
 #[derive(Debug, Default)]

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
+use payload::inspect::dependency::{LENGTH_MAX, set_frame_number};
 use str0m::Rtc;
 use str0m::media::ExtensionValues;
 use str0m::rtp::{AbsCaptureTime, Extension, ExtensionMap, ExtensionSerializer, VideoOrientation};
 
 use super::Mid;
-use crate::codec::dependency::{LENGTH_MAX, set_frame_number};
 use crate::forward::Outgoing;
 use crate::packet::{Dependency, Orientation};
 

@@ -3,15 +3,16 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use payload::inspect::dependency::{self, Structure};
+use payload::inspect::inspect;
+use payload::red;
+use payload::{Codec, CodecKind};
 use str0m::Rtc;
 use str0m::format::{Codec as RtcCodec, PayloadParams};
 use str0m::media::{Rids, SenderFeedback};
 use str0m::rtp::{RtpPacket, Ssrc, Vp8Descriptor, Vp8Patch};
 
 use super::{Mid, PeerOutput, Rid, extensions};
-use crate::api::{Codec, CodecKind};
-use crate::codec::dependency::{self, Structure};
-use crate::codec::{inspect, red_primary};
 use crate::packet::MediaPacket;
 
 /// SSRCs that one publisher may send: audio, and three layers that changed their SSRC a few times.
@@ -139,7 +140,7 @@ impl PayloadTypes {
             (false, _) => (self.main, payload),
             (true, Some(red)) => (red, payload),
             // A copy of some 100 bytes, only for a viewer without redundancy beside a publisher with it.
-            (true, None) => match red_primary(&payload) {
+            (true, None) => match red::primary(&payload) {
                 Some(range) => (self.main, Arc::from(&payload[range])),
                 None => (self.main, payload),
             },

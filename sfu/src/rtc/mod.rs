@@ -28,7 +28,9 @@ pub(crate) use stun::BindingRequest;
 #[cfg(test)]
 pub(crate) use stun::check as stun_check;
 
-use crate::api::{Codec, Datagram, Refusal, Transmit, Transport};
+use payload::Codec;
+
+use crate::api::{Datagram, Refusal, Transmit, Transport};
 use crate::data::DataChannel;
 use crate::forward::Outgoing;
 use crate::packet::MediaPacket;

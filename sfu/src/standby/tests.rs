@@ -85,7 +85,7 @@ fn who_fell_silent_has_its_stage_back_when_it_was_steady_and_ever_longer() {
         left.tracks.push(crate::stream::Track::new(
             None,
             Codec {
-                kind: crate::api::CodecKind::H264,
+                kind: payload::CodecKind::H264,
                 h264_profile: None,
                 stereo: false,
             },

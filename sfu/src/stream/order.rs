@@ -81,8 +81,9 @@ impl OrderWatch {
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "an epoch for virtual time")]
 mod tests {
+    use payload::inspect::Inspection;
+
     use super::*;
-    use crate::codec::Inspection;
 
     const FRAME: u32 = 3600;
 

@@ -2,12 +2,15 @@
 
 use std::time::Instant;
 
+use payload::Codec;
+
 use super::Worker;
-use crate::api::{CloseReason, Codec, Command, Output, Refusal, Reply, Role, TakesOver, TrackInfo};
+use crate::api::{CloseReason, Command, Output, Refusal, Reply, Role, TakesOver};
 use crate::id::{PeerId, RequestId, StreamId, WorkerId};
 use crate::peer::{Peer, Published, Sections};
 use crate::rtc::{RtcPeer, Use, count_sections, payload_conflict};
 use crate::stream::{Feed, Publication, TRACKS_MAX, Track};
+use crate::track::TrackInfo;
 
 /// Sections of an offer that are looked at; a browser's conference of thirty people would have sixty, a stream has two.
 const SECTIONS_MAX: usize = 8;

@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::api::{Event, Output, TrackInfo};
+use crate::api::{Event, Output};
 use crate::id::{PeerId, StreamId, WorkerId};
 use crate::relay::Relay;
 use crate::stream::{Feed, Publication, RelayTo, TRACKS_MAX, Track};
 use crate::tap::TapItem;
+use crate::track::TrackInfo;
 
 /// Between two groups of pictures that another worker is sent of one stream.
 const REPLAY_INTERVAL: Duration = Duration::from_secs(1);

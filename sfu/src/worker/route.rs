@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use payload::Codec;
+
 use super::Worker;
-use crate::api::{CloseReason, Codec, Event, Output, Role};
+use crate::api::{CloseReason, Event, Output, Role};
 use crate::forward::{Outgoing, REPLAY_TICK};
 use crate::packet::MediaPacket;
 use crate::peer::{LegRef, Peer};

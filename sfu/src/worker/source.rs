@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use payload::Codec;
+use payload::inspect::inspect;
+
 use super::Worker;
-use crate::api::{Codec, Event, SourcePacket, TakesOver};
-use crate::codec::inspect;
+use crate::api::{Event, SourcePacket, TakesOver};
 use crate::id::{PeerId, StreamId};
 use crate::packet::MediaPacket;
 use crate::standby::{Seen, Turn, Waiting, WaitingSource};

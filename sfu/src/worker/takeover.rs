@@ -5,8 +5,10 @@
 
 use std::time::{Duration, Instant};
 
+use payload::Codec;
+
 use super::Worker;
-use crate::api::{CloseReason, Codec, Event, TakesOver};
+use crate::api::{CloseReason, Event, TakesOver};
 use crate::id::{PeerId, StreamId};
 use crate::packet::MediaPacket;
 use crate::peer::{Published, Sections};

@@ -1,9 +1,10 @@
 mod past;
 mod property;
 
+use payload::CodecKind;
+use payload::inspect::inspect;
+
 use super::*;
-use crate::api::CodecKind;
-use crate::codec::inspect;
 use crate::forward::shapes::{Camera, Shape};
 
 const MS: Duration = Duration::from_millis(1);

@@ -4,13 +4,13 @@ use super::{Inspection, LayerIds};
 
 /// The counters of a VP8 payload descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Vp8Ids {
+pub struct Vp8Ids {
     /// PictureID, 7 or 15 bits.
-    pub(crate) picture_id: u16,
+    pub picture_id: u16,
     /// Whether the PictureID has 15 bits.
-    pub(crate) wide: bool,
+    pub wide: bool,
     /// TL0PICIDX, when the sender uses temporal layers.
-    pub(crate) tl0_pic_idx: Option<u8>,
+    pub tl0_pic_idx: Option<u8>,
 }
 
 /// Finds the counters and whether a key frame starts here.

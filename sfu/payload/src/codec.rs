@@ -21,11 +21,13 @@ pub enum CodecKind {
 
 impl CodecKind {
     /// Whether this is a sound codec.
+    #[inline]
     pub fn is_audio(self) -> bool {
         matches!(self, Self::Opus | Self::Pcmu | Self::Pcma)
     }
 
     /// The RTP clock in Hz.
+    #[inline]
     pub fn clock_rate(self) -> u32 {
         match self {
             Self::Opus => 48_000,

@@ -5,7 +5,7 @@
 //! begins and ends, its layers, whether it needs earlier ones and whether a higher frame rate can begin with it.
 
 /// Octets of a descriptor: what a header extension can carry.
-pub(crate) const LENGTH_MAX: usize = 255;
+pub const LENGTH_MAX: usize = 255;
 
 /// Templates: their ids have six bits.
 const TEMPLATES_MAX: usize = 64;
@@ -19,29 +19,32 @@ const SWITCH: u8 = 2;
 
 /// What one packet's descriptor says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Descriptor {
-    pub(crate) frame_number: u16,
+pub struct Descriptor {
+    /// Counts the frames of a source.
+    pub frame_number: u16,
     /// What a frame is, if the structure that says so is known.
-    pub(crate) frame: Option<Frame>,
+    pub frame: Option<Frame>,
 }
 
 /// One frame: one spatial layer of one picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub struct Frame {
     /// The packet is the frame's last.
-    pub(crate) is_end: bool,
-    pub(crate) spatial: u8,
-    pub(crate) temporal: u8,
+    pub is_end: bool,
+    /// Resolution: 0 is the lowest.
+    pub spatial: u8,
+    /// Frame rate: 0 is the lowest.
+    pub temporal: u8,
     /// It needs frames before it, of this picture or of others.
-    pub(crate) needs_others: bool,
+    pub needs_others: bool,
     /// From here on the decode target of its own layers can be decoded, and for a frame of the lowest temporal layer those
     /// of all higher ones.
-    pub(crate) is_switch: bool,
+    pub is_switch: bool,
 }
 
 /// The templates that a source's frames refer to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Structure {
+pub struct Structure {
     id_offset: u8,
     /// Spatial and temporal layer of each decode target.
     targets: Vec<(u8, u8)>,
@@ -67,14 +70,15 @@ fn mandatory(bytes: &[u8]) -> Option<(bool, u8, u16)> {
 }
 
 /// Writes another frame number into a descriptor.
-pub(crate) fn set_frame_number(bytes: &mut [u8], number: u16) {
+#[inline]
+pub fn set_frame_number(bytes: &mut [u8], number: u16) {
     if let Some(place) = bytes.get_mut(1..3) {
         place.copy_from_slice(&number.to_be_bytes());
     }
 }
 
 /// Reads a descriptor, and keeps its structure in `known` if it brings one. `None` for what is none.
-pub(crate) fn read(bytes: &[u8], known: &mut Option<Structure>) -> Option<Descriptor> {
+pub fn read(bytes: &[u8], known: &mut Option<Structure>) -> Option<Descriptor> {
     let (is_end, template, frame_number) =
         mandatory(bytes).filter(|_| bytes.len() <= LENGTH_MAX)?;
     let nothing = Descriptor {

@@ -3,6 +3,7 @@
 use fastrand::Rng;
 
 use super::*;
+use crate::red;
 
 const PAYLOADS: usize = 20_000;
 
@@ -105,7 +106,7 @@ fn redundancy_and_descriptors_are_read_as_they_always_were() {
     let mut digest = Digest(0xcbf2_9ce4_8422_2325);
     for _ in 0..PAYLOADS {
         let payload = payload(&mut random, &[0x6f, 0xef], 24);
-        digest.take(&red_primary(&payload));
+        digest.take(&red::primary(&payload));
     }
     let redundancy = digest.0;
     let mut structure = None;

@@ -59,7 +59,7 @@ fn each_unit(payload: &[u8], mut each: impl FnMut(u8, &[u8])) {
 
 /// The last sequence and picture parameter sets of a layer, kept apart because OBS may send them in different packets.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ParameterSets {
+pub struct ParameterSets {
     sps: Vec<u8>,
     pps: Vec<u8>,
     /// One was seen that is too long to be kept, or came in fragments.
@@ -68,7 +68,7 @@ pub(crate) struct ParameterSets {
 
 impl ParameterSets {
     /// Remembers what `payload` holds.
-    pub(crate) fn learn(&mut self, payload: &[u8]) {
+    pub fn learn(&mut self, payload: &[u8]) {
         each_unit(payload, |kind, unit| {
             let kept = match kind {
                 SPS => &mut self.sps,
@@ -85,12 +85,13 @@ impl ParameterSets {
     }
 
     /// Whether both sets were seen, as far as can be told.
-    pub(crate) fn is_complete(&self) -> bool {
+    #[inline]
+    pub fn is_complete(&self) -> bool {
         self.has_unkept || (!self.sps.is_empty() && !self.pps.is_empty())
     }
 
     /// Both sets as one STAP-A payload, for a viewer who starts at an IDR that came without them.
-    pub(crate) fn payload(&self) -> Option<Arc<[u8]>> {
+    pub fn payload(&self) -> Option<Arc<[u8]>> {
         if self.sps.is_empty() || self.pps.is_empty() {
             return None;
         }

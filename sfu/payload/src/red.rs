@@ -6,7 +6,7 @@ use std::ops::Range;
 const BLOCKS_MAX: usize = 16;
 
 /// Where the primary (newest, last) block lies in `payload`, or `None` when the structure is broken.
-pub(crate) fn primary(payload: &[u8]) -> Option<Range<usize>> {
+pub fn primary(payload: &[u8]) -> Option<Range<usize>> {
     let mut at = 0;
     let mut redundant = 0;
     for _ in 0..BLOCKS_MAX {
