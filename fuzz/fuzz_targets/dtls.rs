@@ -6,4 +6,4 @@ use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| sfu::fuzzing::dtls(Instant::now(), data));
+fuzz_target!(|data: &[u8]| dtls::fuzz::run(Instant::now(), data));

@@ -1,7 +1,6 @@
 //! Doors for the fuzz targets to what the crate keeps to itself. Not there in any other build.
 
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use payload::CodecKind;
 use payload::inspect::{self, ParameterSets, dependency};
@@ -9,7 +8,6 @@ use payload::red;
 
 use crate::api::{Datagram, Transport};
 use crate::demux::Demux;
-use crate::rtc;
 
 /// Reads `data` as a payload of every codec, as redundant audio and as a datagram from nowhere.
 pub fn codecs(data: &[u8]) {
@@ -44,9 +42,4 @@ pub fn codecs(data: &[u8]) {
         destination: address,
         payload: data,
     });
-}
-
-/// Two DTLS ends; `data` says what the network and they do.
-pub fn dtls(now: Instant, data: &[u8]) {
-    rtc::fuzz_dtls(now, data);
 }

@@ -4,33 +4,29 @@ use crate::files::{self, report};
 
 /// The crates beside the shell: each one's name, its place, and what it may name of the others. The shell may name all of them,
 /// and none of them the shell.
-const ARROWS: [(&str, &str, &[&str]); 5] = [
+const ARROWS: [(&str, &str, &[&str]); 6] = [
+    ("dtls", "sfu/dtls/", &[]),
     ("payload", "sfu/payload/", &[]),
-    ("sfu", "sfu/", &["payload"]),
+    ("sfu", "sfu/", &["dtls", "payload"]),
     ("venue", "signaling/venue/", &["sfu"]),
     ("signaling", "signaling/", &["venue"]),
     ("hls", "hls/", &["payload"]),
 ];
 
 /// A crate's name, and the places that may say it.
-const CONFINED: [(&str, &[&str]); 5] = [
+const CONFINED: [(&str, &[&str]); 8] = [
     ("axum", &["src/http/", "tests/"]),
     (
         "str0m",
-        &[
-            "sfu/src/rtc/",
-            "sfu/tests/",
-            "sfu/benches/",
-            "sfu/fuzz/",
-            "fuzz/",
-            "benches/",
-            "tests/",
-        ],
+        &["sfu/src/rtc/", "sfu/dtls/", "fuzz/", "benches/", "tests/"],
     ),
     (
         "str0m_proto",
-        &["sfu/src/rtc/", "sfu/tests/", "fuzz/", "tests/"],
+        &["sfu/src/rtc/", "sfu/dtls/", "fuzz/", "tests/"],
     ),
+    ("openssl", &["sfu/dtls/"]),
+    ("openssl_sys", &["sfu/dtls/"]),
+    ("dimpl", &["sfu/dtls/"]),
     ("retina", &["src/bridge/", "tests/"]),
     ("rusqlite", &["src/store/", "src/store.rs", "tests/"]),
 ];

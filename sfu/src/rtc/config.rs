@@ -10,7 +10,7 @@ use str0m::format::CodecConfig;
 use str0m::rtp::StreamTxQueueInfo;
 use str0m::{IceCreds, Rtc, RtcConfig};
 
-use super::{dtls, extensions};
+use super::extensions;
 
 /// Packets kept per sending stream for retransmission: 3 s of a 2.5 Mbit/s stream. Only the header is a copy.
 pub(super) const RESEND_PACKETS_MAX: usize = 1024;

@@ -2,7 +2,6 @@
 
 mod config;
 mod data;
-mod dtls;
 mod extensions;
 mod media;
 mod sdp;
@@ -20,8 +19,6 @@ use str0m::{Candidate, IceCreds, Rtc};
 
 pub use config::Certificate;
 pub(crate) use data::Written;
-#[cfg(fuzzing)]
-pub(crate) use dtls::fuzz::run as fuzz_dtls;
 pub(crate) use media::{PayloadTypes, Sections};
 pub(crate) use sdp::{Use, count_sections, payload_conflict};
 pub(crate) use stun::BindingRequest;

@@ -13,7 +13,7 @@ mod context;
 mod datagrams;
 mod error;
 #[cfg(fuzzing)]
-pub(crate) mod fuzz;
+pub mod fuzz;
 mod instance;
 mod openssl_ffi;
 mod records;
@@ -32,7 +32,7 @@ use str0m_proto::crypto::{CryptoError, DtlsVersion};
 use instance::Instance;
 
 /// aws-lc-rs for everything but DTLS, which is OpenSSL's.
-pub(crate) fn crypto_provider() -> CryptoProvider {
+pub fn crypto_provider() -> CryptoProvider {
     static DTLS: Provider = Provider;
     CryptoProvider {
         dtls_provider: &DTLS,

@@ -1,17 +1,8 @@
 //! What joining costs: the server's share of a DTLS handshake, over OpenSSL and with str0m's stock DTLS, and the memory
-//! of a connection. `cargo bench -p sfu --bench handshake`. Compare the two lines, not the microseconds.
+//! of a connection. `cargo bench -p dtls --bench handshake`. Compare the two lines, not the microseconds.
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::print_stdout, reason = "a benchmark prints")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
-
-#[expect(
-    unused,
-    reason = "a private module of the crate, here for its own sake"
-)]
-#[path = "../src/rtc"]
-mod rtc {
-    pub(crate) mod dtls;
-}
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +13,7 @@ use str0m_proto::crypto::dtls::{DtlsInstance, DtlsOutput};
 const HANDSHAKES: u32 = 500;
 
 fn main() {
-    let ours = rtc::dtls::crypto_provider();
+    let ours = dtls::crypto_provider();
     let stock = str0m::crypto::from_feature_flags();
     let mut kept = Vec::new();
     for (name, server) in [("openssl", &ours), ("stock", &stock)] {
