@@ -1,7 +1,6 @@
 //! The shell's way to the media threads.
 
 mod conference;
-mod outcome;
 mod sessions;
 
 use std::net::SocketAddr;
@@ -12,12 +11,12 @@ use std::time::Duration;
 
 use sfu::{Codec, Command, Event, PeerId, Refusal, Reply, RequestId, StreamId, WorkerId};
 use tokio::sync::oneshot;
+use venue::{Claim, Consequence, Limits, Moment, Refused, Reserved, StreamKey, TakeOver, Venue};
 
 pub use conference::{Feed, Wish};
-pub use outcome::{Accepted, Refused, Restarted, TakeOver};
 
 use super::counters::{Counters, METRICS};
-use super::directory::{Claim, Consequence, Directory, Limits, StreamKey};
+use super::directory::Directory;
 use super::source::Source;
 use super::tap::{ReaderId, Taps};
 use super::thread::{Busy, Link, Message};
@@ -128,15 +127,12 @@ impl Handle {
         tracks: Vec<Codec>,
         is_backup: bool,
     ) -> Result<Source, Refused> {
-        if self.is_stopping() {
-            return Err(Refused::Stopping);
-        }
         let claim = Claim {
             right: &TakeOver::OnlyIfSilent,
             is_backup,
             may_wait: false,
         };
-        let reserved = self.0.directory.reserve(&key, &claim, &self.loads())?;
+        let reserved = self.reserve(&key, &claim)?;
         let (peer, stream, worker) = (reserved.peer, reserved.stream, reserved.worker);
         let count = tracks.len();
         self.tell(
@@ -156,9 +152,7 @@ impl Handle {
         for at in 0..self.0.links.len() {
             self.tell(worker_id(at), Command::Close { peer });
         }
-        for consequence in self.0.directory.apply(Event::Ended { stream, peer }) {
-            self.carry_out(&consequence);
-        }
+        self.change(|venue, at| venue.apply(at, Event::Ended { stream, peer }));
     }
 
     /// What all media threads tap, for each of the threads that consume it: once, then nothing.
@@ -169,7 +163,7 @@ impl Handle {
 
     /// Has a stream's viewers shown this while nobody performs, from now on.
     pub fn set_slate(&self, key: &StreamKey, slate: Arc<sfu::Slate>) {
-        let Some(stream) = self.0.directory.set_slate(key, slate.clone()) else {
+        let Some(stream) = self.change(|venue, _| venue.set_slate(key, slate.clone())) else {
             return;
         };
         for at in 0..self.0.links.len() {
@@ -202,15 +196,17 @@ impl Handle {
     /// Says good-bye to every session, waits for at most `deadline` until it was said, and stops the threads.
     pub async fn drain(&self, deadline: Duration) {
         self.0.is_stopping.store(true, Ordering::Relaxed);
-        for (peer, worker) in self.0.directory.sessions() {
+        for (peer, worker) in self.0.directory.ask(Venue::sessions) {
             self.tell(worker, Command::Close { peer });
         }
-        for (peer, _) in self.0.directory.participants() {
+        for (peer, _) in self.0.directory.ask(Venue::participants) {
             self.close_peer(peer);
         }
         let waited = tokio::time::timeout(deadline, async {
             let directory = &self.0.directory;
-            while !directory.sessions().is_empty() || !directory.participants().is_empty() {
+            while directory
+                .ask(|venue| !venue.sessions().is_empty() || !venue.participants().is_empty())
+            {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         });
@@ -237,15 +233,18 @@ impl Handle {
         }
     }
 
-    fn reserve(
-        &self,
-        key: &StreamKey,
-        claim: &Claim<'_>,
-    ) -> Result<super::directory::Reserved, Refused> {
+    fn reserve(&self, key: &StreamKey, claim: &Claim<'_>) -> Result<Reserved, Refused> {
         if self.is_stopping() {
             return Err(Refused::Stopping);
         }
-        self.0.directory.reserve(key, claim, &self.loads())
+        let loads = self.loads();
+        self.change(|venue, _| venue.reserve(key, claim, &loads))
+    }
+
+    /// Tells the venue something and does what it says is to be done.
+    fn change<R>(&self, change: impl FnOnce(&mut Venue, Moment) -> R) -> R {
+        let carry_out = |consequence| self.carry_out(&consequence);
+        self.0.directory.change(change, carry_out)
     }
 
     /// Sessions per worker.
@@ -347,17 +346,11 @@ impl Handle {
     }
 
     fn keep_directory(&self, events: &Receiver<Event>) {
-        attend(events, EXPIRE_EVERY, |event| {
-            let directory = &self.0.directory;
-            let consequences = match event {
-                Some(event) => directory.apply(event),
-                None => {
-                    self.repeat_goodbyes();
-                    directory.expire(clock::now())
-                }
-            };
-            for consequence in consequences {
-                self.carry_out(&consequence);
+        attend(events, EXPIRE_EVERY, |event| match event {
+            Some(event) => self.change(|venue, at| venue.apply(at, event)),
+            None => {
+                self.repeat_goodbyes();
+                self.change(Venue::expire);
             }
         });
     }

@@ -6,8 +6,6 @@
 mod counters;
 mod data;
 mod directory;
-#[cfg(test)]
-mod directory_tests;
 mod handle;
 mod mailbox;
 mod mesh;
@@ -15,18 +13,20 @@ pub mod net;
 mod source;
 mod tap;
 mod thread;
-mod trouble;
 
 use std::net::{IpAddr, SocketAddr};
 
 pub use counters::{Counters, LATENCY_BOUNDS_US, METRICS, Metric, MetricKind};
 pub use data::{Behind, DataChannels};
-pub use directory::{Backup, Directory, Gone, SessionRecord, StreamKey, StreamSummary};
-pub use handle::{Accepted, Feed, Handle, Refused, Restarted, TakeOver, Wish};
+pub use directory::Directory;
+pub use handle::{Feed, Handle, Wish};
 pub use mailbox::Mailbox;
 pub use source::{Source, SourceClosed};
 pub use tap::{ReaderId, TAP_ITEMS_MAX, TapWaker, Taps};
-pub use trouble::Trouble;
+pub use venue::{
+    Accepted, Backup, Gone, Refused, Restarted, SessionRecord, StreamKey, StreamSummary, TakeOver,
+    Trouble,
+};
 
 use sfu::{Certificate, Transport, WorkerConfig, WorkerId};
 
@@ -122,7 +122,7 @@ pub fn spawn(config: &MediaConfig) -> Result<Handle, MediaError> {
     }
     let (tap_outs, taps) = tap::connect(config.threads, tap::readers());
     let (links, events) = thread::start(seats, tap_outs)?;
-    let limits = directory::Limits {
+    let limits = venue::Limits {
         streams_max: STREAMS_MAX,
         publishers_max: config.publishers_max,
         viewers_max: config.viewers_max,

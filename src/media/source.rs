@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use sfu::{PeerId, SourcePacket, StreamId};
+use venue::StreamKey;
 
-use super::directory::StreamKey;
 use super::handle::Handle;
 use super::thread::PacketSender;
 
@@ -79,7 +79,8 @@ impl Source {
 
     /// Whether the stream is somebody else's now.
     pub fn is_closed(&self) -> bool {
-        !self.handle.directory().has_place(&self.key, self.peer)
+        let directory = self.handle.directory();
+        !directory.ask(|venue| venue.has_place(&self.key, self.peer))
     }
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use sfu::{Command, PeerId, Priority, Reply, RoomId, StreamId, VIDEO_SLOTS_MAX, Want, WorkerId};
 
-use super::{Handle, Refused, Waiting};
+use venue::{FeedShape, Refused, StreamKey};
+
+use super::{Handle, Waiting};
 use crate::media::data::{self, DataChannels};
-use crate::media::directory::{FeedShape, StreamKey};
 use crate::media::mailbox::Mailbox;
 
 /// A picture that a participant wants; where it comes from is found out here.
@@ -44,12 +45,12 @@ impl Handle {
 
     /// Ends a conference; whoever is still in it gets a good-bye.
     pub fn end_room(&self, room: RoomId) {
-        for peer in self.0.directory.room_members(room) {
+        for peer in self.0.directory.ask(|venue| venue.room_members(room)) {
             self.close_peer(peer);
         }
         self.settle(room);
         let loudest_max = 1;
-        for worker in self.0.directory.end_room(room) {
+        for worker in self.change(|venue, _| venue.end_room(room)) {
             let command = Command::SetRoom {
                 room,
                 streams: Vec::new(),
@@ -58,6 +59,7 @@ impl Handle {
             };
             self.tell(worker, command);
         }
+        self.0.directory.drop_mailbox(room);
     }
 
     /// A new participant's first offer: its peer, its data channels, and a future that gives the SDP answer. If it is refused the
@@ -80,8 +82,8 @@ impl Handle {
         if self.is_stopping() {
             return Err(Refused::Stopping);
         }
-        let directory = &self.0.directory;
-        let (peer, worker) = directory.seat_participant(room, &self.loads())?;
+        let loads = self.loads();
+        let (peer, worker) = self.change(|venue, _| venue.seat_participant(room, &loads))?;
         let command = |request| Command::Join {
             request,
             peer,
@@ -184,7 +186,7 @@ impl Handle {
 
     /// A name for a stream that a participant is going to publish; unique among all streams.
     pub fn fresh_stream(&self) -> StreamId {
-        self.0.directory.fresh_stream()
+        self.change(|venue, _| venue.fresh_stream())
     }
 
     /// A participant publishes `stream`, or something of it changes.
@@ -196,7 +198,7 @@ impl Handle {
             has_audio: feed.audio.is_some(),
             is_music: feed.is_music,
         };
-        let worker = self.0.directory.enter_feed(peer, stream, shape)?;
+        let worker = self.change(|venue, _| venue.enter_feed(peer, stream, shape))?;
         let Feed { audio, video, .. } = feed;
         let command = Command::Publish {
             peer,
@@ -212,10 +214,8 @@ impl Handle {
     /// # Errors
     /// `UnknownResource`, `Full` or `Stopping`.
     pub fn unpublish_feed(&self, peer: PeerId, stream: StreamId) -> Result<(), Refused> {
-        let worker = self.0.directory.participant(peer)?;
-        for consequence in self.0.directory.end_feed(stream) {
-            self.carry_out(&consequence);
-        }
+        let worker = self.0.directory.ask(|venue| venue.participant(peer))?;
+        self.change(|venue, at| venue.end_feed(at, stream));
         self.try_tell(worker, Command::Unpublish { peer, stream })
     }
 
@@ -249,7 +249,7 @@ impl Handle {
         let want = |wish: &Wish| {
             Some(Want {
                 stream: wish.stream,
-                origin: self.0.directory.feed_origin(wish.stream)?,
+                origin: (self.0.directory).ask(|venue| venue.feed_origin(wish.stream))?,
                 layer_max: wish.layer_max,
                 priority: wish.priority,
                 is_detail: wish.is_detail,
@@ -273,12 +273,9 @@ impl Handle {
 
     /// Says good-bye to a participant and ends its streams. Nothing when it is gone already.
     pub fn close_peer(&self, peer: PeerId) {
-        let Some((worker, consequences)) = self.0.directory.begin_leaving(peer) else {
+        let Some(worker) = self.change(|venue, at| venue.begin_leaving(at, peer)) else {
             return;
         };
-        for consequence in consequences {
-            self.carry_out(&consequence);
-        }
         self.tell(worker, Command::Close { peer });
     }
 
@@ -287,22 +284,19 @@ impl Handle {
     /// # Errors
     /// `UnknownResource` when the stream is over, `Taken` when somebody publishes under that name, `Full`.
     pub fn name_stream(&self, stream: StreamId, key: Option<StreamKey>) -> Result<(), Refused> {
-        for consequence in self.0.directory.name_feed(stream, key)? {
-            self.carry_out(&consequence);
-        }
-        Ok(())
+        self.change(|venue, at| venue.name_feed(at, stream, key))
     }
 
     /// Whether [`Self::settle`] has something to tell.
     pub fn is_unsettled(&self, room: RoomId) -> bool {
-        self.0.directory.is_unsettled(room)
+        self.0.directory.ask(|venue| venue.is_unsettled(room))
     }
 
     /// Tells the media threads who is heard in a conference, if that changed. To be called after each batch of changes.
     /// Returns `false` when one of them could not be told: call again a little later.
     pub fn settle(&self, room: RoomId) -> bool {
         let mut is_told = true;
-        for state in self.0.directory.settle(room) {
+        for state in self.change(|venue, _| venue.settle(room)) {
             let command = Command::SetRoom {
                 room,
                 streams: state.streams,
@@ -312,7 +306,7 @@ impl Handle {
             is_told &= self.try_tell(state.worker, command).is_ok();
         }
         if !is_told {
-            self.0.directory.unsettle(room);
+            self.change(|venue, _| venue.unsettle(room));
         }
         is_told
     }
@@ -322,12 +316,12 @@ impl Handle {
         peer: PeerId,
         command: impl FnOnce(sfu::RequestId) -> Command,
     ) -> Result<Waiting, Refused> {
-        let worker = self.0.directory.participant(peer)?;
+        let worker = self.0.directory.ask(|venue| venue.participant(peer))?;
         self.begin(worker, command)
     }
 
     fn tell_peer(&self, peer: PeerId, command: Command) -> Result<(), Refused> {
-        let worker = self.0.directory.participant(peer)?;
+        let worker = self.0.directory.ask(|venue| venue.participant(peer))?;
         self.try_tell(worker, command)
     }
 
@@ -336,9 +330,7 @@ impl Handle {
     }
 
     fn unseat(&self, peer: PeerId) {
-        for consequence in self.0.directory.unseat(peer).unwrap_or_default() {
-            self.carry_out(&consequence);
-        }
+        self.change(|venue, at| venue.unseat(at, peer));
     }
 }
 

@@ -5,8 +5,9 @@ use sfu::{
 };
 use uuid::Uuid;
 
-use super::{Accepted, Handle, Refused, Restarted, TakeOver};
-use crate::media::directory::{Claim, StreamKey};
+use venue::{Accepted, Claim, Refused, Restarted, SessionRecord, StreamKey, TakeOver};
+
+use super::Handle;
 
 impl Handle {
     /// A WHIP session; `is_backup` to stand in for whoever publishes the stream when that one is away.
@@ -48,7 +49,7 @@ impl Handle {
             }
             Ok(_) => Err(Refused::UnknownResource),
             Err(refused) => {
-                self.0.directory.give_back(&key, peer);
+                self.change(|venue, _| venue.give_back(&key, peer));
                 Err(refused)
             }
         }
@@ -153,16 +154,17 @@ impl Handle {
                 ufrag,
                 pwd,
                 candidates,
-            } => Ok(Restarted {
-                ufrag,
-                pwd,
-                candidates,
-                etag: self
-                    .0
-                    .directory
-                    .renew_etag(resource)
-                    .ok_or(Refused::UnknownResource)?,
-            }),
+            } => {
+                let etag = fresh_etag();
+                self.change(|venue, _| venue.renew_etag(resource, etag.clone()))
+                    .ok_or(Refused::UnknownResource)?;
+                Ok(Restarted {
+                    ufrag,
+                    pwd,
+                    candidates,
+                    etag,
+                })
+            }
             _ => Err(Refused::UnknownResource),
         }
     }
@@ -209,13 +211,11 @@ impl Handle {
             .session(resource)
             .ok_or(Refused::UnknownResource)?;
         let (peer, worker) = (record.peer, record.worker);
-        directory.leave(peer, None);
+        self.change(|venue, at| venue.leave(at, peer, None));
         self.tell(worker, Command::Close { peer });
         // The stream is free before the thread says so: whoever ended a session may begin the next one at once.
-        if let Some(stream) = directory.published_by(&record.key, peer) {
-            for consequence in directory.apply(Event::Ended { stream, peer }) {
-                self.carry_out(&consequence);
-            }
+        if let Some(stream) = directory.ask(|venue| venue.published_by(&record.key, peer)) {
+            self.change(|venue, at| venue.apply(at, Event::Ended { stream, peer }));
         }
         Ok(())
     }
@@ -227,7 +227,8 @@ impl Handle {
         if self.is_stopping() {
             return Err(Refused::Stopping);
         }
-        self.0.directory.seat_viewer(key, &self.loads())
+        let loads = self.loads();
+        self.change(|venue, _| venue.seat_viewer(key, &loads))
     }
 
     fn accepted(
@@ -237,13 +238,22 @@ impl Handle {
         (peer, stream, worker): (PeerId, StreamId, WorkerId),
         sdp: String,
     ) -> Accepted {
-        let (resource, etag) = self.0.directory.enter(key, role, peer, worker);
-        if role == Role::Viewer && self.0.directory.stream_of(key) != Some(stream) {
+        let directory = &self.0.directory;
+        let (resource, etag) = (Uuid::new_v4(), fresh_etag());
+        let session = SessionRecord {
+            key: key.clone(),
+            role,
+            etag: etag.clone(),
+            peer,
+            worker,
+        };
+        self.change(|venue, _| venue.enter(resource, session));
+        if role == Role::Viewer && directory.ask(|venue| venue.stream_of(key)) != Some(stream) {
             // The name was given to another stream meanwhile: the viewer comes again for that one.
             self.tell(worker, Command::Close { peer });
         }
         if role == Role::Viewer
-            && let Some(slate) = self.0.directory.slate(key)
+            && let Some(slate) = directory.ask(|venue| venue.slate(key))
         {
             let slate = Some(slate);
             self.tell(worker, Command::SetSlate { stream, slate });
@@ -263,4 +273,8 @@ impl Handle {
             .map(|session| (session.peer, session.worker))
             .ok_or(Refused::UnknownResource)
     }
+}
+
+fn fresh_etag() -> String {
+    Uuid::new_v4().simple().to_string()
 }

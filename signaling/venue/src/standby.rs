@@ -1,12 +1,15 @@
 //! Publishers that stand by: backups, and whoever fell silent while its backup has the stage.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sfu::{PeerId, StreamId, TakesOver};
 
-use super::streams::Claim;
-use super::{Consequence, Directory, Publication, StreamEntry, StreamKey};
-use crate::media::handle::{Refused, TakeOver};
+use crate::io::Consequence;
+use crate::key::StreamKey;
+use crate::moment::Moment;
+use crate::outcome::{Refused, TakeOver};
+use crate::streams::Claim;
+use crate::venue::{Publication, StreamEntry, Venue};
 
 /// For how long a stage counts as taken that was left while somebody stands by: a keyframe that was asked for comes in a
 /// fraction of it.
@@ -21,31 +24,28 @@ pub enum Backup {
     OnAir,
 }
 
-impl Directory {
+impl Venue {
     /// Media come from a publisher without the stage.
-    pub(super) fn on_stands_by(&self, stream: StreamId, peer: PeerId) {
-        let mut inner = self.lock();
-        let Some(key) = inner.keys.get(&stream).cloned() else {
+    pub(crate) fn on_stands_by(&mut self, stream: StreamId, peer: PeerId) {
+        let Some(key) = self.keys.get(&stream).cloned() else {
             return;
         };
-        let waiting = inner.streams.get_mut(&key).and_then(|entry| {
+        let waiting = self.streams.get_mut(&key).and_then(|entry| {
             let mut waiting = entry.waiting.iter_mut();
             waiting.find(|waiting| waiting.peer == peer)
         });
         let Some(waiting) = waiting else { return };
         waiting.stands_by = true;
-        drop(inner);
         tracing::info!(space = %key.space, stream = %key.stream, %peer, "a backup stands by");
         self.changed(&key.space);
     }
 
     /// Nothing comes from a publisher that stands by, or something does again.
-    pub(super) fn standby_is_silent(&self, stream: StreamId, peer: PeerId, silent: bool) {
-        let mut inner = self.lock();
-        let Some(key) = inner.keys.get(&stream).cloned() else {
+    pub(crate) fn standby_is_silent(&mut self, stream: StreamId, peer: PeerId, silent: bool) {
+        let Some(key) = self.keys.get(&stream).cloned() else {
             return;
         };
-        let entry = inner.streams.get_mut(&key);
+        let entry = self.streams.get_mut(&key);
         let mut waiting = entry.into_iter().flat_map(|entry| &mut entry.waiting);
         let Some(waiting) = waiting.find(|waiting| waiting.peer == peer) else {
             return;
@@ -54,7 +54,6 @@ impl Directory {
         if !waiting.is_backup {
             return;
         }
-        drop(inner);
         if silent {
             tracing::warn!(space = %key.space, stream = %key.stream, %peer, "the backup sends nothing; look after its encoder");
         } else {
@@ -65,8 +64,7 @@ impl Directory {
 
     /// Whether a source may ask for a stream: nobody publishes it, or fell silent on it, but a backup; or it has no backup.
     pub fn is_open_to(&self, key: &StreamKey, is_backup: bool) -> bool {
-        let inner = self.lock();
-        let Some(entry) = inner.streams.get(key) else {
+        let Some(entry) = self.streams.get(key) else {
             return true;
         };
         match is_backup {
@@ -76,9 +74,8 @@ impl Directory {
     }
 
     /// Whether `peer` publishes this stream, waits for it or stands by.
-    pub(in crate::media) fn has_place(&self, key: &StreamKey, peer: PeerId) -> bool {
-        let inner = self.lock();
-        inner.streams.get(key).is_some_and(|entry| {
+    pub fn has_place(&self, key: &StreamKey, peer: PeerId) -> bool {
+        self.streams.get(key).is_some_and(|entry| {
             let stage = entry.on_stage().into_iter();
             let mut all = stage.chain(&entry.waiting);
             all.any(|publication| publication.peer == peer)
@@ -86,33 +83,31 @@ impl Directory {
     }
 
     /// Ends the publications whose publisher left and whose backup did not come.
-    pub(super) fn expire_left(&self, now: Instant) -> Vec<Consequence> {
-        let mut inner = self.lock();
+    pub(crate) fn expire_left(&mut self, at: Moment) {
+        let now = at.now;
         let mut ended = Vec::new();
-        for (key, entry) in &mut inner.streams {
+        for (key, entry) in &mut self.streams {
             let left = entry.publication.as_ref().and_then(|one| one.left);
-            if left.is_some_and(|at| now.saturating_duration_since(at) > LEFT_MAX) {
+            if left.is_some_and(|left| now.saturating_duration_since(left) > LEFT_MAX) {
                 entry.publication = None;
                 entry.idle_since = Some(now);
                 ended.push((key.clone(), entry.id));
             }
         }
         for (key, _) in &ended {
-            inner.collect(key);
+            self.collect(key);
         }
-        drop(inner);
-        let ended = ended.into_iter().map(|(key, stream)| {
+        for (key, stream) in ended {
             tracing::info!(space = %key.space, stream = %key.stream, "ended: no backup came");
             self.changed(&key.space);
-            Consequence::Origin(stream, None)
-        });
-        ended.collect()
+            self.tell(Consequence::Origin(stream, None));
+        }
     }
 }
 
 impl StreamEntry {
     /// What its backup does.
-    pub(super) fn backup(&self) -> Option<Backup> {
+    pub(crate) fn backup(&self) -> Option<Backup> {
         if self
             .on_stage()
             .is_some_and(|one| one.is_backup && one.since.is_some())
@@ -131,7 +126,7 @@ impl StreamEntry {
     }
 
     /// Whoever publishes it, or is about to. Not who has left.
-    pub(super) fn on_stage(&self) -> Option<&Publication> {
+    pub(crate) fn on_stage(&self) -> Option<&Publication> {
         self.publication.as_ref().filter(|one| one.left.is_none())
     }
 
@@ -142,7 +137,7 @@ impl StreamEntry {
     }
 
     /// Whether somebody is about to come on stage when it is empty.
-    pub(super) fn has_standby(&self) -> bool {
+    pub(crate) fn has_standby(&self) -> bool {
         self.waiting.iter().any(|one| one.stands_by)
     }
 
@@ -150,7 +145,7 @@ impl StreamEntry {
     ///
     /// # Errors
     /// `Taken`.
-    pub(super) fn check(&self, claim: &Claim<'_>) -> Result<(), Refused> {
+    pub(crate) fn check(&self, claim: &Claim<'_>) -> Result<(), Refused> {
         let current = self.on_stage();
         if claim.is_backup {
             if current.is_some_and(|current| current.is_feed) {
@@ -173,7 +168,7 @@ impl StreamEntry {
     }
 
     /// Whom a new publisher may replace when its media come.
-    pub(super) fn takes_over(&self, claim: &Claim<'_>) -> TakesOver {
+    pub(crate) fn takes_over(&self, claim: &Claim<'_>) -> TakesOver {
         if claim.is_backup {
             return TakesOver::Absent;
         }
@@ -197,7 +192,7 @@ impl StreamEntry {
 
 impl Publication {
     /// A camera that stands in for whoever is away.
-    pub(super) fn is_nobodys(&self) -> bool {
+    pub(crate) fn is_nobodys(&self) -> bool {
         self.is_backup && self.owner.is_none()
     }
 }

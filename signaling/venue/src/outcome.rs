@@ -19,7 +19,7 @@ pub enum TakeOver {
 pub struct Accepted {
     /// Names the session's HTTP resource; cannot be guessed.
     pub resource: Uuid,
-    /// The SDP answer, or for [`Handle::offer`] the offer.
+    /// The SDP answer, or for a counter-offer the offer.
     pub sdp: String,
     /// The ICE session's entity tag, without quotes.
     pub etag: String,

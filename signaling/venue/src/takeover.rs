@@ -4,26 +4,26 @@
 use sfu::{PeerId, StreamId};
 use uuid::Uuid;
 
-use super::{Directory, Inner, Publication, StreamEntry, StreamKey};
-use crate::clock;
+use crate::key::StreamKey;
+use crate::moment::Moment;
+use crate::venue::{Publication, StreamEntry, Venue};
 
-impl Directory {
+impl Venue {
     /// A publisher that waited has its stream now. It is live as the one before was, until it says what it consists of: whoever
     /// watches or asks meanwhile is not told that nothing is on.
     ///
     /// Who comes for a while only, and who is back, go on with the performance: it is live since when it was.
-    pub(super) fn on_took_over(&self, stream: StreamId, peer: PeerId, stays: bool) {
-        let mut inner = self.lock();
-        let Some(key) = inner.keys.get(&stream).cloned() else {
+    pub(crate) fn on_took_over(&mut self, at: Moment, stream: StreamId, peer: PeerId, stays: bool) {
+        let Some(key) = self.keys.get(&stream).cloned() else {
             return;
         };
-        let Some(entry) = inner.streams.get_mut(&key) else {
+        let Some(entry) = self.streams.get_mut(&key) else {
             return;
         };
         let live = entry.live().map(|live| {
             let goes_on = stays || live.left.is_some();
             let since = live.since.filter(|_| goes_on);
-            (since.unwrap_or_else(clock::wall), live.tracks.clone())
+            (since.unwrap_or_else(|| at.wall()), live.tracks.clone())
         });
         if entry.promote(peer, stays)
             && let (Some((since, tracks)), Some(publication)) = (live, entry.publication.as_mut())
@@ -32,31 +32,26 @@ impl Directory {
             publication.tracks = tracks;
         }
         let is_backup = entry.publication.as_ref().is_some_and(|one| one.is_backup);
-        drop(inner);
         tracing::info!(space = %key.space, stream = %key.stream, %peer, is_backup, stays, "took over");
         self.changed(&key.space);
     }
 
     /// Whether somebody publishes `key`, or is about to: whoever comes waits.
     pub fn is_taken(&self, key: &StreamKey) -> bool {
-        self.lock()
-            .streams
-            .get(key)
-            .is_some_and(StreamEntry::is_taken)
+        self.streams.get(key).is_some_and(StreamEntry::is_taken)
     }
 
     /// The sessions of publishers that wait for a stream, or stand by.
     pub fn waiting(&self) -> Vec<Uuid> {
-        let inner = self.lock();
-        let waiting = inner.streams.values().flat_map(|entry| &entry.waiting);
-        let sessions = waiting.filter_map(|one| inner.resources.get(&one.peer));
+        let waiting = self.streams.values().flat_map(|entry| &entry.waiting);
+        let sessions = waiting.filter_map(|one| self.resources.get(&one.peer));
         sessions.copied().collect()
     }
 }
 
-impl Inner {
+impl Venue {
     /// A publisher does not wait any more.
-    pub(super) fn forget_waiting(&mut self, key: &StreamKey, peer: PeerId) {
+    pub(crate) fn forget_waiting(&mut self, key: &StreamKey, peer: PeerId) {
         if let Some(entry) = self.streams.get_mut(key) {
             entry.waiting.retain(|waiting| waiting.peer != peer);
         }
@@ -66,12 +61,12 @@ impl Inner {
 
 impl StreamEntry {
     /// Whether somebody publishes, or is about to.
-    pub(super) fn is_taken(&self) -> bool {
+    pub(crate) fn is_taken(&self) -> bool {
         self.publication.is_some() || !self.waiting.is_empty()
     }
 
     /// Gives the stream to a publisher that waits. Returns whether it did. Whoever had it `stays` to stand by, or goes.
-    pub(super) fn promote(&mut self, peer: PeerId, stays: bool) -> bool {
+    pub(crate) fn promote(&mut self, peer: PeerId, stays: bool) -> bool {
         let Some(at) = self.waiting.iter().position(|waiting| waiting.peer == peer) else {
             return false;
         };

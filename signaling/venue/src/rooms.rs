@@ -1,22 +1,22 @@
 //! Conferences: which worker has which participant, and which stream is whose.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use sfu::{Event, PUBLICATIONS_MAX, PeerId, RoomId, RoomStream, StreamId, TrackInfo, WorkerId};
 
-use super::{Consequence, Directory, Inner, Publication, StreamKey};
-use crate::clock;
-use crate::media::handle::Refused;
-use crate::media::mailbox::Mailbox;
+use crate::io::{Consequence, Output};
+use crate::key::StreamKey;
+use crate::moment::Moment;
+use crate::outcome::Refused;
+use crate::venue::{Limits, Publication, Venue, least_loaded};
 
 /// How many sessions more than the idlest worker a worker may have and still get the participants of a room that it serves: two
 /// threads pass each packet between them, which small conferences need not pay for.
 const TOGETHER_MAX: usize = 16;
 
 #[derive(Debug, Default)]
-pub(super) struct Rooms {
+pub(crate) struct Rooms {
     rooms: BTreeMap<RoomId, Room>,
     participants: BTreeMap<PeerId, Participant>,
     feeds: BTreeMap<StreamId, Feed>,
@@ -24,7 +24,6 @@ pub(super) struct Rooms {
 
 #[derive(Debug)]
 struct Room {
-    mailbox: Arc<Mailbox>,
     loudest_max: usize,
     /// The workers that know the room.
     told: BTreeSet<WorkerId>,
@@ -53,45 +52,48 @@ struct Feed {
 }
 
 /// What is to be told to one worker about a room.
-pub(in crate::media) struct RoomState {
-    pub(in crate::media) worker: WorkerId,
-    pub(in crate::media) streams: Vec<RoomStream>,
-    pub(in crate::media) loudest_max: usize,
-    pub(in crate::media) reports: bool,
+pub struct RoomState {
+    /// Who is told.
+    pub worker: WorkerId,
+    /// Everybody who can be heard; nobody for a worker without participants.
+    pub streams: Vec<RoomStream>,
+    /// How many of them are heard at once.
+    pub loudest_max: usize,
+    /// Whether this worker tells who speaks.
+    pub reports: bool,
 }
 
 /// What a participant's stream consists of.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::media) struct FeedShape {
-    pub(in crate::media) has_audio: bool,
-    pub(in crate::media) is_music: bool,
+pub struct FeedShape {
+    /// It can be heard.
+    pub has_audio: bool,
+    /// It is heard however quiet it is.
+    pub is_music: bool,
 }
 
-impl Directory {
-    pub(in crate::media) fn open_room(&self, loudest_max: usize) -> (RoomId, Arc<Mailbox>) {
-        let mut inner = self.lock();
-        let room = RoomId(inner.fresh());
-        let mailbox = Arc::new(Mailbox::default());
+impl Venue {
+    /// A new conference, in which the `loudest_max` loudest are heard.
+    pub fn open_room(&mut self, loudest_max: usize) -> RoomId {
+        let room = RoomId(self.fresh());
         let state = Room {
-            mailbox: mailbox.clone(),
             loudest_max,
             told: BTreeSet::new(),
             is_dirty: false,
         };
-        inner.conferences.rooms.insert(room, state);
-        (room, mailbox)
+        self.conferences.rooms.insert(room, state);
+        room
     }
 
     /// Forgets a room. Whoever is still in it must be made to leave before.
-    pub(in crate::media) fn end_room(&self, room: RoomId) -> BTreeSet<WorkerId> {
-        let ended = self.lock().conferences.rooms.remove(&room);
+    pub fn end_room(&mut self, room: RoomId) -> BTreeSet<WorkerId> {
+        let ended = self.conferences.rooms.remove(&room);
         ended.map(|room| room.told).unwrap_or_default()
     }
 
     /// Whoever is in a room and was not told to leave.
-    pub(in crate::media) fn room_members(&self, room: RoomId) -> Vec<PeerId> {
-        let inner = self.lock();
-        let members = inner.conferences.participants.iter();
+    pub fn room_members(&self, room: RoomId) -> Vec<PeerId> {
+        let members = self.conferences.participants.iter();
         members
             .filter(|(_, member)| member.room == room && !member.is_leaving)
             .map(|(peer, _)| *peer)
@@ -99,19 +101,18 @@ impl Directory {
     }
 
     /// A place for a new participant.
-    pub(in crate::media) fn seat_participant(
-        &self,
+    pub fn seat_participant(
+        &mut self,
         room: RoomId,
         loads: &[usize],
     ) -> Result<(PeerId, WorkerId), Refused> {
-        let mut inner = self.lock();
-        if inner.conferences.present() >= self.limits.participants_max {
+        if self.conferences.present() >= self.limits.participants_max {
             return Err(Refused::Full(
                 "there are as many participants as there may be",
             ));
         }
-        let peer = PeerId(inner.fresh());
-        let conferences = &mut inner.conferences;
+        let peer = PeerId(self.fresh());
+        let conferences = &mut self.conferences;
         let worker = place(loads, &conferences.workers(room));
         let state = conferences
             .rooms
@@ -128,9 +129,8 @@ impl Directory {
     }
 
     /// The worker of a participant who is there.
-    pub(in crate::media) fn participant(&self, peer: PeerId) -> Result<WorkerId, Refused> {
-        let inner = self.lock();
-        let present = inner.conferences.participants.get(&peer);
+    pub fn participant(&self, peer: PeerId) -> Result<WorkerId, Refused> {
+        let present = self.conferences.participants.get(&peer);
         present
             .filter(|participant| !participant.is_leaving)
             .map(|participant| participant.worker)
@@ -138,57 +138,49 @@ impl Directory {
     }
 
     /// Ends what a participant publishes; its worker still has to say that it is gone. `None` for whoever is not there.
-    pub(in crate::media) fn begin_leaving(
-        &self,
-        peer: PeerId,
-    ) -> Option<(WorkerId, Vec<Consequence>)> {
-        let mut inner = self.lock();
-        let participant = inner.conferences.participants.get_mut(&peer)?;
+    pub fn begin_leaving(&mut self, at: Moment, peer: PeerId) -> Option<WorkerId> {
+        let participant = self.conferences.participants.get_mut(&peer)?;
         if std::mem::replace(&mut participant.is_leaving, true) {
             return None;
         }
         let worker = participant.worker;
-        let (consequences, changed) = inner.end_feeds(peer);
-        drop(inner);
-        changed.iter().for_each(|space| self.changed(space));
-        Some((worker, consequences))
+        self.end_feeds(at, peer);
+        Some(worker)
     }
 
-    /// Forgets a participant: it was refused, or its worker says that it is gone. `None` for who is no participant.
-    pub(in crate::media) fn unseat(&self, peer: PeerId) -> Option<Vec<Consequence>> {
-        let mut inner = self.lock();
-        let gone = inner.conferences.participants.remove(&peer)?;
-        let (consequences, changed) = inner.end_feeds(peer);
-        if let Some(room) = inner.conferences.rooms.get_mut(&gone.room) {
+    /// Forgets a participant: it was refused, or its worker says that it is gone. `false` for who is no participant.
+    pub fn unseat(&mut self, at: Moment, peer: PeerId) -> bool {
+        let Some(gone) = self.conferences.participants.remove(&peer) else {
+            return false;
+        };
+        self.end_feeds(at, peer);
+        if let Some(room) = self.conferences.rooms.get_mut(&gone.room) {
             room.is_dirty = true;
         }
-        drop(inner);
-        changed.iter().for_each(|space| self.changed(space));
-        Some(consequences)
+        true
     }
 
     /// Every participant's peer and worker.
-    pub(in crate::media) fn participants(&self) -> Vec<(PeerId, WorkerId)> {
-        let inner = self.lock();
-        let participants = inner.conferences.participants.iter();
+    pub fn participants(&self) -> Vec<(PeerId, WorkerId)> {
+        let participants = self.conferences.participants.iter();
         participants
             .map(|(peer, participant)| (*peer, participant.worker))
             .collect()
     }
 
-    pub(in crate::media) fn fresh_stream(&self) -> StreamId {
-        StreamId(self.lock().fresh())
+    /// A name for a stream; it was never used before.
+    pub fn fresh_stream(&mut self) -> StreamId {
+        StreamId(self.fresh())
     }
 
     /// Enters a participant's stream, or what changed of it. Returns the worker.
-    pub(in crate::media) fn enter_feed(
-        &self,
+    pub fn enter_feed(
+        &mut self,
         peer: PeerId,
         stream: StreamId,
         shape: FeedShape,
     ) -> Result<WorkerId, Refused> {
-        let mut inner = self.lock();
-        let conferences = &mut inner.conferences;
+        let conferences = &mut self.conferences;
         let participant = conferences.participants.get(&peer);
         let participant = participant
             .filter(|participant| !participant.is_leaving)
@@ -221,54 +213,49 @@ impl Directory {
     }
 
     /// Ends a participant's stream.
-    pub(in crate::media) fn end_feed(&self, stream: StreamId) -> Vec<Consequence> {
-        let mut inner = self.lock();
-        let (consequences, changed) = inner.end_feed(stream);
-        drop(inner);
-        changed.iter().for_each(|space| self.changed(space));
-        consequences
+    pub fn end_feed(&mut self, at: Moment, stream: StreamId) {
+        self.free_name(at, stream);
+        if let Some(feed) = self.conferences.feeds.remove(&stream) {
+            self.conferences.soil(feed.room);
+            self.tell(Consequence::Origin(stream, None));
+        }
     }
 
     /// Makes a participant's stream the stream `key` of its space, or with `None` takes the name away.
     ///
     /// # Errors
     /// `UnknownResource` when the stream is over, `Taken`, or `Full`.
-    pub(in crate::media) fn name_feed(
-        &self,
+    pub fn name_feed(
+        &mut self,
+        at: Moment,
         stream: StreamId,
         key: Option<StreamKey>,
-    ) -> Result<Vec<Consequence>, Refused> {
-        let mut inner = self.lock();
-        if !inner.conferences.feeds.contains_key(&stream) {
+    ) -> Result<(), Refused> {
+        if !self.conferences.feeds.contains_key(&stream) {
             return Err(Refused::UnknownResource);
         }
-        if key.is_some() && inner.keys.get(&stream) == key.as_ref() {
-            return Ok(Vec::new());
+        if key.is_some() && self.keys.get(&stream) == key.as_ref() {
+            return Ok(());
         }
         if let Some(key) = &key {
-            inner.check_name(key, &self.limits)?;
+            self.check_name(key, &self.limits)?;
         }
-        let (mut consequences, freed) = inner.free_name(stream);
+        self.free_name(at, stream);
         if let Some(key) = &key {
-            consequences.extend(inner.give_name(stream, key));
+            self.give_name(stream, key);
+            self.changed(&key.space);
         }
-        drop(inner);
-        for space in freed.iter().chain(key.as_ref().map(|key| &key.space)) {
-            self.changed(space);
-        }
-        Ok(consequences)
+        Ok(())
     }
 
     /// The worker of a participant's stream.
-    pub(in crate::media) fn feed_origin(&self, stream: StreamId) -> Option<WorkerId> {
-        let inner = self.lock();
-        inner.conferences.feeds.get(&stream).map(|feed| feed.worker)
+    pub fn feed_origin(&self, stream: StreamId) -> Option<WorkerId> {
+        self.conferences.feeds.get(&stream).map(|feed| feed.worker)
     }
 
     /// What the workers must be told of a room; empty when they know. They are then taken to know.
-    pub(in crate::media) fn settle(&self, room: RoomId) -> Vec<RoomState> {
-        let mut inner = self.lock();
-        let conferences = &mut inner.conferences;
+    pub fn settle(&mut self, room: RoomId) -> Vec<RoomState> {
+        let conferences = &mut self.conferences;
         let present: BTreeSet<_> = conferences.workers(room).into_keys().collect();
         let streams: Vec<_> = (conferences.feeds.iter())
             .filter(|(_, feed)| feed.room == room && feed.has_audio)
@@ -303,25 +290,20 @@ impl Directory {
     }
 
     /// Whether the workers must be told of a room.
-    pub(in crate::media) fn is_unsettled(&self, room: RoomId) -> bool {
-        let inner = self.lock();
-        let room = inner.conferences.rooms.get(&room);
+    pub fn is_unsettled(&self, room: RoomId) -> bool {
+        let room = self.conferences.rooms.get(&room);
         room.is_some_and(|room| room.is_dirty)
     }
 
     /// The workers do not know after all.
-    pub(in crate::media) fn unsettle(&self, room: RoomId) {
-        self.lock().conferences.soil(room);
+    pub fn unsettle(&mut self, room: RoomId) {
+        self.conferences.soil(room);
     }
 
     /// Puts an event into the mailbox of the conference that it concerns, if it does.
-    pub(super) fn post(&self, event: &Event) {
-        let room = |peer: &PeerId| {
-            let inner = self.lock();
-            let room = inner.conferences.participants.get(peer)?.room;
-            Some(inner.conferences.rooms.get(&room)?.mailbox.clone())
-        };
-        let mailbox = match event {
+    pub(crate) fn post(&mut self, event: &Event) {
+        let room = |peer: &PeerId| Some(self.conferences.participants.get(peer)?.room);
+        let concerned = match event {
             Event::Connected { peer }
             | Event::Closed { peer, .. }
             | Event::Slots { peer, .. }
@@ -329,11 +311,7 @@ impl Directory {
             | Event::Layers { peer, .. }
             | Event::Quality { peer, .. }
             | Event::Reachable { peer, .. } => room(peer),
-            Event::Speakers { room, .. } => {
-                let inner = self.lock();
-                let room = inner.conferences.rooms.get(room);
-                room.map(|room| room.mailbox.clone())
-            }
+            Event::Speakers { room, .. } => Some(*room),
             Event::TookOver { .. }
             | Event::StandsBy { .. }
             | Event::Live { .. }
@@ -341,38 +319,38 @@ impl Directory {
             | Event::Reordered { .. }
             | Event::Ended { .. } => None,
         };
-        if let Some(mailbox) = mailbox {
-            mailbox.put(event.clone());
+        if let Some(room) = concerned.filter(|room| self.conferences.rooms.contains_key(room)) {
+            self.put(Output::Mail(room, event.clone()));
         }
     }
 
     /// A participant's stream goes live, or its tracks changed. Returns its worker.
-    pub(super) fn feed_is_live(
-        &self,
+    pub(crate) fn feed_is_live(
+        &mut self,
+        at: Moment,
         stream: StreamId,
         peer: PeerId,
         tracks: &[TrackInfo],
     ) -> Option<WorkerId> {
-        let mut inner = self.lock();
-        let feed = inner.conferences.feeds.get_mut(&stream);
+        let feed = self.conferences.feeds.get_mut(&stream);
         let feed = feed.filter(|feed| feed.peer == peer)?;
         let since = feed
             .live
             .take()
-            .map_or_else(clock::wall, |(since, _)| since);
+            .map_or_else(|| at.wall(), |(since, _)| since);
         feed.live = Some((since, tracks.to_vec()));
         Some(feed.worker)
     }
 
-    pub(super) fn feed_is_silent(&self, stream: StreamId, silent: bool) {
-        if let Some(feed) = self.lock().conferences.feeds.get_mut(&stream) {
+    pub(crate) fn feed_is_silent(&mut self, stream: StreamId, silent: bool) {
+        if let Some(feed) = self.conferences.feeds.get_mut(&stream) {
             feed.is_silent = silent;
         }
     }
 
     /// Whether a stream is a participant's.
-    pub(super) fn is_feed(&self, stream: StreamId) -> bool {
-        self.lock().conferences.feeds.contains_key(&stream)
+    pub(crate) fn is_feed(&self, stream: StreamId) -> bool {
+        self.conferences.feeds.contains_key(&stream)
     }
 }
 
@@ -400,34 +378,18 @@ impl Rooms {
     }
 }
 
-/// Consequences, and the space in which something changed.
-type Ended = (Vec<Consequence>, Option<Arc<str>>);
-
-impl Inner {
-    fn end_feeds(&mut self, peer: PeerId) -> (Vec<Consequence>, Vec<Arc<str>>) {
+impl Venue {
+    fn end_feeds(&mut self, at: Moment, peer: PeerId) {
         let own: Vec<_> = (self.conferences.feeds.iter())
             .filter(|(_, feed)| feed.peer == peer)
             .map(|(stream, _)| *stream)
             .collect();
-        let (mut consequences, mut changed) = (Vec::new(), Vec::new());
         for stream in own {
-            let ended = self.end_feed(stream);
-            consequences.extend(ended.0);
-            changed.extend(ended.1);
+            self.end_feed(at, stream);
         }
-        (consequences, changed)
     }
 
-    fn end_feed(&mut self, stream: StreamId) -> Ended {
-        let (mut consequences, changed) = self.free_name(stream);
-        if let Some(feed) = self.conferences.feeds.remove(&stream) {
-            self.conferences.soil(feed.room);
-            consequences.push(Consequence::Origin(stream, None));
-        }
-        (consequences, changed)
-    }
-
-    fn check_name(&self, key: &StreamKey, limits: &super::Limits) -> Result<(), Refused> {
+    fn check_name(&self, key: &StreamKey, limits: &Limits) -> Result<(), Refused> {
         match self.streams.get(key) {
             Some(entry) if entry.is_taken() => return Err(Refused::Taken),
             None if self.streams.len() >= limits.streams_max => {
@@ -444,8 +406,8 @@ impl Inner {
     }
 
     /// The name is free. Viewers who wait for another publisher of that name are sent away: they come back to this one.
-    fn give_name(&mut self, stream: StreamId, key: &StreamKey) -> Vec<Consequence> {
-        let waiting = self.viewers_of(key);
+    fn give_name(&mut self, stream: StreamId, key: &StreamKey) {
+        self.send_viewers_away(key);
         let old = self.stream_id(key);
         self.keys.remove(&old);
         self.keys.insert(stream, key.clone());
@@ -470,33 +432,35 @@ impl Inner {
             stands_by: false,
             left: None,
         });
-        waiting
     }
 
     /// Takes a stream's name away. Its viewers are sent away: the stream may go on in the conference without them.
-    fn free_name(&mut self, stream: StreamId) -> Ended {
+    fn free_name(&mut self, at: Moment, stream: StreamId) {
         let Some(key) = self.keys.get(&stream).cloned() else {
-            return (Vec::new(), None);
+            return;
         };
-        let viewers = self.viewers_of(&key);
+        self.send_viewers_away(&key);
         let id = StreamId(self.fresh());
         self.keys.remove(&stream);
         self.keys.insert(id, key.clone());
         if let Some(entry) = self.streams.get_mut(&key) {
             entry.id = id;
             entry.publication = None;
-            entry.idle_since = Some(clock::now());
+            entry.idle_since = Some(at.now);
         }
         self.collect(&key);
-        (viewers, Some(key.space))
+        self.changed(&key.space);
     }
 
-    fn viewers_of(&self, key: &StreamKey) -> Vec<Consequence> {
+    fn send_viewers_away(&mut self, key: &StreamKey) {
         let sessions = self.sessions.values();
-        sessions
+        let away: Vec<_> = sessions
             .filter(|session| session.role == sfu::Role::Viewer && session.key == *key)
             .map(|session| Consequence::Close(session.peer, session.worker))
-            .collect()
+            .collect();
+        for consequence in away {
+            self.tell(consequence);
+        }
     }
 }
 
@@ -511,7 +475,7 @@ fn place(loads: &[usize], room: &BTreeMap<WorkerId, usize>) -> WorkerId {
         {
             *worker
         }
-        _ => super::least_loaded(loads, None),
+        _ => least_loaded(loads, None),
     }
 }
 

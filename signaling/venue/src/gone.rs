@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use sfu::CloseReason;
 use uuid::Uuid;
 
-use super::{Directory, SessionRecord};
-use crate::clock;
+use crate::venue::{SessionRecord, Venue};
 
 /// How long the end of a session is remembered: OBS closes its connection first and then sends its `DELETE`.
 const OVER_KEPT: Duration = Duration::from_secs(60);
@@ -28,7 +27,7 @@ pub enum Gone {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Ends {
+pub(crate) struct Ends {
     known: BTreeMap<Uuid, End>,
     /// In the order of their ends.
     order: VecDeque<Uuid>,
@@ -42,12 +41,17 @@ struct End {
 }
 
 impl Ends {
-    pub(super) fn remember(&mut self, resource: Uuid, record: SessionRecord, reason: &CloseReason) {
+    pub(crate) fn remember(
+        &mut self,
+        resource: Uuid,
+        record: SessionRecord,
+        reason: &CloseReason,
+        at: Instant,
+    ) {
         let gone = match reason {
             CloseReason::TakenOver => Gone::Replaced,
             _ => Gone::Over,
         };
-        let at = clock::now();
         while self.order.len() >= GONE_MAX {
             self.forget_oldest();
         }
@@ -65,7 +69,7 @@ impl Ends {
         })
     }
 
-    pub(super) fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Instant) {
         while let Some(oldest) = self.order.front() {
             let is_young = |end: &End| now.saturating_duration_since(end.at) < REPLACED_KEPT;
             if self.known.get(oldest).is_some_and(is_young) {
@@ -82,18 +86,17 @@ impl Ends {
     }
 }
 
-impl Directory {
+impl Venue {
     /// How the session behind a resource ended, if that is some minutes ago at most, and what it was.
-    pub fn gone(&self, resource: Uuid) -> Option<(SessionRecord, Gone)> {
-        let inner = self.lock();
-        let end = inner.ends.get(resource, clock::now())?;
+    pub fn gone(&self, resource: Uuid, now: Instant) -> Option<(SessionRecord, Gone)> {
+        let end = self.ends.get(resource, now)?;
         Some((end.record.clone(), end.gone))
     }
 
     /// Forgets how a session ended.
-    pub fn forget_gone(&self, resource: Uuid) {
+    pub fn forget_gone(&mut self, resource: Uuid) {
         // Its place in the order goes when its time comes.
-        self.lock().ends.known.remove(&resource);
+        self.ends.known.remove(&resource);
     }
 }
 
@@ -104,7 +107,7 @@ mod tests {
     use sfu::{PeerId, Role, WorkerId};
 
     use super::*;
-    use crate::media::directory::StreamKey;
+    use crate::key::StreamKey;
 
     fn record() -> SessionRecord {
         SessionRecord {
@@ -119,13 +122,18 @@ mod tests {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "a test has to begin somewhere")]
+    fn base() -> Instant {
+        Instant::now()
+    }
+
     #[test]
     fn an_end_is_known_for_a_minute_and_a_replacement_for_ten() {
         let mut ends = Ends::default();
-        let (over, replaced) = (Uuid::new_v4(), Uuid::new_v4());
-        ends.remember(over, record(), &CloseReason::Remote);
-        ends.remember(replaced, record(), &CloseReason::TakenOver);
-        let now = clock::now();
+        let (over, replaced) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let now = base();
+        ends.remember(over, record(), &CloseReason::Remote, now);
+        ends.remember(replaced, record(), &CloseReason::TakenOver, now);
         let gone = |ends: &Ends, resource, at| ends.get(resource, at).map(|end| end.gone);
         assert_eq!(gone(&ends, over, now), Some(Gone::Over));
         assert_eq!(gone(&ends, replaced, now), Some(Gone::Replaced));
@@ -138,12 +146,17 @@ mod tests {
     #[test]
     fn the_oldest_of_too_many_is_forgotten() {
         let mut ends = Ends::default();
-        let first = Uuid::new_v4();
-        ends.remember(first, record(), &CloseReason::Lost);
-        for _ in 0..GONE_MAX {
-            ends.remember(Uuid::new_v4(), record(), &CloseReason::Lost);
+        let (first, now) = (Uuid::from_u128(0), base());
+        ends.remember(first, record(), &CloseReason::Lost, now);
+        for at in 0..GONE_MAX {
+            ends.remember(
+                Uuid::from_u128(1 + at as u128),
+                record(),
+                &CloseReason::Lost,
+                now,
+            );
         }
         assert_eq!((ends.known.len(), ends.order.len()), (GONE_MAX, GONE_MAX));
-        assert!(ends.get(first, clock::now()).is_none());
+        assert!(ends.get(first, now).is_none());
     }
 }
