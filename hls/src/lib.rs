@@ -27,8 +27,10 @@ mod settings;
 
 pub use boxes::{SoundSample, replace_sound, sound_samples};
 pub use codec::silence;
-pub use frame::{CodecKind, Frame, TrackConfig};
+pub use frame::TrackConfig;
 pub use output::{Output, Part, Segment, SoundCounters, Warning};
 pub use packager::{Packager, Past, RenditionInfo};
+pub use payload::CodecKind;
+pub use payload::frames::Frame;
 pub use playlist::{DateRange, Hold, Report, Timeline, Variant, View, multivariant};
 pub use settings::Settings;

@@ -43,17 +43,13 @@ pub use data::{DATA_QUEUE_MAX, DATA_RECEIVED_MAX, DATA_SENT_MAX, DataChannel, Da
 pub use id::{PeerId, RequestId, RoomId, StreamId, WorkerId};
 pub use layer_wish::{LayerPick, LayerReport, LayerWish};
 pub use packet::{MediaPacket, Orientation};
-pub use payload::{Codec, CodecKind};
+pub use payload::{Codec, CodecKind, PAYLOAD_MAX};
 pub use relay::Relay;
 pub use rtc::Certificate;
 pub use slate::Slate;
 pub use tap::{Tap, TapItem};
 pub use track::TrackInfo;
 pub use worker::{Worker, WorkerConfig, WorkerStats};
-
-/// The longest RTP payload in bytes that enters a worker from a source without WebRTC. Together with the largest
-/// header (80 bytes) and SRTP's tag (16) it stays below the 1,280 bytes that every IPv6 path carries.
-pub const PAYLOAD_MAX: usize = 1200;
 
 /// The longest RTP payload in bytes that is forwarded at all. Publishers behind large MTUs send up to 1,460; str0m
 /// panics above its own buffer of 2,000 bytes less the header, so longer ones are dropped and counted.

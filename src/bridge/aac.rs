@@ -15,9 +15,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use hls::Frame;
 use opus_rs::OpusDecoder;
+use payload::opus;
 use syom::{EncodeOptions, Encoder};
-
-use super::frames::opus;
 
 pub use later::{lacks_sound, opus_packets, reaches, with_sound};
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mp4_atom::{Atom, Avc1, Codec as Entry, Header, Moov, ReadAtom, ReadFrom, StszSamples, Trak};
+use payload::h264;
 use sfu::{Codec, CodecKind};
-
-use super::packets;
 
 /// `assets/make-demo` makes it and says what it consists of.
 const DEMO: &[u8] = include_bytes!("../../assets/demo.mp4");
@@ -99,7 +98,7 @@ impl Clip {
             .sequence_parameter_sets
             .first()
             .ok_or(ClipError::Missing("SPS"))?;
-        let profile = packets::profile_of(sps).ok_or(ClipError::Missing("SPS"))?;
+        let profile = h264::profile_of(sps).ok_or(ClipError::Missing("SPS"))?;
 
         let (frames, video_ticks) = samples(file, video, CodecKind::H264.clock_rate())?;
         let (sounds, audio_ticks) = samples(file, audio, CodecKind::Opus.clock_rate())?;
@@ -114,7 +113,7 @@ impl Clip {
         }
         let mut items = Vec::with_capacity(frames.len() + sounds.len());
         for sample in frames {
-            let payloads = packets::packetise(nals(avc, &sample)?);
+            let payloads = h264::packetise(nals(avc, &sample)?);
             items.push(Item {
                 track: VIDEO,
                 at: duration(sample.ticks, 90_000),
@@ -259,8 +258,9 @@ fn nals(avc: &Avc1, sample: &Sample) -> Result<Vec<Bytes>, ClipError> {
 
 #[cfg(test)]
 mod tests {
+    use payload::h264::NalType;
+
     use super::*;
-    use crate::bridge::packets::NalType;
 
     fn of(clip: &Clip, track: usize) -> Vec<&Item> {
         clip.items

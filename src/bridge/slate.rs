@@ -10,8 +10,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use openh264::OpenH264API;
 use openh264::encoder::{Encoder, EncoderConfig, FrameRate, QpRange, RateControlMode};
 use openh264::formats::YUVBuffer;
-
-use super::packets::NalType;
+use payload::h264::NalType;
 
 pub use whep::run_slates;
 

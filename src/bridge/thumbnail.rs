@@ -17,10 +17,10 @@ use jpeg_encoder::{ChromaSubsamplingMethod, ColorType, Encoder, EncodingError};
 use openh264::OpenH264API;
 use openh264::decoder::{Decoder, DecoderConfig};
 use openh264::formats::YUVSource;
+use payload::h264::NalType;
 
 use self::scale::{Picture, Planes};
 use self::sps::Sps;
-use super::packets::NalType;
 
 /// Pixels. Portrait pictures have the same limits the other way round.
 const LONG_SIDE_MAX: usize = 4_096;

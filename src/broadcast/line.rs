@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use payload::opus::is_stereo;
 use sfu::{MediaPacket, PeerId, StreamId, TapItem, TrackInfo};
 
 use super::plan::Plan;
 use super::production::{Production, Surroundings};
 use super::published::Published;
 use super::stream::Show;
-use crate::bridge::is_stereo;
 use crate::clock;
 use crate::media::StreamKey;
 use crate::recording::{Entry, Resumable};

@@ -1,9 +1,8 @@
 //! Which of a publication's tracks become which renditions.
 
-use hls::{CodecKind, TrackConfig};
+use hls::TrackConfig;
+use payload::CodecKind;
 use sfu::TrackInfo;
-
-use crate::bridge::FrameKind;
 
 /// The rendition with the sound as it came, or of G.711 made into Opus.
 pub(crate) const OPUS: &str = "audio";
@@ -16,7 +15,7 @@ pub(crate) const AAC: &str = "aac";
 pub(super) struct Planned {
     pub(super) track: u8,
     pub(super) layer: u8,
-    pub(super) kind: FrameKind,
+    pub(super) kind: CodecKind,
     pub(super) name: String,
     pub(super) channels: u8,
 }
@@ -48,12 +47,8 @@ impl Plan {
         if let Some((at, track)) = newest(true)
             && plan.refusal.is_none()
         {
-            let kind = match track.codec.kind {
-                sfu::CodecKind::Pcma => FrameKind::Pcma,
-                sfu::CodecKind::Pcmu => FrameKind::Pcmu,
-                _ => FrameKind::Opus,
-            };
-            let is_stereo = kind == FrameKind::Opus && track.codec.stereo;
+            let kind = track.codec.kind;
+            let is_stereo = kind == CodecKind::Opus && track.codec.stereo;
             plan.renditions.push(Planned {
                 track: place(at),
                 layer: 0,
@@ -65,7 +60,7 @@ impl Plan {
         plan
     }
 
-    fn add_layers(&mut self, at: usize, track: &TrackInfo, kind: FrameKind) {
+    fn add_layers(&mut self, at: usize, track: &TrackInfo, kind: CodecKind) {
         let is_only = track.layers.len() == 1;
         for layer in 0..track.layers.len() {
             self.renditions.push(Planned {
@@ -85,13 +80,13 @@ impl Plan {
     /// Whether packets of this layer are Opus.
     pub(super) fn is_opus(&self, track: u8, layer: u8) -> bool {
         self.find(track, layer)
-            .is_some_and(|at| self.renditions[at].kind == FrameKind::Opus)
+            .is_some_and(|at| self.renditions[at].kind == CodecKind::Opus)
     }
 
     /// Its sound has two channels, whatever was agreed on: each packet says so itself, and FFmpeg only there.
     pub(super) fn set_stereo(&mut self) {
         for one in &mut self.renditions {
-            if one.kind == FrameKind::Opus {
+            if one.kind == CodecKind::Opus {
                 one.channels = 2;
             }
         }
@@ -102,7 +97,7 @@ impl Plan {
         let has = |sound: bool| {
             self.renditions
                 .iter()
-                .any(|one| one.kind.is_sound() == sound)
+                .any(|one| one.kind.is_audio() == sound)
         };
         has(true) && has(false)
     }
@@ -117,7 +112,7 @@ impl Plan {
     fn sound_channels(&self) -> u8 {
         let mut sounds = self.renditions.iter();
         sounds
-            .find(|one| one.kind.is_sound())
+            .find(|one| one.kind.is_audio())
             .map_or(2, |one| one.channels)
     }
 
@@ -129,10 +124,8 @@ impl Plan {
             .map(|one| TrackConfig {
                 rendition: one.name.clone(),
                 codec: match one.kind {
-                    FrameKind::H264 => CodecKind::H264,
-                    FrameKind::Vp9 => CodecKind::Vp9,
-                    FrameKind::Av1 => CodecKind::Av1,
-                    FrameKind::Opus | FrameKind::Pcma | FrameKind::Pcmu => CodecKind::Opus,
+                    CodecKind::Pcma | CodecKind::Pcmu => CodecKind::Opus,
+                    kind => kind,
                 },
                 channels: one.channels,
                 config: bytes::Bytes::new(),
@@ -150,11 +143,9 @@ impl Plan {
     }
 }
 
-fn picture(kind: sfu::CodecKind) -> Result<FrameKind, &'static str> {
+fn picture(kind: CodecKind) -> Result<CodecKind, &'static str> {
     match kind {
-        sfu::CodecKind::H264 => Ok(FrameKind::H264),
-        sfu::CodecKind::Vp9 => Ok(FrameKind::Vp9),
-        sfu::CodecKind::Av1 => Ok(FrameKind::Av1),
+        CodecKind::H264 | CodecKind::Vp9 | CodecKind::Av1 => Ok(kind),
         _ => Err("its picture is VP8, which no player takes in HLS; send H.264"),
     }
 }
@@ -165,16 +156,16 @@ fn place(at: usize) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use sfu::{Codec, TrackInfo};
+    use payload::Codec;
 
     use super::*;
 
-    fn track(kind: sfu::CodecKind, layers: &[&str]) -> TrackInfo {
+    fn track(kind: CodecKind, layers: &[&str]) -> TrackInfo {
         TrackInfo {
             codec: Codec {
                 kind,
                 h264_profile: None,
-                stereo: kind == sfu::CodecKind::Opus,
+                stereo: kind == CodecKind::Opus,
             },
             layers: layers.iter().map(ToString::to_string).collect(),
         }
@@ -190,7 +181,7 @@ mod tests {
 
     #[test]
     fn layers_and_sound_become_renditions() {
-        use sfu::CodecKind::{Av1, H264, Opus, Pcma, Pcmu, Vp8};
+        use payload::CodecKind::{Av1, H264, Opus, Pcma, Pcmu, Vp8};
         let opus = || track(Opus, &[""]);
         assert_eq!(names(&[opus(), track(H264, &[""])]), ["video", "audio"]);
         assert_eq!(
@@ -207,9 +198,9 @@ mod tests {
 
     #[test]
     fn the_sound_in_both_formats_has_the_channels_that_it_says() {
-        let mut mono = track(sfu::CodecKind::Opus, &[""]);
+        let mut mono = track(CodecKind::Opus, &[""]);
         mono.codec.stereo = false;
-        let mut plan = Plan::of(&[track(sfu::CodecKind::H264, &[""]), mono]);
+        let mut plan = Plan::of(&[track(CodecKind::H264, &[""]), mono]);
         let channels = |plan: &Plan| {
             let configs = plan.configs(Some(&bytes::Bytes::new()));
             configs.iter().map(|one| one.channels).collect::<Vec<u8>>()
@@ -221,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_newest_track_of_a_kind_counts() {
-        use sfu::CodecKind::{H264, Vp8};
+        use payload::CodecKind::{H264, Vp8};
         let plan = Plan::of(&[track(Vp8, &[""]), track(H264, &[""])]);
         assert_eq!(plan.refusal, None);
         assert_eq!((plan.find(1, 0), plan.find(0, 0)), (Some(0), None));

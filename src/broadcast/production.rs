@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hls::{Frame, Output, Packager, RenditionInfo, Timeline, TrackConfig, Warning};
+use payload::frames::{Assembler, Lead, Opening, Packet};
 use sfu::MediaPacket;
 
 use self::away::Entrance;
@@ -23,7 +24,7 @@ use super::slate::Slate;
 use super::sound::AppleSound;
 use super::stream::Show;
 use super::thumbnails::Thumbnails;
-use crate::bridge::{Assembler, Lead, Opening, Packet};
+use crate::bridge::assembler;
 use crate::recording::{Entry, Recorder};
 
 /// A frame is not later than this, or is given up: what an assembler waits for, and what a clock's map may hold it back.
@@ -192,7 +193,7 @@ impl Production {
     fn expect(&mut self, now: Instant) {
         self.heard = now;
         let kinds = self.plan.renditions.iter().map(|one| one.kind);
-        self.assemblers = kinds.map(Assembler::new).collect();
+        self.assemblers = kinds.map(assembler).collect();
         self.entrance = Some(Entrance::new(now));
     }
 

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use hls::SoundCounters;
-
-use crate::bridge::Counters;
+use payload::frames::Counters;
 
 /// What is looked at: the sound of so long.
 const WINDOW_US: i64 = 10_000_000;

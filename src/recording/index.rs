@@ -262,6 +262,9 @@ fn kind_name(kind: hls::CodecKind) -> &'static str {
         hls::CodecKind::Av1 => "av1",
         hls::CodecKind::Opus => "opus",
         hls::CodecKind::Aac => "aac",
+        hls::CodecKind::Vp8 => "vp8",
+        hls::CodecKind::Pcmu => "pcmu",
+        hls::CodecKind::Pcma => "pcma",
     }
 }
 

@@ -1,8 +1,8 @@
 //! AV1: the sequence header tells everything (AV1 bitstream specification, section 5.5).
 
 use mp4_atom::{Av01, Av1c, Codec, Visual};
+use payload::bits::Reader;
 
-use super::bits::Reader;
 use super::{Change, Coded, Format, Recipe};
 use crate::Frame;
 

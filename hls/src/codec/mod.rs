@@ -3,7 +3,6 @@
 
 mod audio;
 mod av1;
-mod bits;
 mod h264;
 #[cfg(test)]
 mod seeds;
@@ -63,6 +62,8 @@ pub(crate) enum Parser {
     Vp9(vp9::Vp9),
     Av1(av1::Av1),
     Audio(Box<audio::Audio>),
+    /// No player takes it.
+    Foreign,
 }
 
 impl Parser {
@@ -71,6 +72,7 @@ impl Parser {
             CodecKind::H264 => Self::H264(Box::default()),
             CodecKind::Vp9 => Self::Vp9(vp9::Vp9::default()),
             CodecKind::Av1 => Self::Av1(av1::Av1::default()),
+            CodecKind::Vp8 | CodecKind::Pcma | CodecKind::Pcmu => Self::Foreign,
             CodecKind::Opus | CodecKind::Aac => Self::Audio(Box::new(audio::Audio::new(config))),
         }
     }
@@ -81,6 +83,7 @@ impl Parser {
             Self::H264(parser) => parser.take(frame.data),
             Self::Vp9(parser) => parser.take(frame.data).map(Some),
             Self::Av1(parser) => parser.take(frame).map(Some),
+            Self::Foreign => Err("a codec that no player takes"),
             Self::Audio(_) if frame.data.is_empty() => Err("an empty packet"),
             Self::Audio(_) => Ok(Some(Coded {
                 payload: vec![frame.data],
@@ -98,6 +101,7 @@ impl Parser {
             Self::Vp9(parser) => parser.format(),
             Self::Av1(parser) => parser.format(),
             Self::Audio(parser) => Some(parser.format()),
+            Self::Foreign => None,
         }
     }
 
@@ -114,7 +118,7 @@ impl Parser {
         match self {
             Self::H264(parser) => parser.has_captions(),
             Self::Av1(_) => true,
-            Self::Vp9(_) | Self::Audio(_) => false,
+            Self::Vp9(_) | Self::Audio(_) | Self::Foreign => false,
         }
     }
 

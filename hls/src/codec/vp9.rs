@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use mp4_atom::{Codec, Visual, Vp09, VpcC};
+use payload::bits::Reader;
 
-use super::bits::Reader;
 use super::{Change, Coded, Format, Recipe};
 
 const SYNC_CODE: u32 = 0x49_83_42;
@@ -289,8 +289,9 @@ fn frames(data: &[u8]) -> Vec<&[u8]> {
 
 #[cfg(test)]
 mod tests {
+    use payload::bits::Writer;
+
     use super::*;
-    use crate::codec::bits::Writer;
 
     fn keyframe(width: u32, height: u32) -> Bytes {
         let mut writer = Writer::default();

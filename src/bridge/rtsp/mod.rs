@@ -8,7 +8,6 @@
 
 mod aac;
 mod camera;
-mod h264;
 mod play;
 mod retry;
 mod session;

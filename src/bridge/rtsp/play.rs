@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
+use payload::h264;
+use payload::h264::camera::{Assembler, Frame, Packet};
 use retina::client::PacketItem;
 use retina::rtp::ReceivedPacket;
 use sfu::{Codec, CodecKind};
 
 use super::aac::Units;
-use super::h264::{Assembler, Frame, Packet};
 use super::session::{self, ConnectError, Connected, Sound};
 use super::sound::SoundKind;
 use super::stage::Stage;
 use super::url::RedactedUrl;
 use super::worker::Worker;
-use crate::bridge::packets;
 use crate::bridge::transcode::{Input, OpusPacket, Transcoder, Unit};
 use crate::clock;
 
@@ -223,7 +223,7 @@ impl<'a> Player<'a> {
             self.stage
                 .timeline
                 .timestamp(VIDEO, frame.elapsed, self.video_clock_rate, now);
-        let payloads = packets::packetise(frame.nals);
+        let payloads = h264::packetise(frame.nals);
         let last = payloads.len().saturating_sub(1);
         for (index, payload) in payloads.into_iter().enumerate() {
             self.stage.send(VIDEO, timestamp, index == last, payload)?;

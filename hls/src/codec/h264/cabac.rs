@@ -1,6 +1,6 @@
 //! The arithmetic coder of H.264 (section 9.3.4), as far as "skipped" needs it.
 
-use crate::codec::bits::Writer;
+use payload::bits::Writer;
 
 /// `rangeTabLPS` (table 9-44) from state 20: the widths of the less probable symbol by quarter of the range.
 const NARROW: [[u32; 4]; 43] = [

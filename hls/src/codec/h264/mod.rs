@@ -1,6 +1,5 @@
 //! H.264: parameter sets are kept apart from the samples, except where they change; the sample entry is `avc1`.
 
-mod bitstream;
 mod cabac;
 mod params;
 mod repeat;
@@ -9,13 +8,13 @@ mod repeat_tests;
 
 use bytes::Bytes;
 use h264_reader::nal::pps::PicParamSetId;
+use payload::h264::units::{
+    NalUnits, UNIT_AUD, UNIT_FILLER, UNIT_IDR, UNIT_PPS, UNIT_SEI, UNIT_SLICE, UNIT_SPS,
+};
 
 pub(crate) use repeat::Slice;
 
 use super::{Change, Coded, Format, Payload, Recipe};
-use bitstream::{
-    NalUnits, UNIT_AUD, UNIT_FILLER, UNIT_IDR, UNIT_PPS, UNIT_SEI, UNIT_SLICE, UNIT_SPS,
-};
 use params::{Active, Store};
 
 /// One track's H.264.

@@ -8,10 +8,10 @@ use h264_reader::nal::pps::{PicParamSetId, PicParameterSet};
 use h264_reader::nal::sps::{ChromaFormat, SeqParameterSet};
 use h264_reader::nal::{Nal, RefNal};
 use mp4_atom::{Avc1, Avcc, AvccExt, Codec, Visual};
+use payload::bits::Reader;
+use payload::h264::units::{UNIT_SPS, unescape};
 
-use super::bitstream::{UNIT_SPS, unescape};
 use crate::codec::Format;
-use crate::codec::bits::Reader;
 
 /// A longer parameter set than any encoder writes.
 const SET_BYTES_MAX: usize = 1024;

@@ -16,11 +16,11 @@ use h264_reader::nal::slice::{
 };
 use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, PicOrderCntType, SeqParameterSet};
 use h264_reader::nal::{Nal, RefNal};
+use payload::bits::{Reader, Writer, overwrite};
+use payload::h264::units::{NalUnits, UNIT_SLICE, escape, unescape};
 
-use super::bitstream::{NalUnits, UNIT_SLICE, escape, unescape};
 use super::cabac;
 use crate::codec::Payload;
-use crate::codec::bits::{Reader, Writer, overwrite};
 
 /// `slice_type` of a picture that has P slices only.
 const ALL_P: u32 = 5;

@@ -4,13 +4,13 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use h264_reader::nal::slice::{PicOrderCountLsb, SliceHeader};
 use h264_reader::nal::{Nal, RefNal};
+use payload::h264::units::NalUnits;
 
-use super::bitstream::NalUnits;
 use super::*;
 
 /// Main profile, CABAC, 16x16, `pic_order_cnt_type` 0 with 6 bits, one reference: written by hand.
 fn sets(references: u32) -> Bytes {
-    use crate::codec::bits::Writer;
+    use payload::bits::Writer;
     let mut sps = Writer::default();
     for (value, bits) in [(0x67, 8), (77, 8), (0, 8), (30, 8)] {
         sps.bits(value, bits);
@@ -50,7 +50,7 @@ fn units(units: &[&[u8]]) -> Bytes {
 }
 
 fn picture(number: u32) -> Bytes {
-    use crate::codec::bits::Writer;
+    use payload::bits::Writer;
     let is_key = number == 0;
     let mut slice = Writer::default();
     slice.bits(if is_key { 0x65 } else { 0x61 }, 8);

@@ -73,7 +73,9 @@ pub fn inspect(kind: CodecKind, payload: &[u8]) -> Inspection {
         CodecKind::Vp8 => vp8::inspect(payload),
         CodecKind::Vp9 => vp9::inspect(payload),
         CodecKind::Av1 => av1::inspect(payload),
-        CodecKind::Opus | CodecKind::Pcmu | CodecKind::Pcma => Inspection::default(),
+        CodecKind::Opus | CodecKind::Pcmu | CodecKind::Pcma | CodecKind::Aac => {
+            Inspection::default()
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use payload::CodecKind;
+use payload::frames::Frame;
+use payload::h264::NalType;
+
 use super::{Bench, Packet, assert_gapless, frame, units};
 use crate::bridge::clip::{AUDIO, Clip, VIDEO};
-use crate::bridge::frames::FrameKind;
-use crate::bridge::packets::NalType;
 
 /// The packets of one track, with the index of each one's frame.
 fn packets(clip: &Clip, track: usize, repeats: u64) -> Vec<(usize, Packet)> {
@@ -56,7 +58,7 @@ fn expected(clip: &Clip, index: usize) -> Vec<Vec<u8>> {
 #[test]
 fn all_pictures_come_out_as_they_went_in_and_in_even_steps() {
     let clip = Clip::embedded();
-    let mut bench = Bench::new(FrameKind::H264);
+    let mut bench = Bench::new(CodecKind::H264);
     for (_, packet) in packets(&clip, VIDEO, 2) {
         bench.push(packet);
     }
@@ -74,7 +76,7 @@ fn all_pictures_come_out_as_they_went_in_and_in_even_steps() {
 #[test]
 fn all_sound_comes_out_as_it_went_in() {
     let clip = Clip::embedded();
-    let mut bench = Bench::new(FrameKind::Opus);
+    let mut bench = Bench::new(CodecKind::Opus);
     let packets = packets(&clip, AUDIO, 2);
     for (_, packet) in packets.clone() {
         bench.push(packet);
@@ -123,7 +125,7 @@ fn a_picture_with_a_hole_is_never_given_and_after_a_loss_a_keyframe_comes_first(
         let clip = Clip::embedded();
         let mut random = fastrand::Rng::with_seed(seed);
         let (arrivals, whole) = disturb(packets(&clip, VIDEO, 3), &mut random, 0.002);
-        let mut bench = Bench::new(FrameKind::H264);
+        let mut bench = Bench::new(CodecKind::H264);
         let mut now = 0;
         let mut asked = 0;
         for packet in arrivals {
@@ -135,7 +137,7 @@ fn a_picture_with_a_hole_is_never_given_and_after_a_loss_a_keyframe_comes_first(
             asked += u32::from(bench.assembler.take_wants_keyframe());
         }
         bench.expire(now + 1_000_000);
-        let index_of = |frame: &hls::Frame| ((frame.pts + 1_500) / 3_000) as usize;
+        let index_of = |frame: &Frame| ((frame.pts + 1_500) / 3_000) as usize;
         let mut last: Option<usize> = None;
         for frame in &bench.frames {
             // Capture times jitter by 30 ms here, which the clock must swallow.
@@ -179,7 +181,7 @@ fn sound_goes_on_without_a_hole_whatever_is_lost() {
         let clip = Clip::embedded();
         let mut random = fastrand::Rng::with_seed(seed);
         let (arrivals, whole) = disturb(packets(&clip, AUDIO, 3), &mut random, 0.05);
-        let mut bench = Bench::new(FrameKind::Opus);
+        let mut bench = Bench::new(CodecKind::Opus);
         for packet in arrivals {
             let now = packet.arrival_us;
             bench.push(packet).expire(now);
@@ -222,7 +224,7 @@ fn a_keyframe_of_a_megabyte_is_copied_once() {
     payloads[849] = last.into();
     payloads.insert(0, super::PPS.into());
     payloads.insert(0, super::SPS.into());
-    let mut bench = Bench::new(FrameKind::H264);
+    let mut bench = Bench::new(CodecKind::H264);
     for packet in frame(0, 0, 0, &payloads) {
         bench.push(packet);
     }

@@ -1,21 +1,17 @@
 //! Assemblers as the bridge uses them, on virtual time.
 
 mod clip;
-mod clocks;
-mod drift;
 mod g711;
-mod hostile;
-mod pictures;
-mod seeds;
-mod sound;
-mod sync;
 
 use std::sync::Arc;
 
-use super::{Assembler, Counters, FrameKind, Lead, Packet};
+use payload::CodecKind;
+use payload::frames::{Assembler, Counters, Frame, Lead, Packet};
 
-pub(super) const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1e, 0x11];
-pub(super) const PPS: &[u8] = &[0x68, 0xce, 0x38];
+use super::assembler;
+
+const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1e, 0x11];
+const PPS: &[u8] = &[0x68, 0xce, 0x38];
 
 /// A packet that was captured when it arrived.
 pub(super) fn packet(sequence: u64, timestamp: u32, at_us: i64, payload: &[u8]) -> Packet {
@@ -35,27 +31,16 @@ pub(super) struct Bench {
     pub(super) assembler: Assembler,
     /// That of a publication with one track.
     pub(super) lead: Lead,
-    pub(super) frames: Vec<hls::Frame>,
+    pub(super) frames: Vec<Frame>,
 }
 
 impl Bench {
-    pub(super) fn new(kind: FrameKind) -> Self {
+    pub(super) fn new(kind: CodecKind) -> Self {
         Self {
-            assembler: Assembler::new(kind),
+            assembler: assembler(kind),
             lead: Lead::begin(&[None]).0,
             frames: Vec::new(),
         }
-    }
-
-    /// One whose first packets wait no more: they have been given.
-    pub(super) fn begun(kind: FrameKind, first: Vec<Packet>) -> Self {
-        let mut bench = Self::new(kind);
-        let now_us = first.last().map_or(0, |packet| packet.arrival_us) + 50_000;
-        for packet in first {
-            bench.push(packet);
-        }
-        bench.expire(now_us);
-        bench
     }
 
     pub(super) fn push(&mut self, packet: Packet) -> &mut Self {
@@ -74,19 +59,10 @@ impl Bench {
     pub(super) fn counters(&self) -> Counters {
         self.assembler.counters()
     }
-
-    pub(super) fn take(&mut self) -> Vec<hls::Frame> {
-        std::mem::take(&mut self.frames)
-    }
-
-    /// The times of all frames since they were taken.
-    pub(super) fn times(&self) -> Vec<i64> {
-        self.frames.iter().map(|frame| frame.pts).collect()
-    }
 }
 
 /// Sound has no hole: each frame begins where the one before ends.
-pub(super) fn assert_gapless(frames: &[hls::Frame]) {
+pub(super) fn assert_gapless(frames: &[Frame]) {
     for pair in frames.windows(2) {
         let duration = i64::from(pair[0].duration.expect("sound has durations"));
         assert_eq!(pair[0].pts + duration, pair[1].pts, "{pair:?}");
@@ -114,7 +90,7 @@ pub(super) fn frame<T: Clone + Into<Arc<[u8]>>>(
 }
 
 /// The NAL units of a frame of H.264.
-pub(super) fn units(frame: &hls::Frame) -> Vec<Vec<u8>> {
+pub(super) fn units(frame: &Frame) -> Vec<Vec<u8>> {
     let mut units = Vec::new();
     let mut rest = &frame.data[..];
     while let Some((length, after)) = rest.split_first_chunk::<4>() {

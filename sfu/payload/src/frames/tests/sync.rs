@@ -1,7 +1,8 @@
 //! Sound and picture of one publication, as its packets came from real programs and as they might.
 
 use super::{PPS, Packet, SPS, assert_gapless, frame, packet};
-use crate::bridge::frames::{Assembler, FrameKind, Lead, Opening};
+use crate::CodecKind;
+use crate::frames::{Assembler, Frame, Lead, Opening};
 
 const PICTURE: usize = 0;
 const SOUND: usize = 1;
@@ -42,8 +43,8 @@ fn burst(_: usize, media_us: i64) -> i64 {
 
 /// What came out of it: pictures and sounds.
 struct Played {
-    pictures: Vec<hls::Frame>,
-    sounds: Vec<hls::Frame>,
+    pictures: Vec<Frame>,
+    sounds: Vec<Frame>,
     /// Of each sound packet that was sent: its media time and where it is played.
     heard: Vec<(i64, i64)>,
     seen: Vec<(i64, i64)>,
@@ -83,8 +84,8 @@ fn play(sent: &[Sent]) -> Played {
     }
     let (mut lead, anchors) = Lead::begin(&openings);
     let mut tracks = [
-        Assembler::new(FrameKind::H264),
-        Assembler::new(FrameKind::Opus),
+        Assembler::new(CodecKind::H264),
+        Assembler::new(CodecKind::Opus),
     ];
     let mut frames = [Vec::new(), Vec::new()];
     for (track, anchor) in tracks.iter_mut().zip(anchors) {

@@ -58,18 +58,22 @@ pub(super) struct Clock {
 
 /// With which packet a track begins; a timestamp and its place, in microseconds since the presentation's beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Anchor {
-    pub(crate) sequence: u64,
-    pub(crate) timestamp: u32,
-    pub(crate) at_us: i64,
+pub struct Anchor {
+    /// The first packet's.
+    pub sequence: u64,
+    /// Its RTP timestamp.
+    pub timestamp: u32,
+    /// Where it belongs.
+    pub at_us: i64,
 }
 
 /// By how much a track's frames are placed ahead of their capture times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ahead {
+pub struct Ahead {
     /// When the newest one arrived.
-    pub(crate) arrival_us: i64,
-    pub(crate) ahead_us: i64,
+    pub arrival_us: i64,
+    /// Negative for behind.
+    pub ahead_us: i64,
 }
 
 /// A stamp within what is believed.

@@ -8,9 +8,9 @@
 
 use bytes::Bytes;
 
-use super::opus::{self, Block, FILLER_MIN, Filler};
 use super::timeline::{Ahead, Anchor, Clock, Stamp};
-use super::{Counters, Packet};
+use super::{Counters, Frame, Packet};
+use crate::opus::{self, Block, FILLER_MIN, Filler};
 
 const RATE: u32 = 48_000;
 /// Sound that is paused goes on as silence after this time, because players wait for a track that stops. Discontinuous
@@ -67,7 +67,7 @@ impl Audio {
         packet: &Packet,
         lead_us: i64,
         counters: &mut Counters,
-        out: &mut Vec<hls::Frame>,
+        out: &mut Vec<Frame>,
     ) {
         if packet.payload.is_empty() {
             return;
@@ -125,12 +125,7 @@ impl Audio {
     }
 
     /// Goes on in silence while nothing comes.
-    pub(super) fn expire(
-        &mut self,
-        now_us: i64,
-        counters: &mut Counters,
-        out: &mut Vec<hls::Frame>,
-    ) {
+    pub(super) fn expire(&mut self, now_us: i64, counters: &mut Counters, out: &mut Vec<Frame>) {
         let (Some(line), Some((now, quiet_us))) = (&mut self.line, self.clock.at(now_us)) else {
             return;
         };
@@ -151,7 +146,7 @@ impl Line {
         blocks: &[Block],
         until: i64,
         counters: &mut Counters,
-        out: &mut Vec<hls::Frame>,
+        out: &mut Vec<Frame>,
     ) {
         for block in blocks {
             let data = &payload[block.range.clone()];
@@ -170,7 +165,7 @@ impl Line {
     }
 
     /// Fills up to less than 2.5 ms before `until`.
-    fn fill(&mut self, until: i64, counters: &mut Counters, out: &mut Vec<hls::Frame>) {
+    fn fill(&mut self, until: i64, counters: &mut Counters, out: &mut Vec<Frame>) {
         if until - self.end > FILL_MAX {
             self.end = until;
         }
@@ -183,15 +178,9 @@ impl Line {
         (self.toc, self.filled) = (toc, filled);
     }
 
-    fn give(
-        &mut self,
-        data: &[u8],
-        duration: u32,
-        counters: &mut Counters,
-        out: &mut Vec<hls::Frame>,
-    ) {
+    fn give(&mut self, data: &[u8], duration: u32, counters: &mut Counters, out: &mut Vec<Frame>) {
         counters.frames += 1;
-        out.push(hls::Frame {
+        out.push(Frame {
             pts: self.end,
             keyframe: true,
             data: Bytes::copy_from_slice(data),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::timeline::{Ahead, Anchor, Stamp, VideoClock};
-use super::{Counters, FrameKind, Packet, av1, h264, vp9};
+use super::{Counters, Frame, Packet, av1, h264, vp9};
+use crate::CodecKind;
 
 /// The largest frame, in bytes; a key frame of 4K at 100 Mbit/s has about 2 MB.
 pub(super) const FRAME_MAX: usize = 8 << 20;
@@ -34,6 +35,8 @@ enum Codec {
     H264(h264::ParameterSets),
     Vp9,
     Av1,
+    /// Nobody reads its frames.
+    Other,
 }
 
 /// The frame that is being gathered. Its payloads are beside it, so that their list is allocated once.
@@ -65,12 +68,13 @@ pub(super) struct Video {
 }
 
 impl Video {
-    pub(super) fn new(kind: FrameKind) -> Self {
+    pub(super) fn new(kind: CodecKind) -> Self {
         Self {
             codec: match kind {
-                FrameKind::Vp9 => Codec::Vp9,
-                FrameKind::Av1 => Codec::Av1,
-                _ => Codec::H264(h264::ParameterSets::default()),
+                CodecKind::Vp9 => Codec::Vp9,
+                CodecKind::Av1 => Codec::Av1,
+                CodecKind::H264 => Codec::H264(h264::ParameterSets::default()),
+                _ => Codec::Other,
             },
             clock: VideoClock::new(),
             open: None,
@@ -94,7 +98,7 @@ impl Video {
     }
 
     /// Nothing more will come: a frame whose end was not marked is whole.
-    pub(super) fn end(&mut self, lead_us: i64, counters: &mut Counters, out: &mut Vec<hls::Frame>) {
+    pub(super) fn end(&mut self, lead_us: i64, counters: &mut Counters, out: &mut Vec<Frame>) {
         self.finish(lead_us, counters, out);
     }
 
@@ -119,7 +123,7 @@ impl Video {
         packet: Packet,
         lead_us: i64,
         counters: &mut Counters,
-        out: &mut Vec<hls::Frame>,
+        out: &mut Vec<Frame>,
     ) {
         // Padding, which senders without retransmission stream send to measure bandwidth, belongs to no frame.
         if packet.payload.is_empty() {
@@ -167,7 +171,7 @@ impl Video {
     }
 
     /// Ends the frame that is being gathered. Returns whether there was a picture.
-    fn finish(&mut self, lead_us: i64, counters: &mut Counters, out: &mut Vec<hls::Frame>) -> bool {
+    fn finish(&mut self, lead_us: i64, counters: &mut Counters, out: &mut Vec<Frame>) -> bool {
         self.finished = None;
         let Some(open) = self.open.take() else {
             return false;
@@ -205,7 +209,7 @@ impl Video {
         self.asked_us = None;
         counters.reordered += u64::from(place.step < 0);
         counters.frames += 1;
-        out.push(hls::Frame {
+        out.push(Frame {
             pts: place.ticks,
             keyframe: is_key,
             data,
@@ -233,6 +237,7 @@ impl Codec {
             Self::H264(sets) => sets.starts_frame(payload),
             Self::Vp9 => vp9::starts_frame(payload),
             Self::Av1 => av1::starts_frame(payload),
+            Self::Other => false,
         }
     }
 
@@ -241,6 +246,7 @@ impl Codec {
             Self::H264(sets) => sets.build(payloads, bytes),
             Self::Vp9 => vp9::build(payloads, bytes),
             Self::Av1 => av1::build(payloads, bytes),
+            Self::Other => Built::Damaged,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 
 use super::video::Built;
-use crate::bridge::packets::NalType;
+use crate::h264::NalType;
 
 const IDR: u8 = 5;
 const SPS: u8 = 7;

@@ -3,20 +3,20 @@
 use std::ops::Range;
 
 /// 120 ms in samples of 48 kHz: the longest packet.
-pub(super) const PACKET_MAX: u32 = 5_760;
+pub(crate) const PACKET_MAX: u32 = 5_760;
 /// The longest frame inside a packet, in bytes, section 3.2.1.
 const FRAME_BYTES_MAX: usize = 1_275;
 /// The durations that a [`Filler`] can have, in samples of 48 kHz.
 const FILLERS: [u32; 4] = [960, 480, 240, 120];
 /// The shortest of them.
-pub(super) const FILLER_MIN: u32 = 120;
+pub(crate) const FILLER_MIN: u32 = 120;
 
 /// More blocks than any sender uses; str0m and libwebrtc stop at nine.
-pub(super) const BLOCKS_MAX: usize = 9;
+pub(crate) const BLOCKS_MAX: usize = 9;
 
 /// How long a packet sounds, in samples of 48 kHz; `None` when it breaks one of the rules R1 to R7 of section 3.4, because
 /// players give up a whole stream for such a packet.
-pub(in crate::bridge) fn duration(packet: &[u8]) -> Option<u32> {
+pub fn duration(packet: &[u8]) -> Option<u32> {
     let (&toc, rest) = packet.split_first()?;
     let frame = frame_duration(toc);
     let frames = match toc & 0x03 {
@@ -33,9 +33,8 @@ pub(in crate::bridge) fn duration(packet: &[u8]) -> Option<u32> {
     (duration <= PACKET_MAX).then_some(duration)
 }
 
-/// The samples of 48 kHz of one frame, table 2.
 /// Whether the packet says that it has two channels, RFC 6716 section 3.1; `red` around it or not.
-pub(crate) fn is_stereo(payload: &[u8], red: bool) -> bool {
+pub fn is_stereo(payload: &[u8], red: bool) -> bool {
     let primary = if red {
         let range = blocks(payload).pop().map(|primary| primary.range);
         range.and_then(|range| payload.get(range)).unwrap_or(&[])
@@ -45,6 +44,7 @@ pub(crate) fn is_stereo(payload: &[u8], red: bool) -> bool {
     primary.first().is_some_and(|toc| toc & 0x04 != 0)
 }
 
+/// The samples of 48 kHz of one frame, table 2.
 fn frame_duration(toc: u8) -> u32 {
     let config = toc >> 3;
     match (config, config & 0x03) {
@@ -102,11 +102,11 @@ fn frame_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
 
 /// A packet that stands for missing sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Filler {
+pub(crate) struct Filler {
     octets: [u8; 3],
     is_silence: bool,
     /// Samples of 48 kHz.
-    pub(super) duration: u32,
+    pub(crate) duration: u32,
 }
 
 impl Filler {
@@ -117,7 +117,7 @@ impl Filler {
     /// discontinuous transmission or a lost packet. libopus, which browsers have, conceals it, but would hum or hiss for
     /// ever; therefore a pause becomes frames that say that they are silence, as libopus itself writes them. FFmpeg plays
     /// both as silence, because the configuration is always one of full-band CELT.
-    pub(super) fn new(like: u8, room: i64, is_silence: bool) -> Option<Self> {
+    pub(crate) fn new(like: u8, room: i64, is_silence: bool) -> Option<Self> {
         let index = FILLERS
             .iter()
             .position(|length| i64::from(*length) <= room)?;
@@ -131,20 +131,20 @@ impl Filler {
     }
 
     /// The packet.
-    pub(super) fn octets(&self) -> &[u8] {
+    pub(crate) fn octets(&self) -> &[u8] {
         &self.octets[..if self.is_silence { 3 } else { 1 }]
     }
 }
 
 /// One block of RFC 2198: how many samples before the packet's timestamp it begins, and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) before: u32,
-    pub(super) range: Range<usize>,
+pub(crate) struct Block {
+    pub(crate) before: u32,
+    pub(crate) range: Range<usize>,
 }
 
 /// The blocks of a payload, the newest (primary) one last; nothing when its structure is broken.
-pub(super) fn blocks(payload: &[u8]) -> Vec<Block> {
+pub(crate) fn blocks(payload: &[u8]) -> Vec<Block> {
     read_blocks(payload).unwrap_or_default()
 }
 

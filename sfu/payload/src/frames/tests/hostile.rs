@@ -3,13 +3,13 @@
 use proptest::prelude::*;
 
 use super::{Bench, Packet, units};
-use crate::bridge::frames::FrameKind;
+use crate::CodecKind;
 
-const KINDS: [FrameKind; 4] = [
-    FrameKind::H264,
-    FrameKind::Vp9,
-    FrameKind::Av1,
-    FrameKind::Opus,
+const KINDS: [CodecKind; 4] = [
+    CodecKind::H264,
+    CodecKind::Vp9,
+    CodecKind::Av1,
+    CodecKind::Opus,
 ];
 
 /// First octets with which payloads of these formats mean something, before anything at all.
@@ -102,12 +102,12 @@ proptest! {
             prop_assert!(has_key, "the first frame is no keyframe");
             for frame in &bench.frames {
                 prop_assert!(!frame.data.is_empty());
-                prop_assert_eq!(frame.duration.is_some(), kind == FrameKind::Opus);
-                if kind == FrameKind::H264 {
+                prop_assert_eq!(frame.duration.is_some(), kind == CodecKind::Opus);
+                if kind == CodecKind::H264 {
                     prop_assert!(units(frame).iter().all(|unit| !unit.is_empty()));
                 }
             }
-            if kind == FrameKind::Opus {
+            if kind == CodecKind::Opus {
                 for pair in bench.frames.windows(2) {
                     prop_assert!(pair[0].pts + i64::from(pair[0].duration.unwrap()) <= pair[1].pts);
                 }
@@ -119,7 +119,7 @@ proptest! {
 #[test]
 fn a_flood_keeps_within_its_bounds() {
     let mut random = fastrand::Rng::with_seed(3);
-    let mut bench = Bench::new(FrameKind::H264);
+    let mut bench = Bench::new(CodecKind::H264);
     let payload: std::sync::Arc<[u8]> = vec![0x7c; 1_200].into();
     for _ in 0..200_000 {
         bench.push(Packet {

@@ -7,32 +7,35 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::bridge::packets::{self, NalType};
+use super::{NalType, profile_of};
+use crate::PAYLOAD_MAX;
 
 /// The largest frame, in bytes; a key frame of 4K at 100 Mbit/s has about 2 MB.
-pub(crate) const FRAME_MAX: usize = 8 << 20;
+pub const FRAME_MAX: usize = 8 << 20;
 /// NAL units in one frame; a frame of level 5.1 has at most 36,864 macroblocks, and cameras send 1 to 16 slices.
 const NALS_MAX: usize = 1_024;
 /// Picture parameter sets that are kept; H.264 allows 256, encoders use one or two.
 const PPS_MAX: usize = 16;
 /// Parameter sets that do not fit into a packet cannot be sent, and are not kept.
-const PARAMETER_SET_MAX: usize = sfu::PAYLOAD_MAX;
+const PARAMETER_SET_MAX: usize = PAYLOAD_MAX;
 
 /// One RTP packet.
 #[derive(Debug, Clone)]
-pub(crate) struct Packet {
+pub struct Packet {
     /// Ticks since the session's beginning; packets of one frame have the same.
     pub elapsed: i64,
     /// The last packet of a frame, in theory.
     pub marker: bool,
     /// Whether packets before this one are missing.
     pub lost: bool,
+    /// RTP payload without header.
     pub payload: Bytes,
 }
 
 /// One whole frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Frame {
+pub struct Frame {
+    /// That of its packets.
     pub elapsed: i64,
     /// NAL units without start codes. A key frame begins with all its parameter sets.
     pub nals: Vec<Bytes>,
@@ -42,7 +45,7 @@ pub(crate) struct Frame {
 
 /// What was dropped, for the log.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Dropped {
+pub struct Dropped {
     /// Frames with lost or unreadable packets, or longer than [`FRAME_MAX`].
     pub damaged: u64,
     /// Whole frames before a key frame.
@@ -51,7 +54,7 @@ pub(crate) struct Dropped {
 
 /// Gathers frames.
 #[derive(Debug)]
-pub(crate) struct Assembler {
+pub struct Assembler {
     elapsed: Option<i64>,
     nals: Vec<Bytes>,
     fragments: Option<BytesMut>,
@@ -67,7 +70,7 @@ pub(crate) struct Assembler {
 
 impl Assembler {
     /// Begins with the parameter sets of the session description, if it has any.
-    pub(crate) fn new(parameter_sets: impl IntoIterator<Item = Bytes>) -> Self {
+    pub fn new(parameter_sets: impl IntoIterator<Item = Bytes>) -> Self {
         let mut assembler = Self {
             elapsed: None,
             nals: Vec::new(),
@@ -88,12 +91,12 @@ impl Assembler {
     }
 
     /// What was dropped until now.
-    pub(crate) fn dropped(&self) -> Dropped {
+    pub fn dropped(&self) -> Dropped {
         self.dropped
     }
 
     /// Takes a packet; gives the frames that it completes: the one before when that had no marker, and its own.
-    pub(crate) fn push(&mut self, packet: &Packet) -> Vec<Frame> {
+    pub fn push(&mut self, packet: &Packet) -> Vec<Frame> {
         if packet.lost {
             self.damaged = true;
         }
@@ -241,7 +244,7 @@ impl Assembler {
             .cloned();
         Some(Frame {
             elapsed,
-            profile: packets::profile_of(sps),
+            profile: profile_of(sps),
             nals: sets.chain(pictures).collect(),
         })
     }

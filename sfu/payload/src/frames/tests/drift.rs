@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::{Bench, PPS, Packet, SPS, assert_gapless};
-use crate::bridge::frames::FrameKind;
+use crate::CodecKind;
+use crate::frames::Frame;
 
 const HOURS: f64 = 3.0;
 /// OBS at 59.94 fps counts 0.4 s too little per hour.
@@ -59,7 +60,7 @@ struct Track {
 
 impl Track {
     fn new(
-        kind: FrameKind,
+        kind: CodecKind,
         rate: f64,
         speed: f64,
         latency: f64,
@@ -79,7 +80,7 @@ impl Track {
     }
 
     /// Captures `payload` at `at` seconds; gives what came out of it.
-    fn capture(&mut self, random: &mut fastrand::Rng, at: f64, payload: &[u8]) -> Vec<hls::Frame> {
+    fn capture(&mut self, random: &mut fastrand::Rng, at: f64, payload: &[u8]) -> Vec<Frame> {
         // Random timestamps begin anywhere, and turn over on the way.
         let ticks = (at * self.rate * self.speed).round();
         let jitter = if random.f64() < 0.001 {
@@ -118,14 +119,14 @@ fn run(seed: u64, with_reports: bool) -> (f64, f64) {
     let mut random = fastrand::Rng::with_seed(seed);
     let reports = |first: f64| with_reports.then_some(first);
     let mut video = Track::new(
-        FrameKind::H264,
+        CodecKind::H264,
         90_000.0,
         1.0 + VIDEO_DRIFT,
         0.020,
         reports(random.f64() * 5.0),
     );
     let mut audio = Track::new(
-        FrameKind::Opus,
+        CodecKind::Opus,
         48_000.0,
         1.0 + AUDIO_DRIFT,
         0.015,
@@ -139,7 +140,7 @@ fn run(seed: u64, with_reports: bool) -> (f64, f64) {
     let (mut picture, mut sound) = (0u64, 0u64);
     let (mut worst, mut sum, mut count) = (0.0f64, 0.0, 0u64);
     let mut last_picture: Option<i64> = None;
-    let mut last_sound: Option<hls::Frame> = None;
+    let mut last_sound: Option<Frame> = None;
     loop {
         let picture_at = picture as f64 / FPS;
         let sound_at = sound as f64 * 960.0 / (48_000.0 * (1.0 + AUDIO_DRIFT));

@@ -6,63 +6,27 @@ use bytes::Bytes;
 use rtc_rtp::codec::h264::H264Payloader;
 use rtc_rtp::packetizer::Payloader;
 
-/// The five bits of a NAL unit's header that say what it is, ITU-T H.264 table 7-1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct NalType(u8);
-
-impl NalType {
-    pub(crate) const IDR: Self = Self(5);
-    pub(crate) const SPS: Self = Self(7);
-    pub(crate) const PPS: Self = Self(8);
-
-    /// The type of a NAL unit without start code; `None` for an empty one.
-    pub(crate) fn of(nal: &[u8]) -> Option<Self> {
-        nal.first().map(|header| Self(header & 0x1f))
-    }
-
-    /// Whether it carries a part of a picture.
-    pub(crate) fn is_picture(self) -> bool {
-        (1..=5).contains(&self.0)
-    }
-
-    /// Whether it is a sequence or picture parameter set.
-    pub(crate) fn is_parameter_set(self) -> bool {
-        self == Self::SPS || self == Self::PPS
-    }
-}
-
-/// `profile-level-id` as a number of 24 bits, RFC 6184 section 8.1, from a sequence parameter set.
-pub(crate) fn profile_of(sps: &[u8]) -> Option<u32> {
-    match sps {
-        [header, profile, constraints, level, ..]
-            if NalType::of(&[*header]) == Some(NalType::SPS) =>
-        {
-            Some(u32::from_be_bytes([0, *profile, *constraints, *level]))
-        }
-        _ => None,
-    }
-}
+use super::NalType;
+use crate::PAYLOAD_MAX;
 
 /// The RTP payloads of one frame, in order; the last one takes the marker bit.
 ///
 /// Parameter sets travel as packets of their own: the library would join one SPS and one PPS, and forget further ones,
 /// which some encoders have. Access unit delimiters and filler are left out. A parameter set that does not fit into a
 /// packet is left out as well; real ones have less than 100 bytes.
-pub(crate) fn packetise(nals: impl IntoIterator<Item = Bytes>) -> Vec<Arc<[u8]>> {
+pub fn packetise(nals: impl IntoIterator<Item = Bytes>) -> Vec<Arc<[u8]>> {
     let mut payloader = H264Payloader::default();
     let mut payloads = Vec::new();
     for nal in nals {
         match NalType::of(&nal) {
             None => {}
             Some(kind) if kind.is_parameter_set() => {
-                let fits = nal.len() <= sfu::PAYLOAD_MAX;
+                let fits = nal.len() <= PAYLOAD_MAX;
                 payloads.extend(fits.then(|| Arc::from(&nal[..])));
             }
             Some(_) => {
                 // The library fails for no input; it says nothing for what it leaves out.
-                let parts = payloader
-                    .payload(sfu::PAYLOAD_MAX, &nal)
-                    .unwrap_or_default();
+                let parts = payloader.payload(PAYLOAD_MAX, &nal).unwrap_or_default();
                 payloads.extend(parts.iter().map(|part| Arc::from(&part[..])));
             }
         }
@@ -88,7 +52,7 @@ mod tests {
         let mut depacketiser = H264Packet::default();
         let mut annex_b = Vec::new();
         for payload in packetise(nals.iter().cloned()) {
-            assert!(payload.len() <= sfu::PAYLOAD_MAX);
+            assert!(payload.len() <= PAYLOAD_MAX);
             annex_b.extend_from_slice(
                 &depacketiser
                     .depacketize(&Bytes::copy_from_slice(&payload))
@@ -125,13 +89,6 @@ mod tests {
     #[test]
     fn delimiters_filler_and_empty_units_are_left_out() {
         assert!(packetise([nal(0x09, 2), nal(0x0c, 900), Bytes::new()]).is_empty());
-        assert!(packetise([nal(0x67, sfu::PAYLOAD_MAX + 1)]).is_empty());
-    }
-
-    #[test]
-    fn the_profile_is_read_from_the_sequence_parameter_set_only() {
-        assert_eq!(profile_of(&[0x67, 0x42, 0xc0, 0x1e, 1]), Some(0x42c01e));
-        assert_eq!(profile_of(&[0x68, 0x42, 0xc0, 0x1e, 1]), None);
-        assert_eq!(profile_of(&[0x67, 0x42]), None);
+        assert!(packetise([nal(0x67, PAYLOAD_MAX + 1)]).is_empty());
     }
 }

@@ -1,7 +1,8 @@
 //! Sound without holes.
 
 use super::{Bench, Packet, assert_gapless, packet};
-use crate::bridge::frames::FrameKind;
+use crate::CodecKind;
+use crate::frames::Frame;
 
 /// 20 ms of stereo CELT.
 const PACKET: &[u8] = &[0xfc, 1, 2, 3];
@@ -16,7 +17,7 @@ fn sound(index: u64) -> Packet {
 
 /// The packets `indices`, each in its time.
 fn run(indices: impl IntoIterator<Item = u64>) -> Bench {
-    let mut bench = Bench::new(FrameKind::Opus);
+    let mut bench = Bench::new(CodecKind::Opus);
     for index in indices {
         let packet = sound(index);
         bench.expire(packet.arrival_us).push(packet);
@@ -25,7 +26,7 @@ fn run(indices: impl IntoIterator<Item = u64>) -> Bench {
 }
 
 fn fillers(bench: &Bench) -> usize {
-    let is_filler = |frame: &&hls::Frame| [FILLER, SILENCE].contains(&&frame.data[..]);
+    let is_filler = |frame: &&Frame| [FILLER, SILENCE].contains(&&frame.data[..]);
     bench.frames.iter().filter(is_filler).count()
 }
 
@@ -48,7 +49,7 @@ fn lost_packets_are_replaced_by_as_much_of_nothing() {
 #[test]
 fn discontinuous_transmission_is_filled_when_the_next_packet_comes() {
     // Every twentieth packet comes, and sequence numbers go on without a gap.
-    let mut bench = Bench::new(FrameKind::Opus);
+    let mut bench = Bench::new(CodecKind::Opus);
     for index in 0..50u64 {
         let packet = Packet {
             sequence: index,
@@ -138,7 +139,7 @@ fn red(packet: Packet, before: u32, redundant: &[u8]) -> Packet {
 
 #[test]
 fn a_lost_packet_is_recovered_from_redundancy() {
-    let mut bench = Bench::new(FrameKind::Opus);
+    let mut bench = Bench::new(CodecKind::Opus);
     for index in (0..60).filter(|index| *index != 30 && *index != 40 && *index != 41) {
         bench.push(red(sound(index), 960, &[0xfc, 9, 9]));
     }
@@ -152,7 +153,7 @@ fn a_lost_packet_is_recovered_from_redundancy() {
 
 #[test]
 fn redundancy_that_makes_no_sense_is_nothing() {
-    let mut bench = Bench::new(FrameKind::Opus);
+    let mut bench = Bench::new(CodecKind::Opus);
     for index in (0..60).filter(|index| index % 10 != 5) {
         let nonsense: (u32, &[u8]) = match index % 4 {
             0 => (0, &[0xfc, 9]),
@@ -174,7 +175,7 @@ fn redundancy_that_makes_no_sense_is_nothing() {
 
 #[test]
 fn packets_of_other_lengths_follow_one_another() {
-    let mut bench = Bench::new(FrameKind::Opus);
+    let mut bench = Bench::new(CodecKind::Opus);
     let mut at = 0u32;
     // 10, 60 and 120 ms, and 2.5 ms.
     for index in 0..400u64 {
@@ -201,7 +202,7 @@ fn packets_of_other_lengths_follow_one_another() {
 
 #[test]
 fn unreadable_packets_are_replaced_like_lost_ones() {
-    let mut bench = Bench::new(FrameKind::Opus);
+    let mut bench = Bench::new(CodecKind::Opus);
     for index in 0..50 {
         let mut packet = sound(index);
         if index == 20 {
@@ -217,7 +218,7 @@ fn unreadable_packets_are_replaced_like_lost_ones() {
 #[test]
 fn a_sound_card_that_is_a_thousandth_off_is_followed() {
     for speed in [0.999, 1.001] {
-        let mut bench = Bench::new(FrameKind::Opus);
+        let mut bench = Bench::new(CodecKind::Opus);
         for index in 0..30_000u64 {
             let at_us = (index as f64 * 20_000.0 * speed) as i64;
             bench.push(packet(index, index as u32 * 960, at_us, PACKET));

@@ -1,19 +1,20 @@
 //! Bits in and out, most significant first.
 
 /// Reads bits; past the end there is nothing.
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     bytes: &'a [u8],
     /// The place of the next bit.
-    pub(crate) at: usize,
+    pub at: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
+    /// Begins with bit `at`.
+    pub fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at }
     }
 
     /// Up to 32 bits.
-    pub(crate) fn bits(&mut self, count: usize) -> Option<u32> {
+    pub fn bits(&mut self, count: usize) -> Option<u32> {
         let mut value = 0;
         for _ in 0..count {
             let byte = self.bytes.get(self.at / 8)?;
@@ -23,12 +24,13 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    pub(crate) fn flag(&mut self) -> Option<bool> {
+    /// One bit.
+    pub fn flag(&mut self) -> Option<bool> {
         Some(self.bits(1)? == 1)
     }
 
     /// H.264's `ue(v)`, which is AV1's `uvlc()` as well; more than 31 leading zeros make no sense in either.
-    pub(crate) fn exp_golomb(&mut self) -> Option<u32> {
+    pub fn exp_golomb(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while self.bits(1)? == 0 {
             zeros += 1;
@@ -41,7 +43,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Overwrites `count` bits from bit `at`, which are there.
-pub(crate) fn overwrite(bytes: &mut [u8], at: usize, count: usize, value: u32) {
+pub fn overwrite(bytes: &mut [u8], at: usize, count: usize, value: u32) {
     for place in 0..count {
         let bit = (value >> (count - 1 - place) & 1) as u8;
         let (byte, shift) = ((at + place) / 8, 7 - (at + place) % 8);
@@ -51,13 +53,15 @@ pub(crate) fn overwrite(bytes: &mut [u8], at: usize, count: usize, value: u32) {
 
 /// Writes bits.
 #[derive(Default)]
-pub(crate) struct Writer {
-    pub(crate) bytes: Vec<u8>,
+pub struct Writer {
+    /// What was written; the last byte is filled up with zeros.
+    pub bytes: Vec<u8>,
     free: usize,
 }
 
 impl Writer {
-    pub(crate) fn bits(&mut self, value: u32, count: usize) {
+    /// The lowest `count` bits of `value`.
+    pub fn bits(&mut self, value: u32, count: usize) {
         for place in (0..count).rev() {
             if self.free == 0 {
                 self.bytes.push(0);
@@ -71,19 +75,20 @@ impl Writer {
     }
 
     /// `ue(v)`.
-    pub(crate) fn exp_golomb(&mut self, value: u32) {
+    pub fn exp_golomb(&mut self, value: u32) {
         let bits = 32 - (value + 1).leading_zeros() as usize;
         self.bits(0, bits - 1);
         self.bits(value + 1, bits);
     }
 
     /// `se(v)`.
-    pub(crate) fn signed_exp_golomb(&mut self, value: i32) {
+    pub fn signed_exp_golomb(&mut self, value: i32) {
         let doubled = value.unsigned_abs() * 2;
         self.exp_golomb(if value > 0 { doubled - 1 } else { doubled });
     }
 
-    pub(crate) fn is_aligned(&self) -> bool {
+    /// Whether whole bytes were written.
+    pub fn is_aligned(&self) -> bool {
         self.free == 0
     }
 }

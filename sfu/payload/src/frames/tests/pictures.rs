@@ -5,7 +5,8 @@ use rtc_rtp::codec::{av1::Av1Payloader, h264::H264Payloader, vp9::Vp9Payloader};
 use rtc_rtp::packetizer::Payloader;
 
 use super::{Bench, PPS, Packet, SPS, frame, units};
-use crate::bridge::frames::FrameKind;
+use crate::CodecKind;
+use crate::frames::Frame;
 
 const IDR: &[u8] = &[0x65, 0x88, 1, 2];
 const SLICE: &[u8] = &[0x41, 0x9a, 3, 4];
@@ -35,7 +36,7 @@ impl Sender {
 
     /// An assembler that has given a keyframe, and whose first packets wait no more.
     fn begun(&mut self) -> Bench {
-        let mut bench = Bench::begun(FrameKind::H264, self.key());
+        let mut bench = Bench::begun(CodecKind::H264, self.key());
         let given = bench.take();
         assert_eq!(given.len(), 1);
         // The 50 ms of the beginning.
@@ -44,7 +45,7 @@ impl Sender {
     }
 }
 
-fn push(bench: &mut Bench, packets: Vec<Packet>) -> Vec<hls::Frame> {
+fn push(bench: &mut Bench, packets: Vec<Packet>) -> Vec<Frame> {
     for packet in packets {
         bench.push(packet);
     }
@@ -101,7 +102,7 @@ fn every_packaging_of_a_keyframe_gives_the_same_units() {
 #[test]
 fn what_the_librarys_packetiser_makes_is_put_together_again() {
     let mut payloader = H264Payloader::default();
-    let mut bench = Bench::new(FrameKind::H264);
+    let mut bench = Bench::new(CodecKind::H264);
     let mut sender = Sender::default();
     let slice: Vec<u8> = std::iter::once(0x65)
         .chain((1..5_000).map(|i| i as u8 | 1))
@@ -144,7 +145,7 @@ fn keyframes_without_parameter_sets_get_the_last_ones() {
 fn a_keyframe_whose_parameter_sets_never_came_is_not_given() {
     let mut sender = Sender::default();
     let first = sender.frame(&[&[0x09, 0x10], IDR]);
-    let mut bench = Bench::begun(FrameKind::H264, first);
+    let mut bench = Bench::begun(CodecKind::H264, first);
     sender.frames += 1;
     assert!(bench.assembler.take_wants_keyframe());
     push(&mut bench, sender.frame(&[SLICE]));
@@ -324,7 +325,7 @@ fn vp9_and_av1_of_the_librarys_packetisers_are_put_together_again() {
     };
     let mut vp9 = Vp9Payloader::default();
     let mut sender = Sender::default();
-    let mut bench = Bench::new(FrameKind::Vp9);
+    let mut bench = Bench::new(CodecKind::Vp9);
     let pictures = [body(0x82, 9_000), body(0x86, 100), body(0x86, 3_000)];
     for picture in &pictures {
         let payloads = vp9
@@ -359,7 +360,7 @@ fn vp9_and_av1_of_the_librarys_packetisers_are_put_together_again() {
     ];
     let mut av1 = Av1Payloader {};
     let mut sender = Sender::default();
-    let mut bench = Bench::new(FrameKind::Av1);
+    let mut bench = Bench::new(CodecKind::Av1);
     for unit in &units {
         let with_delimiter = [&[0x12, 0], &unit[..]].concat();
         let payloads = av1.payload(1_200, &with_delimiter.into()).unwrap();

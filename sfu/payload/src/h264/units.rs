@@ -2,31 +2,40 @@
 
 use std::ops::Range;
 
-pub(crate) const UNIT_SLICE: u8 = 1;
-pub(crate) const UNIT_IDR: u8 = 5;
-pub(crate) const UNIT_SEI: u8 = 6;
-pub(crate) const UNIT_SPS: u8 = 7;
-pub(crate) const UNIT_PPS: u8 = 8;
-pub(crate) const UNIT_AUD: u8 = 9;
-pub(crate) const UNIT_FILLER: u8 = 12;
+/// A part of a picture.
+pub const UNIT_SLICE: u8 = 1;
+/// A part of a picture that needs no other.
+pub const UNIT_IDR: u8 = 5;
+/// Supplemental enhancement information.
+pub const UNIT_SEI: u8 = 6;
+/// A sequence parameter set.
+pub const UNIT_SPS: u8 = 7;
+/// A picture parameter set.
+pub const UNIT_PPS: u8 = 8;
+/// An access unit delimiter.
+pub const UNIT_AUD: u8 = 9;
+/// Filler data.
+pub const UNIT_FILLER: u8 = 12;
 
 /// A unit in a buffer.
-pub(crate) struct NalUnit {
-    pub(crate) kind: u8,
+pub struct NalUnit {
+    /// Its type.
+    pub kind: u8,
     /// With its length.
-    pub(crate) whole: Range<usize>,
+    pub whole: Range<usize>,
     /// Without.
-    pub(crate) body: Range<usize>,
+    pub body: Range<usize>,
 }
 
 /// Walks over units with 4-byte lengths.
-pub(crate) struct NalUnits<'a> {
+pub struct NalUnits<'a> {
     data: &'a [u8],
     at: usize,
 }
 
 impl<'a> NalUnits<'a> {
-    pub(crate) fn new(data: &'a [u8]) -> Self {
+    /// Begins with the first one.
+    pub fn new(data: &'a [u8]) -> Self {
         Self { data, at: 0 }
     }
 }
@@ -58,7 +67,7 @@ impl Iterator for NalUnits<'_> {
 }
 
 /// Removes the emulation prevention bytes.
-pub(crate) fn unescape(unit: &[u8]) -> Vec<u8> {
+pub fn unescape(unit: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(unit.len());
     let mut zeros = 0;
     for &byte in unit {
@@ -73,7 +82,7 @@ pub(crate) fn unescape(unit: &[u8]) -> Vec<u8> {
 }
 
 /// Puts emulation prevention bytes in, behind what is in `unit` already.
-pub(crate) fn escape(plain: &[u8], unit: &mut Vec<u8>) {
+pub fn escape(plain: &[u8], unit: &mut Vec<u8>) {
     let mut zeros = 0;
     for &byte in plain {
         if zeros >= 2 && byte <= 3 {

@@ -1,7 +1,7 @@
 //! What comes of many seeded packets, as one number for each codec: it changes when anything that comes out does.
 
 use super::{Bench, Packet};
-use crate::bridge::frames::FrameKind;
+use crate::CodecKind;
 
 /// FNV-1a.
 fn digest(so_far: u64, value: &impl std::fmt::Debug) -> u64 {
@@ -24,10 +24,10 @@ fn noise(random: &mut fastrand::Rng, longest: usize) -> Vec<u8> {
         .collect()
 }
 
-fn payload(random: &mut fastrand::Rng, kind: FrameKind) -> Vec<u8> {
+fn payload(random: &mut fastrand::Rng, kind: CodecKind) -> Vec<u8> {
     let mut out = Vec::new();
     match kind {
-        FrameKind::H264 => {
+        CodecKind::H264 => {
             let units = [0x67, 0x68, 0x65, 0x65, 0x41, 0x41, 0x41, 0x09, 0x06];
             match random.u8(..8) {
                 0 | 1 => {
@@ -42,11 +42,11 @@ fn payload(random: &mut fastrand::Rng, kind: FrameKind) -> Vec<u8> {
                 _ => out.push(one_of(random, &units)),
             }
         }
-        FrameKind::Vp9 => out.extend([
+        CodecKind::Vp9 => out.extend([
             one_of(random, &[0x08, 0x00, 0x04, 0x88, 0xa8, 0xb8, 0x0a]),
             one_of(random, &[0x82, 0x86, 0x00]),
         ]),
-        FrameKind::Av1 => match random.u8(..8) {
+        CodecKind::Av1 => match random.u8(..8) {
             0 | 1 => out.extend([0x28, 3, 0x08, 1, 2, 0x30, 0x10]),
             2..5 => out.extend([0x10, 0x30, one_of(random, &[0x30, 0x10])]),
             5 => out.extend([0x50, 0x34, 0x20, 0x30]),
@@ -64,7 +64,7 @@ fn payload(random: &mut fastrand::Rng, kind: FrameKind) -> Vec<u8> {
 
 #[test]
 fn what_comes_of_any_packets_is_what_always_came() {
-    let sum = |kind: FrameKind| {
+    let sum = |kind: CodecKind| {
         let (mut sum, mut frames) = (0xcbf2_9ce4_8422_2325, 0);
         for seed in 0..40 {
             let mut random = fastrand::Rng::with_seed(seed);
@@ -91,7 +91,7 @@ fn what_comes_of_any_packets_is_what_always_came() {
                     arrival_us: at_us,
                     wallclock_us: at_us - random.i64(0..5_000),
                     payload: payload(&mut random, kind).into(),
-                    red: kind == FrameKind::Opus && random.u8(..) < 60,
+                    red: kind == CodecKind::Opus && random.u8(..) < 60,
                 });
                 if random.u8(..) < 60 {
                     bench.expire(at_us + random.i64(0..400_000));
@@ -116,10 +116,10 @@ fn what_comes_of_any_packets_is_what_always_came() {
         sum
     };
     let kinds = [
-        FrameKind::H264,
-        FrameKind::Vp9,
-        FrameKind::Av1,
-        FrameKind::Opus,
+        CodecKind::H264,
+        CodecKind::Vp9,
+        CodecKind::Av1,
+        CodecKind::Opus,
     ];
     assert_eq!(
         kinds.map(sum),

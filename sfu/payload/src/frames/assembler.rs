@@ -1,15 +1,16 @@
 //! The one type that the bridge sees of all this.
 
 use super::audio::Audio;
-use super::g711::G711;
+use super::g711::{G711, ToOpus};
 use super::timeline::{Ahead, Anchor, Stamp};
 use super::video::Video;
 use super::window::{Item, Window};
-use super::{Counters, FrameKind, Packet};
+use super::{Counters, Frame, Packet};
+use crate::CodecKind;
 
 /// Puts the frames of one layer of one track together. One per publication: another publisher's packets need another.
 #[derive(Debug)]
-pub(crate) struct Assembler {
+pub struct Assembler {
     window: Window,
     track: Track,
     counters: Counters,
@@ -23,14 +24,24 @@ enum Track {
 }
 
 impl Assembler {
-    /// Begins with nothing known; pictures begin with the first keyframe.
-    pub(crate) fn new(kind: FrameKind) -> Self {
+    /// Begins with nothing known; pictures begin with the first keyframe. G.711 gives nothing, see [`Self::through`]; VP8 and AAC
+    /// are not put together, and count as damaged.
+    pub fn new(kind: CodecKind) -> Self {
+        Self::with(kind, None)
+    }
+
+    /// One whose packets, in order, become Opus on the way: for G.711.
+    pub fn through(kind: CodecKind, to_opus: ToOpus) -> Self {
+        Self::with(kind, Some(to_opus))
+    }
+
+    fn with(kind: CodecKind, to_opus: Option<ToOpus>) -> Self {
         let track = match kind {
-            FrameKind::Opus => Track::Audio(Audio::new(), None),
-            FrameKind::Pcma | FrameKind::Pcmu => {
-                Track::Audio(Audio::new(), Some(Box::new(G711::new(kind))))
+            CodecKind::Pcma | CodecKind::Pcmu => {
+                Track::Audio(Audio::new(), Some(Box::new(G711::new(to_opus))))
             }
-            FrameKind::H264 | FrameKind::Vp9 | FrameKind::Av1 => {
+            CodecKind::Opus | CodecKind::Aac => Track::Audio(Audio::new(), None),
+            CodecKind::H264 | CodecKind::Vp8 | CodecKind::Vp9 | CodecKind::Av1 => {
                 Track::Video(Box::new(Video::new(kind)))
             }
         };
@@ -42,7 +53,7 @@ impl Assembler {
     }
 
     /// Says which packet is the first and where its frame belongs.
-    pub(crate) fn begin(&mut self, anchor: Anchor) {
+    pub fn begin(&mut self, anchor: Anchor) {
         self.window.begin_at(anchor.sequence);
         match &mut self.track {
             Track::Video(video) => video.begin(anchor),
@@ -52,7 +63,7 @@ impl Assembler {
     }
 
     /// By how much a packet that has just come is ahead of its capture time; `None` before the first frame.
-    pub(crate) fn ahead(&self, packet: &Packet) -> Option<Ahead> {
+    pub fn ahead(&self, packet: &Packet) -> Option<Ahead> {
         let stamp = Stamp {
             timestamp: packet.timestamp,
             arrival_us: packet.arrival_us,
@@ -67,7 +78,7 @@ impl Assembler {
 
     /// Takes a packet and appends to `out` the frames that are complete now, in decoding order. The publication is `lead_us`
     /// ahead of its capture times.
-    pub(crate) fn push(&mut self, packet: Packet, lead_us: i64, out: &mut Vec<hls::Frame>) {
+    pub fn push(&mut self, packet: Packet, lead_us: i64, out: &mut Vec<Frame>) {
         let Self {
             window,
             track,
@@ -77,7 +88,7 @@ impl Assembler {
     }
 
     /// Gives what still waits: nothing more will come.
-    pub(crate) fn finish(&mut self, lead_us: i64, out: &mut Vec<hls::Frame>) {
+    pub fn finish(&mut self, lead_us: i64, out: &mut Vec<Frame>) {
         let Self {
             window,
             track,
@@ -93,7 +104,7 @@ impl Assembler {
 
     /// Gives up what was waited for long enough at `now_us`, and lets sound that is paused go on as silence. To be called
     /// every 20 to 100 ms, as long as the publication lasts.
-    pub(crate) fn expire(&mut self, now_us: i64, lead_us: i64, out: &mut Vec<hls::Frame>) {
+    pub fn expire(&mut self, now_us: i64, lead_us: i64, out: &mut Vec<Frame>) {
         let Self {
             window,
             track,
@@ -109,7 +120,7 @@ impl Assembler {
 
     /// Whether a keyframe has become necessary since this was asked last. Says so again every 500 ms in which frames come
     /// that cannot be used.
-    pub(crate) fn take_wants_keyframe(&mut self) -> bool {
+    pub fn take_wants_keyframe(&mut self) -> bool {
         match &mut self.track {
             Track::Video(video) => video.take_wants_keyframe(),
             Track::Audio(..) => false,
@@ -117,19 +128,13 @@ impl Assembler {
     }
 
     /// What happened until now.
-    pub(crate) fn counters(&self) -> Counters {
+    pub fn counters(&self) -> Counters {
         self.window.counters(self.counters)
     }
 }
 
 impl Track {
-    fn take(
-        &mut self,
-        item: Item,
-        lead_us: i64,
-        counters: &mut Counters,
-        out: &mut Vec<hls::Frame>,
-    ) {
+    fn take(&mut self, item: Item, lead_us: i64, counters: &mut Counters, out: &mut Vec<Frame>) {
         match (self, item) {
             (Self::Video(video), Item::Packet(packet)) => {
                 video.push(packet, lead_us, counters, out);

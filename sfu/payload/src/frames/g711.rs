@@ -1,26 +1,36 @@
 //! G.711 in order to Opus in order: large audiences' players take nothing else of what WebRTC's sound is made of.
 //!
-//! A packet's samples are decoded, resampled and encoded anew; each packet of Opus has the RTP time of its first sample, so that
-//! losses and the publisher's clock are [`Audio`]'s, as with Opus that was published. It comes out some 80 ms later than it went
-//! in, because the resampler takes 64 ms at once. One percent of a core at most.
+//! Whoever makes Opus of it is given by the caller: this crate decodes nothing. Each packet of Opus has the RTP time of its first
+//! sample, so that losses and the publisher's clock are [`Audio`]'s, as with Opus that was published.
 
 use std::fmt;
-
-use bytes::Bytes;
+use std::sync::Arc;
 
 use super::audio::Audio;
 use super::timeline::{Anchor, Stamp};
-use super::{Counters, FrameKind, Packet};
-use crate::bridge::transcode::{Input, Transcoder, Unit};
+use super::{Counters, Frame, Packet};
 
 /// Hz of G.711, and how many samples of Opus one of its is.
 const RATE: u32 = 8_000;
 const RATIO: u32 = 6;
 
+/// A packet of Opus that was made of G.711.
+#[derive(Debug, Clone)]
+pub struct Opus {
+    /// Ticks of 48 kHz from the first packet that came to this one's first sample.
+    pub elapsed: i64,
+    /// As RTP carries it.
+    pub payload: Arc<[u8]>,
+}
+
+/// Makes Opus of the next packet of G.711: is given the ticks of 8 kHz since the first one and the samples, and gives whatever is
+/// complete now, or nothing for what it cannot read.
+pub type ToOpus = Box<dyn FnMut(i64, &[u8]) -> Option<Vec<Opus>> + Send>;
+
 /// A track of G.711.
 pub(super) struct G711 {
-    /// Nothing when the libraries refuse: a track without sound.
-    transcoder: Option<Transcoder>,
+    /// Nothing where nobody can make Opus: a track without sound.
+    to_opus: Option<ToOpus>,
     last: Option<Last>,
 }
 
@@ -40,16 +50,9 @@ impl fmt::Debug for G711 {
 }
 
 impl G711 {
-    /// Of one of the two laws.
-    pub(super) fn new(kind: FrameKind) -> Self {
-        let input = match kind {
-            FrameKind::Pcma => Input::Pcma,
-            _ => Input::Pcmu,
-        };
-        let transcoder = Transcoder::new(input, RATE)
-            .inspect_err(|error| tracing::error!(%error, "G.711 stays without sound in HLS"));
+    pub(super) fn new(to_opus: Option<ToOpus>) -> Self {
         Self {
-            transcoder: transcoder.ok(),
+            to_opus,
             last: None,
         }
     }
@@ -77,13 +80,9 @@ impl G711 {
         audio: &mut Audio,
         lead_us: i64,
         counters: &mut Counters,
-        out: &mut Vec<hls::Frame>,
+        out: &mut Vec<Frame>,
     ) {
-        let Some(transcoder) = self
-            .transcoder
-            .as_mut()
-            .filter(|_| !packet.payload.is_empty())
-        else {
+        let Some(to_opus) = self.to_opus.as_mut().filter(|_| !packet.payload.is_empty()) else {
             return;
         };
         let elapsed = self.last.map_or(0, |last| {
@@ -94,11 +93,7 @@ impl G711 {
             timestamp: packet.timestamp,
             elapsed,
         });
-        let unit = Unit {
-            elapsed: Some(elapsed),
-            data: Bytes::copy_from_slice(&packet.payload),
-        };
-        let Ok(made) = transcoder.push(&unit) else {
+        let Some(made) = to_opus(elapsed, &packet.payload) else {
             counters.damaged += 1;
             return;
         };

@@ -29,7 +29,7 @@ const SPAN_MAX_US: i64 = 30_000_000;
 
 /// What is known of the first packets of one track.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Opening {
+pub struct Opening {
     /// The lowest of their numbers.
     sequence: u64,
     timestamp: u32,
@@ -41,7 +41,7 @@ pub(crate) struct Opening {
 
 impl Opening {
     /// Begins with the first packet, in timestamps of `rate` Hz.
-    pub(crate) fn new(rate: u32, sequence: u64, timestamp: u32, captured_us: i64) -> Self {
+    pub fn new(rate: u32, sequence: u64, timestamp: u32, captured_us: i64) -> Self {
         Self {
             sequence,
             timestamp,
@@ -52,7 +52,7 @@ impl Opening {
     }
 
     /// Takes a further packet.
-    pub(crate) fn add(&mut self, sequence: u64, timestamp: u32, captured_us: i64) {
+    pub fn add(&mut self, sequence: u64, timestamp: u32, captured_us: i64) {
         let after = i64::from(timestamp.wrapping_sub(self.timestamp).cast_signed());
         let at_us = captured_us.saturating_sub(after * 1_000_000 / self.rate);
         if (self.first_us.saturating_sub(at_us)).abs() < SPAN_MAX_US {
@@ -64,7 +64,7 @@ impl Opening {
 
 /// The lead of one publication.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Lead {
+pub struct Lead {
     lead_us: i64,
     tracks: Vec<Option<Ahead>>,
     /// Packets in sequence with which all tracks were ahead.
@@ -75,7 +75,7 @@ pub(crate) struct Lead {
 
 impl Lead {
     /// Begins with what is known of each of the tracks, if anything is; says where each of those is.
-    pub(crate) fn begin(openings: &[Option<Opening>]) -> (Self, Vec<Option<Anchor>>) {
+    pub fn begin(openings: &[Option<Opening>]) -> (Self, Vec<Option<Anchor>>) {
         let known = openings.iter().flatten();
         let lead_us = known
             .map(|opening| opening.first_us - opening.best_us)
@@ -100,12 +100,12 @@ impl Lead {
     }
 
     /// In microseconds.
-    pub(crate) fn us(&self) -> i64 {
+    pub fn us(&self) -> i64 {
         self.lead_us
     }
 
     /// Takes where the next packet of `track` would be.
-    pub(crate) fn note(&mut self, track: usize, ahead: Option<Ahead>) {
+    pub fn note(&mut self, track: usize, ahead: Option<Ahead>) {
         let (Some(known), Some(ahead)) = (self.tracks.get_mut(track), ahead) else {
             return;
         };

@@ -1,7 +1,8 @@
 //! Times of frames, whatever clocks and networks do.
 
 use super::{Bench, PPS, SPS, frame};
-use crate::bridge::frames::{FrameKind, Packet};
+use crate::CodecKind;
+use crate::frames::Packet;
 
 /// A picture that needs no other; every one, so that losses do not matter here.
 fn picture(sequence: u64, timestamp: u32, at_us: i64) -> Packet {
@@ -11,7 +12,7 @@ fn picture(sequence: u64, timestamp: u32, at_us: i64) -> Packet {
 
 /// Pictures at 30 Hz whose timestamps begin at `from` and which arrive as `arrival_us` says.
 fn run(from: u32, count: u32, arrival_us: impl Fn(u32) -> i64) -> Bench {
-    let mut bench = Bench::new(FrameKind::H264);
+    let mut bench = Bench::new(CodecKind::H264);
     for index in 0..count {
         let timestamp = from.wrapping_add(index * 3_000);
         bench.push(picture(index.into(), timestamp, arrival_us(index)));
@@ -89,7 +90,7 @@ fn a_publisher_that_begins_with_half_a_second_at_once_keeps_its_pace_and_its_lea
 #[test]
 fn a_clock_that_leaps_is_brought_back_at_once() {
     for leap in [10_000_000u32, 0u32.wrapping_sub(10_000_000), 1 << 31] {
-        let mut bench = Bench::new(FrameKind::H264);
+        let mut bench = Bench::new(CodecKind::H264);
         for index in 0..200u32 {
             let leap = if index < 100 { 0 } else { leap };
             let timestamp = (index * 3_000).wrapping_add(leap);
@@ -129,7 +130,7 @@ fn pictures_that_were_held_back_at_first_stay_where_their_timestamps_are() {
 
 #[test]
 fn frames_that_come_seldom_are_no_leaps() {
-    let mut bench = Bench::new(FrameKind::H264);
+    let mut bench = Bench::new(CodecKind::H264);
     for index in 0..20u32 {
         // A slide every five seconds, with 100 ms of jitter.
         let at_us = i64::from(index) * 5_000_000 + i64::from(index % 2) * 100_000;
@@ -142,7 +143,7 @@ fn frames_that_come_seldom_are_no_leaps() {
 
 #[test]
 fn b_frames_keep_their_times_and_are_counted() {
-    let mut bench = Bench::new(FrameKind::H264);
+    let mut bench = Bench::new(CodecKind::H264);
     let mut expected = Vec::new();
     // Decoding order I0 P3 B1 B2 P6 B4 B5...
     let order = std::iter::once(0).chain((0..200).flat_map(|group| {
@@ -163,7 +164,7 @@ fn b_frames_keep_their_times_and_are_counted() {
 
 #[test]
 fn a_variable_frame_rate_is_kept_as_it_is() {
-    let mut bench = Bench::new(FrameKind::H264);
+    let mut bench = Bench::new(CodecKind::H264);
     let mut random = fastrand::Rng::with_seed(5);
     let (mut timestamp, mut expected) = (0u32, Vec::new());
     for index in 0..2_000 {

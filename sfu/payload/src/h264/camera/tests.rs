@@ -1,5 +1,6 @@
 //! Frames through a library's packets and back, losses, limits and malformed input.
 
+use super::super::packetise;
 use super::*;
 
 const SPS: &[u8] = &[0x67, 0x42, 0xc0, 0x1e, 0x11];
@@ -13,7 +14,7 @@ fn unit(header: u8, len: usize) -> Bytes {
 
 /// Cuts a frame by the library, as a camera would.
 fn packets(elapsed: i64, nals: &[Bytes]) -> Vec<Packet> {
-    let payloads = packets::packetise(nals.iter().cloned());
+    let payloads = packetise(nals.iter().cloned());
     let last = payloads.len() - 1;
     let packet = |(index, payload): (usize, &std::sync::Arc<[u8]>)| Packet {
         elapsed,
@@ -256,7 +257,7 @@ fn random_payloads_never_panic() {
             payload: payload.into(),
         };
         for frame in assembler.push(&packet) {
-            packets::packetise(frame.nals);
+            packetise(frame.nals);
         }
     }
 }
