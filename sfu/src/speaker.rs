@@ -6,6 +6,7 @@
 //!
 //! Budget: [`Speakers::observe`] is on the packet path. No allocation, one binary search, about twenty operations on
 //! numbers and, only while somebody without a slot speaks, one look at each slot: below 300 ns at 200 streams.
+//! `cargo bench -p sfu --bench conference`.
 
 mod dominant;
 mod slots;

@@ -128,31 +128,3 @@ fn nothing_panics_and_every_answer_is_a_rung() {
         }
     }
 }
-
-#[test]
-#[expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "it measures"
-)]
-fn an_allocation_costs_microseconds() {
-    let mut rng = fastrand::Rng::with_seed(1);
-    let pictures: Vec<Picture> = (0..49)
-        .map(|key| Picture::temporal(key, CLASSES[rng.usize(..4)]))
-        .collect();
-    let requests: Vec<Request<'_>> = pictures.iter().map(Picture::request).collect();
-    let mut allocator = Allocator::default();
-    let mut into = Vec::new();
-    let epoch = Instant::now();
-    let mut now = epoch;
-    const TIMES: u32 = 1000;
-    for _ in 0..TIMES {
-        now += STEP;
-        allocator.allocate(now, rng.u64(1_000_000..40_000_000), &requests, &mut into);
-    }
-    let each = epoch.elapsed() / TIMES;
-    println!(
-        "{} ns per allocation of 49 requests of nine rungs",
-        each.as_nanos()
-    );
-}

@@ -193,38 +193,3 @@ fn a_fan_that_starts_counts_as_a_voice_for_a_few_seconds_only() {
         room.now - last
     );
 }
-
-#[test]
-#[expect(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "it measures"
-)]
-fn a_packet_costs_nanoseconds() {
-    let mut rng = fastrand::Rng::with_seed(1);
-    let mut room = Room::new(200, 8, 8);
-    let sounds: Vec<(StreamId, u8)> = (0..200_000)
-        .map(|_| {
-            (
-                StreamId(rng.u64(..208)),
-                if rng.u8(..10) == 0 { 30 } else { 75 },
-            )
-        })
-        .collect();
-    let start = Instant::now();
-    for chunk in sounds.chunks(200) {
-        for (stream, level) in chunk {
-            room.changes += usize::from(room.speakers.observe(
-                room.now,
-                *stream,
-                Some((*level, true)),
-            ));
-        }
-        room.now += PACKET;
-    }
-    let each = start.elapsed().as_nanos() / sounds.len() as u128;
-    println!(
-        "{each} ns per packet of 208 streams, {} changes",
-        room.changes
-    );
-}
