@@ -29,4 +29,3 @@ pub use rtsp::run_camera;
 pub use slate::run_slates;
 pub(crate) use slate::slate_keyframe;
 pub(crate) use thumbnail::Thumbnailer;
-use thumbnail::nals;

@@ -18,6 +18,7 @@ use openh264::OpenH264API;
 use openh264::decoder::{Decoder, DecoderConfig};
 use openh264::formats::YUVSource;
 use payload::h264::NalType;
+use payload::h264::units::nals;
 
 use self::scale::{Picture, Planes};
 use self::sps::Sps;
@@ -156,25 +157,6 @@ impl Thumbnailer {
 fn decoder() -> Result<Decoder, ThumbnailError> {
     let api = OpenH264API::from_source();
     Ok(Decoder::with_api_config(api, DecoderConfig::new())?)
-}
-
-/// NAL units with 4 bytes of length in front of each; `None` for one that is cut short, which is the last.
-pub(super) fn nals(access_unit: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
-    let mut rest = access_unit;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let nal = rest.split_first_chunk().and_then(|(length, after)| {
-            after.split_at_checked(u32::from_be_bytes(*length) as usize)
-        });
-        let (nal, after) = match nal {
-            Some((nal, after)) => (Some(nal), after),
-            None => (None, &[][..]),
-        };
-        rest = after;
-        Some(nal)
-    })
 }
 
 fn check_size(sps: &Sps) -> Result<(), ThumbnailError> {

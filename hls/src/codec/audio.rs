@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use mp4_atom::{Codec, Dops, Esds, Mp4a, Opus};
+use payload::opus::frame_duration;
 
 use super::Format;
 use crate::{CodecKind, TrackConfig};
@@ -54,7 +55,7 @@ impl Audio {
             _ => {
                 let contents = like.first()? & !3;
                 let packet = Bytes::copy_from_slice(&[contents]);
-                Some((packet, opus_frame_ticks(contents)))
+                Some((packet, frame_duration(contents)))
             }
         }
     }
@@ -69,16 +70,6 @@ pub fn silence(config: &TrackConfig) -> Option<(Bytes, u32)> {
         CodecKind::Opus => Some((Bytes::from_static(&OPUS_SILENCE_STEREO), 960)),
         CodecKind::Aac => Audio::new(config).silence(&[]),
         _ => None,
-    }
-}
-
-/// The ticks at 48 kHz of one frame of an Opus packet that begins with `contents`, RFC 6716 section 3.1.
-fn opus_frame_ticks(contents: u8) -> u32 {
-    let config = contents >> 3;
-    match config {
-        0..12 => [480, 960, 1920, 2880][usize::from(config % 4)],
-        12..16 => [480, 960][usize::from(config % 2)],
-        _ => [120, 240, 480, 960][usize::from(config % 4)],
     }
 }
 
@@ -146,20 +137,5 @@ fn aac(config: &TrackConfig, channels: u8) -> Format {
             btrt: None,
             taic: None,
         }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_opus_frame_is_as_long_as_its_first_byte_says() {
-        let check = |contents: u8, ticks: u32| assert_eq!(opus_frame_ticks(contents), ticks);
-        check(0, 480); // SILK, 10 ms
-        check(3 << 3, 2880); // SILK, 60 ms
-        check(13 << 3, 960); // hybrid, 20 ms
-        check(28 << 3, 120); // CELT, 2.5 ms
-        check(31 << 3, 960); // CELT, 20 ms
     }
 }

@@ -1,14 +1,11 @@
 //! AV1: the sequence header tells everything (AV1 bitstream specification, section 5.5).
 
 use mp4_atom::{Av01, Av1c, Codec, Visual};
+use payload::av1::{self, FRAME, FRAME_HEADER, HAS_EXTENSION, HAS_SIZE, SEQUENCE_HEADER, leb128};
 use payload::bits::Reader;
 
 use super::{Change, Coded, Format, Recipe};
 use crate::Frame;
-
-const SEQUENCE_HEADER: u8 = 1;
-const FRAME_HEADER: u8 = 3;
-const FRAME: u8 = 6;
 
 const KEY_FRAME: u32 = 0;
 const INTRA_ONLY_FRAME: u32 = 2;
@@ -19,6 +16,9 @@ const BY_FRAME: u32 = 2;
 
 /// A padding OBU (section 5.13): a decoder shows nothing for it, so that the picture before stays.
 const PADDING: [u8; 3] = [0x7a, 1, 0x80];
+
+/// Octets of a size (section 4.10.5).
+const SIZE_OCTETS_MAX: usize = 8;
 
 /// Operating points, at most.
 const POINTS_MAX: u32 = 32;
@@ -123,24 +123,21 @@ struct Unit<'a> {
 /// Splits the first OBU off; one without a size reaches to the end.
 fn split_unit(data: &[u8]) -> Option<(Unit<'_>, &[u8])> {
     let (&header, mut rest) = data.split_first()?;
-    let kind = header >> 3 & 15;
-    if header & 4 != 0 {
+    if header & HAS_EXTENSION != 0 {
         rest = rest.get(1..)?;
     }
     let mut size = rest.len();
-    if header & 2 != 0 {
-        size = 0;
-        for place in 0..8 {
-            let (&byte, after) = rest.split_first()?;
-            rest = after;
-            size |= usize::from(byte & 127) << (7 * place);
-            if byte & 128 == 0 {
-                break;
-            }
-        }
+    if header & HAS_SIZE != 0 {
+        let number = leb128(&mut rest.iter().copied(), SIZE_OCTETS_MAX)?;
+        size = number.value;
+        rest = &rest[number.octets..];
     }
     let (payload, after) = rest.split_at_checked(size)?;
-    Some((Unit { kind, payload }, after))
+    let unit = Unit {
+        kind: av1::kind(header),
+        payload,
+    };
+    Some((unit, after))
 }
 
 impl Sequence {

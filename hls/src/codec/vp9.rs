@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use mp4_atom::{Codec, Visual, Vp09, VpcC};
 use payload::bits::Reader;
+use payload::vp9::HeaderStart;
 
 use super::{Change, Coded, Format, Recipe};
 
@@ -106,14 +107,9 @@ impl Vp9 {
 
     fn header(&mut self, frame: &[u8]) -> Option<Header> {
         let mut reader = Reader::new(frame, 0);
-        if reader.bits(2)? != 2 {
-            return None;
-        }
-        let profile = (reader.bits(1)? | reader.bits(1)? << 1) as u8;
-        if profile == 3 && reader.flag()? {
-            return None;
-        }
-        if reader.flag()? {
+        let start = HeaderStart::read(&mut reader).filter(|start| !start.is_reserved)?;
+        let profile = start.profile;
+        if start.shows_existing {
             let slot = reader.bits(3)? as u8;
             return Some(Header {
                 profile,

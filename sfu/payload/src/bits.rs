@@ -14,6 +14,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Up to 32 bits.
+    #[inline]
     pub fn bits(&mut self, count: usize) -> Option<u32> {
         let mut value = 0;
         for _ in 0..count {
@@ -25,8 +26,33 @@ impl<'a> Reader<'a> {
     }
 
     /// One bit.
+    #[inline]
     pub fn flag(&mut self) -> Option<bool> {
         Some(self.bits(1)? == 1)
+    }
+
+    /// Up to eight bits.
+    #[inline]
+    pub fn few(&mut self, count: usize) -> Option<u8> {
+        self.bits(count).map(|value| value as u8)
+    }
+
+    /// Leaves bits out, which must be there.
+    pub fn skip(&mut self, count: usize) -> Option<()> {
+        self.at = self.at.checked_add(count)?;
+        (self.at <= self.bytes.len() * 8).then_some(())
+    }
+
+    /// AV1's `ns(n)` (section 4.10.7): a number below `limit`.
+    pub fn non_symmetric(&mut self, limit: u8) -> Option<u8> {
+        let width = u8::BITS - limit.leading_zeros();
+        let short = (1_u16 << width) - u16::from(limit);
+        let value = u16::from(self.few(width.checked_sub(1)? as usize)?);
+        if value < short {
+            return u8::try_from(value).ok();
+        }
+        let extra = u16::from(self.flag()?);
+        u8::try_from((value << 1) - short + extra).ok()
     }
 
     /// H.264's `ue(v)`, which is AV1's `uvlc()` as well; more than 31 leading zeros make no sense in either.
@@ -40,6 +66,15 @@ impl<'a> Reader<'a> {
         }
         Some((1 << zeros) - 1 + self.bits(zeros)?)
     }
+}
+
+/// The first `ue(v)` of a bit string up to 2^16 - 2, as if zeros followed it: parameter sets are told apart by it that were cut short.
+pub(crate) fn first_exp_golomb(bytes: &[u8]) -> Option<u32> {
+    let mut word = [0; 4];
+    for (place, byte) in word.iter_mut().zip(bytes) {
+        *place = *byte;
+    }
+    Reader::new(&word, 0).exp_golomb()
 }
 
 /// Overwrites `count` bits from bit `at`, which are there.
@@ -105,6 +140,25 @@ mod tests {
         let mut reader = Reader::new(&writer.bytes, 0);
         for value in values {
             assert_eq!(reader.exp_golomb(), Some(value));
+        }
+    }
+
+    #[test]
+    fn the_first_code_is_read_as_if_zeros_followed() {
+        for (bytes, expected) in [
+            (&[0x80][..], Some(0)),
+            (&[0x40], Some(1)),
+            (&[0x60], Some(2)),
+            (&[0x20], Some(3)),
+            (&[0x01], Some(127)),
+            (&[0x01, 0x01], Some(127)),
+            (&[0, 1], Some(32_767)),
+            (&[0, 1, 0xff, 0xfe], Some(65_534)),
+            (&[0, 0, 0x80, 0, 0xff], None),
+            (&[0, 0, 1], None),
+            (&[], None),
+        ] {
+            assert_eq!(first_exp_golomb(bytes), expected, "{bytes:02x?}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! together to whole frames on one clock. This crate does **not** know RTP
 //! headers, sessions, peers or players, read a clock, decode pictures or sound, or ask anybody for anything.
 
+pub mod av1;
 pub mod bits;
 mod codec;
 pub mod frames;
@@ -11,6 +12,7 @@ pub mod h264;
 pub mod inspect;
 pub mod opus;
 pub mod red;
+pub mod vp9;
 
 pub use codec::{Codec, CodecKind};
 

@@ -1,6 +1,6 @@
-//! Opus packets, RFC 6716 section 3, and the redundancy around them, RFC 2198.
+//! Opus packets, RFC 6716 section 3.
 
-use std::ops::Range;
+use crate::red;
 
 /// 120 ms in samples of 48 kHz: the longest packet.
 pub(crate) const PACKET_MAX: u32 = 5_760;
@@ -10,9 +10,6 @@ const FRAME_BYTES_MAX: usize = 1_275;
 const FILLERS: [u32; 4] = [960, 480, 240, 120];
 /// The shortest of them.
 pub(crate) const FILLER_MIN: u32 = 120;
-
-/// More blocks than any sender uses; str0m and libwebrtc stop at nine.
-pub(crate) const BLOCKS_MAX: usize = 9;
 
 /// How long a packet sounds, in samples of 48 kHz; `None` when it breaks one of the rules R1 to R7 of section 3.4, because
 /// players give up a whole stream for such a packet.
@@ -36,7 +33,7 @@ pub fn duration(packet: &[u8]) -> Option<u32> {
 /// Whether the packet says that it has two channels, RFC 6716 section 3.1; `red` around it or not.
 pub fn is_stereo(payload: &[u8], red: bool) -> bool {
     let primary = if red {
-        let range = blocks(payload).pop().map(|primary| primary.range);
+        let range = red::blocks(payload).pop().map(|primary| primary.range);
         range.and_then(|range| payload.get(range)).unwrap_or(&[])
     } else {
         payload
@@ -45,7 +42,7 @@ pub fn is_stereo(payload: &[u8], red: bool) -> bool {
 }
 
 /// The samples of 48 kHz of one frame, table 2.
-fn frame_duration(toc: u8) -> u32 {
+pub fn frame_duration(toc: u8) -> u32 {
     let config = toc >> 3;
     match (config, config & 0x03) {
         (0..12, 0) => 480,
@@ -134,47 +131,6 @@ impl Filler {
     pub(crate) fn octets(&self) -> &[u8] {
         &self.octets[..if self.is_silence { 3 } else { 1 }]
     }
-}
-
-/// One block of RFC 2198: how many samples before the packet's timestamp it begins, and where it lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Block {
-    pub(crate) before: u32,
-    pub(crate) range: Range<usize>,
-}
-
-/// The blocks of a payload, the newest (primary) one last; nothing when its structure is broken.
-pub(crate) fn blocks(payload: &[u8]) -> Vec<Block> {
-    read_blocks(payload).unwrap_or_default()
-}
-
-fn read_blocks(payload: &[u8]) -> Option<Vec<Block>> {
-    let mut headers = Vec::with_capacity(3);
-    let mut at = 0;
-    while *payload.get(at)? & 0x80 != 0 {
-        if headers.len() + 1 >= BLOCKS_MAX {
-            return None;
-        }
-        let bits = payload.get(at + 1..at + 4)?;
-        let bits = u32::from_be_bytes([0, bits[0], bits[1], bits[2]]);
-        headers.push((bits >> 10, (bits & 0x3ff) as usize));
-        at += 4;
-    }
-    at += 1;
-    let mut blocks = Vec::with_capacity(headers.len() + 1);
-    for (before, length) in headers {
-        payload.get(at..at + length)?;
-        blocks.push(Block {
-            before,
-            range: at..at + length,
-        });
-        at += length;
-    }
-    blocks.push(Block {
-        before: 0,
-        range: at..payload.len(),
-    });
-    Some(blocks)
 }
 
 #[cfg(test)]
@@ -289,23 +245,5 @@ mod tests {
             assert_eq!(length, 960);
         }
         assert!(loudest(&sound) < 0.001, "{}", loudest(&sound));
-    }
-
-    #[test]
-    fn blocks_are_found_with_their_offsets() {
-        let block = |before, range| Block { before, range };
-        for (payload, expected) in [
-            (&[0x6f, 1, 2, 3][..], vec![block(0, 1..4)]),
-            (
-                &[0xef, 0x0f, 0x00, 0x02, 0x6f, 9, 9, 1, 2],
-                vec![block(960, 5..7), block(0, 7..9)],
-            ),
-            (&[0xef, 0x0f, 0x00, 0x02, 0x6f, 9], vec![]),
-            (&[0xef, 0x0f, 0x00], vec![]),
-            (&[], vec![]),
-            (&[0x80; 100], vec![]),
-        ] {
-            assert_eq!(blocks(payload), expected, "{payload:02x?}");
-        }
     }
 }

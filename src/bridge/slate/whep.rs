@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use payload::h264::units::nals;
 use payload::h264::{packetise, profile_of};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{SlateError, keyframes};
-use crate::bridge::nals;
 use crate::broadcast::Broadcast;
 use crate::media::{Handle, StreamKey};
 

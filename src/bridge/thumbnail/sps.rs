@@ -1,15 +1,22 @@
 //! What a sequence parameter set says about the pictures, ITU-T H.264 sections 7.3.2.1.1 and E.1.1.
 //!
-//! Ours, because it is there to refuse what a general parser accepts, before anything is allocated.
+//! `h264-reader` reads it; here is refused what it accepts and the decoder does not know, before anything is allocated.
+
+use h264_reader::nal::sps::{
+    ChromaFormat, FrameCropping, FrameMbsFlags, SeqParameterSet, VuiParameters,
+};
+use h264_reader::nal::{Nal, RefNal};
 
 use super::ThumbnailError;
 use super::ThumbnailError::{Malformed, Unsupported};
 use super::scale::Colours;
 
-/// Bytes that are looked at. Real ones have less than 100.
+/// Bytes. Real ones have less than 100.
 const LENGTH_MAX: usize = 1_024;
 /// Macroblocks of 16 pixels in a row or column, far above the limits, so that no product overflows.
 const MACROBLOCKS_MAX: u32 = 4_096;
+/// Pictures that the decoder may be told to keep, table A-1.
+const REFERENCES_MAX: u32 = 16;
 /// Pixels. From this height on, pictures that do not say otherwise have the colours of BT.709, as players assume.
 const HD_HEIGHT: usize = 720;
 
@@ -33,46 +40,40 @@ impl Sps {
     ///
     /// `Unsupported` for what the decoder does not know: interlaced pictures, more than 8 bits, other than 4:2:0.
     pub(super) fn parse(nal: &[u8]) -> Result<Self, ThumbnailError> {
-        let mut bits = Bits::new(nal);
-        bits.fixed(8)?;
-        let profile = bits.fixed(8)?;
+        let &[_, profile, ..] = nal else {
+            return Err(Malformed("an SPS is cut short"));
+        };
         if !matches!(profile, 66 | 77 | 100) {
             return Err(Unsupported("H.264 other than Baseline, Main and High"));
         }
-        // Constraints and level, then the set's number.
-        bits.fixed(16)?;
-        bits.unsigned(31)?;
-        if profile == 100 {
-            bits.chroma()?;
+        if nal.len() > LENGTH_MAX {
+            return Err(Malformed("an SPS is too long"));
         }
-        // The frame numbers' length.
-        bits.unsigned(12)?;
-        bits.picture_order()?;
-        let references = bits.unsigned(16)? as usize;
-        bits.flag()?;
-        let columns = bits.unsigned(MACROBLOCKS_MAX - 1)? as usize + 1;
-        let rows = bits.unsigned(MACROBLOCKS_MAX - 1)? as usize + 1;
-        if !bits.flag()? {
+        let sps = SeqParameterSet::from_bits(RefNal::new(nal, &[], true).rbsp_bits())
+            .map_err(|_| Malformed("an SPS is cut short or holds what makes no sense"))?;
+        let chroma = &sps.chroma_info;
+        let depths = (chroma.bit_depth_luma_minus8, chroma.bit_depth_chroma_minus8);
+        if chroma.chroma_format != ChromaFormat::YUV420 || depths != (0, 0) {
+            return Err(Unsupported("H.264 other than 4:2:0 with 8 bits"));
+        }
+        if sps.frame_mbs_flags != FrameMbsFlags::Frames {
             return Err(Unsupported("interlaced H.264"));
         }
-        bits.flag()?;
-        let coded = (16 * columns, 16 * rows);
-        let (width, height) = if bits.flag()? {
-            bits.crop(coded)?
-        } else {
-            coded
+        let coded = (
+            side(sps.pic_width_in_mbs_minus1)?,
+            side(sps.pic_height_in_map_units_minus1)?,
+        );
+        let (width, height) = match &sps.frame_cropping {
+            Some(margins) => crop(coded, margins)?,
+            None => coded,
         };
-        let (is_full_range, matrix) = if bits.flag()? {
-            bits.signal()?
-        } else {
-            (false, None)
-        };
+        let (is_full_range, matrix) = signal(sps.vui_parameters.as_ref());
         let is_bt709 = matrix.map_or(height >= HD_HEIGHT, |matrix| matrix == 1);
         Ok(Self {
             width,
             height,
             coded,
-            references,
+            references: small(sps.max_num_ref_frames, REFERENCES_MAX)?,
             colours: Colours {
                 is_full_range,
                 is_bt709,
@@ -81,154 +82,44 @@ impl Sps {
     }
 }
 
-/// The bits of a NAL unit, without the bytes against start codes.
-struct Bits {
-    bytes: Vec<u8>,
-    at: usize,
+/// The pixels of a row or a column of macroblocks, which are counted from 0.
+fn side(macroblocks: u32) -> Result<usize, ThumbnailError> {
+    Ok(16 * (small(macroblocks, MACROBLOCKS_MAX - 1)? + 1))
 }
 
-impl Bits {
-    fn new(nal: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(nal.len().min(LENGTH_MAX));
-        let mut zeros = 0;
-        for byte in nal.iter().take(LENGTH_MAX).copied() {
-            if byte != 3 || zeros < 2 {
-                bytes.push(byte);
-            }
-            zeros = if byte == 0 { zeros + 1 } else { 0 };
-        }
-        Self { bytes, at: 0 }
-    }
+/// A number of at most `max`.
+fn small(value: u32, max: u32) -> Result<usize, ThumbnailError> {
+    let value = Some(value).filter(|value| *value <= max);
+    let value = value.ok_or(Malformed("an SPS holds too large a number"))?;
+    Ok(value as usize)
+}
 
-    fn flag(&mut self) -> Result<bool, ThumbnailError> {
-        let byte = self.bytes.get(self.at / 8);
-        let byte = byte.ok_or(Malformed("an SPS is cut short"))?;
-        let bit = byte >> (7 - self.at % 8) & 1;
-        self.at += 1;
-        Ok(bit == 1)
-    }
+/// The size that is left when the margins are cut off, which are counted in two pixels.
+fn crop(coded: (usize, usize), margins: &FrameCropping) -> Result<(usize, usize), ThumbnailError> {
+    let left = |size: usize, margins: [u32; 2]| -> Result<usize, ThumbnailError> {
+        let [one, other] = margins.map(|margin| small(margin, MACROBLOCKS_MAX * 8));
+        let left = size.checked_sub(2 * (one? + other?));
+        let left = left.filter(|left| *left > 0);
+        left.ok_or(Malformed("an SPS leaves nothing of the picture"))
+    };
+    Ok((
+        left(coded.0, [margins.left_offset, margins.right_offset])?,
+        left(coded.1, [margins.top_offset, margins.bottom_offset])?,
+    ))
+}
 
-    /// At most 32 bits.
-    fn fixed(&mut self, count: u32) -> Result<u32, ThumbnailError> {
-        let mut value = 0;
-        for _ in 0..count {
-            value = value << 1 | u32::from(self.flag()?);
-        }
-        Ok(value)
-    }
-
-    /// An Exp-Golomb code of at most `max`, section 9.1.
-    fn unsigned(&mut self, max: u32) -> Result<u32, ThumbnailError> {
-        let mut zeros = 0;
-        while !self.flag()? {
-            zeros += 1;
-            if zeros == 32 {
-                return Err(Malformed("an SPS holds too large a number"));
-            }
-        }
-        let value = (1u64 << zeros) - 1 + u64::from(self.fixed(zeros)?);
-        let value = u32::try_from(value).ok().filter(|value| *value <= max);
-        value.ok_or(Malformed("an SPS holds too large a number"))
-    }
-
-    /// A signed Exp-Golomb code, section 9.1.1.
-    fn signed(&mut self) -> Result<i64, ThumbnailError> {
-        let code = i64::from(self.unsigned(u32::MAX)?);
-        Ok(if code % 2 == 1 {
-            (code + 1) / 2
-        } else {
-            -code / 2
-        })
-    }
-
-    /// What only High has: the chroma format, the depths and the scaling matrices.
-    fn chroma(&mut self) -> Result<(), ThumbnailError> {
-        let format = (self.unsigned(3)?, self.unsigned(6)?, self.unsigned(6)?);
-        if format != (1, 0, 0) {
-            return Err(Unsupported("H.264 other than 4:2:0 with 8 bits"));
-        }
-        self.flag()?;
-        if self.flag()? {
-            for size in [16, 16, 16, 16, 16, 16, 64, 64] {
-                self.scaling_list(size)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Section 7.3.2.1.1.1.
-    fn scaling_list(&mut self, size: usize) -> Result<(), ThumbnailError> {
-        if !self.flag()? {
-            return Ok(());
-        }
-        let mut last = 8;
-        for _ in 0..size {
-            last = (last + self.signed()?).rem_euclid(256);
-            if last == 0 {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn picture_order(&mut self) -> Result<(), ThumbnailError> {
-        match self.unsigned(2)? {
-            0 => {
-                self.unsigned(12)?;
-            }
-            1 => {
-                self.flag()?;
-                self.signed()?;
-                self.signed()?;
-                for _ in 0..self.unsigned(255)? {
-                    self.signed()?;
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The size that is left when the margins are cut off, which are counted in two pixels.
-    fn crop(&mut self, coded: (usize, usize)) -> Result<(usize, usize), ThumbnailError> {
-        let mut left = |size: usize| -> Result<usize, ThumbnailError> {
-            let margins =
-                self.unsigned(MACROBLOCKS_MAX * 8)? + self.unsigned(MACROBLOCKS_MAX * 8)?;
-            let left = size
-                .checked_sub(2 * margins as usize)
-                .filter(|left| *left > 0);
-            left.ok_or(Malformed("an SPS leaves nothing of the picture"))
-        };
-        Ok((left(coded.0)?, left(coded.1)?))
-    }
-
-    /// Whether the range is full, and the matrix if it is known, of the usability information.
-    fn signal(&mut self) -> Result<(bool, Option<u32>), ThumbnailError> {
-        const EXTENDED_ASPECT: u32 = 255;
-        const UNSPECIFIED: u32 = 2;
-        if self.flag()? && self.fixed(8)? == EXTENDED_ASPECT {
-            self.fixed(32)?;
-        }
-        // Overscan.
-        if self.flag()? {
-            self.flag()?;
-        }
-        if !self.flag()? {
-            return Ok((false, None));
-        }
-        self.fixed(3)?;
-        let is_full_range = self.flag()?;
-        if !self.flag()? {
-            return Ok((is_full_range, None));
-        }
-        // Primaries and transfer.
-        self.fixed(16)?;
-        let matrix = self.fixed(8)?;
-        Ok((
-            is_full_range,
-            Some(matrix).filter(|matrix| *matrix != UNSPECIFIED),
-        ))
-    }
+/// Whether the range is full, and the matrix if it is known, of the usability information.
+fn signal(usability: Option<&VuiParameters>) -> (bool, Option<u8>) {
+    const UNSPECIFIED: u8 = 2;
+    let Some(signal) = usability.and_then(|vui| vui.video_signal_type.as_ref()) else {
+        return (false, None);
+    };
+    let matrix = signal
+        .colour_description
+        .as_ref()
+        .map(|colours| colours.matrix_coefficients)
+        .filter(|matrix| *matrix != UNSPECIFIED);
+    (signal.video_full_range_flag, matrix)
 }
 
 #[cfg(test)]
@@ -264,7 +155,8 @@ mod tests {
         assert_eq!(cropped.coded, (32, 48));
         let aspect = "1 11111111 0000000000000001 0000000000000001";
         let signal = "1 101 1 1 00000001 00000001 00000001";
-        let said = parse(66, &["0 1", aspect, "0", signal, "1"].concat());
+        // Nothing else is said of usability.
+        let said = parse(66, &["0 1", aspect, "0", signal, "000000 1"].concat());
         assert!(said.colours.is_full_range && said.colours.is_bt709);
     }
 

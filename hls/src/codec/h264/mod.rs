@@ -8,9 +8,8 @@ mod repeat_tests;
 
 use bytes::Bytes;
 use h264_reader::nal::pps::PicParamSetId;
-use payload::h264::units::{
-    NalUnits, UNIT_AUD, UNIT_FILLER, UNIT_IDR, UNIT_PPS, UNIT_SEI, UNIT_SLICE, UNIT_SPS,
-};
+use payload::h264::NalType;
+use payload::h264::units::NalUnits;
 
 pub(crate) use repeat::Slice;
 
@@ -59,16 +58,16 @@ impl H264 {
         for unit in NalUnits::new(&data) {
             let unit = unit?;
             match unit.kind {
-                UNIT_SPS | UNIT_PPS => self.keep(data.slice(unit.body.clone())),
-                UNIT_AUD | UNIT_FILLER => {}
+                NalType::SPS | NalType::PPS => self.keep(data.slice(unit.body.clone())),
+                NalType::DELIMITER | NalType::FILLER => {}
                 kind => {
-                    if kind == UNIT_SEI && !self.has_captions {
+                    if kind == NalType::SEI && !self.has_captions {
                         let mut places = data[unit.body.clone()].windows(CAPTIONS.len());
                         self.has_captions = places.any(|place| place == CAPTIONS);
                     }
-                    if matches!(kind, UNIT_SLICE | UNIT_IDR) && first_slice.is_none() {
+                    if matches!(kind, NalType::SLICE | NalType::IDR) && first_slice.is_none() {
                         first_slice = Some(unit.body.clone());
-                        keyframe = kind == UNIT_IDR;
+                        keyframe = kind == NalType::IDR;
                     }
                     if run.end != unit.whole.start {
                         push_run(&mut payload, &data, run);

@@ -9,7 +9,8 @@ use h264_reader::nal::sps::{ChromaFormat, SeqParameterSet};
 use h264_reader::nal::{Nal, RefNal};
 use mp4_atom::{Avc1, Avcc, AvccExt, Codec, Visual};
 use payload::bits::Reader;
-use payload::h264::units::{UNIT_SPS, unescape};
+use payload::h264::NalType;
+use payload::h264::units::unescape;
 
 use crate::codec::Format;
 
@@ -89,7 +90,7 @@ impl Store {
         if set.len() > SET_BYTES_MAX {
             return false;
         }
-        if set[0] & 31 == UNIT_SPS {
+        if NalType::of(set) == Some(NalType::SPS) {
             self.put_sequence(set)
         } else {
             self.put_picture(set)

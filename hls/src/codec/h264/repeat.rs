@@ -17,7 +17,8 @@ use h264_reader::nal::slice::{
 use h264_reader::nal::sps::{ChromaFormat, FrameMbsFlags, PicOrderCntType, SeqParameterSet};
 use h264_reader::nal::{Nal, RefNal};
 use payload::bits::{Reader, Writer, overwrite};
-use payload::h264::units::{NalUnits, UNIT_SLICE, escape, unescape};
+use payload::h264::NalType;
+use payload::h264::units::{NalUnits, escape, unescape};
 
 use super::cabac;
 use crate::codec::Payload;
@@ -121,7 +122,7 @@ impl Shift {
         for piece in payload {
             for unit in NalUnits::new(piece).flatten() {
                 let body = &piece[unit.body];
-                match (unit.kind == UNIT_SLICE)
+                match (unit.kind == NalType::SLICE)
                     .then(|| self.renumber(body, sps))
                     .flatten()
                 {
@@ -226,7 +227,10 @@ fn write_header(
     sps: &SeqParameterSet,
     pps: &PicParameterSet,
 ) {
-    writer.bits(u32::from(is_reference) << 5 | u32::from(UNIT_SLICE), 8);
+    writer.bits(
+        u32::from(is_reference) << 5 | u32::from(NalType::SLICE.number()),
+        8,
+    );
     writer.exp_golomb(0);
     writer.exp_golomb(ALL_P);
     writer.exp_golomb(slice.pps.into());

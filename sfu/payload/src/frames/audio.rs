@@ -10,7 +10,8 @@ use bytes::Bytes;
 
 use super::timeline::{Ahead, Anchor, Clock, Stamp};
 use super::{Counters, Frame, Packet};
-use crate::opus::{self, Block, FILLER_MIN, Filler};
+use crate::opus::{self, FILLER_MIN, Filler};
+use crate::red::{self, Block};
 
 const RATE: u32 = 48_000;
 /// Sound that is paused goes on as silence after this time, because players wait for a track that stops. Discontinuous
@@ -73,7 +74,7 @@ impl Audio {
             return;
         }
         let mut blocks = if packet.red {
-            opus::blocks(&packet.payload)
+            red::blocks(&packet.payload)
         } else {
             Vec::new()
         };

@@ -8,23 +8,10 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 
 use super::video::Built;
-
-const CONTINUES: u8 = 0x80;
-const IS_CONTINUED: u8 = 0x40;
-const NEW_SEQUENCE: u8 = 0x08;
-const FORBIDDEN: u8 = 0x80;
-const HAS_EXTENSION: u8 = 0x04;
-const HAS_SIZE: u8 = 0x02;
-
-const SEQUENCE_HEADER: u8 = 1;
-const TEMPORAL_DELIMITER: u8 = 2;
-const FRAME_HEADER: u8 = 3;
-const FRAME: u8 = 6;
-const TILE_LIST: u8 = 8;
-const PADDING: u8 = 15;
-
-/// Octets of a LEB128 number; eight in theory, but nothing here is longer than 2^28.
-const LEB128_MAX: usize = 4;
+use crate::av1::{
+    self, Aggregation, FORBIDDEN, FRAME, FRAME_HEADER, HAS_EXTENSION, HAS_SIZE, PADDING,
+    RTP_NUMBER_MAX, SEQUENCE_HEADER, TEMPORAL_DELIMITER, TILE_LIST, leb128, split_number,
+};
 
 /// One OBU, in pieces that lie side by side in a list.
 struct Unit {
@@ -42,19 +29,19 @@ pub(super) fn build(payloads: &[Arc<[u8]>], bytes: usize) -> Built {
 
 /// Whether a coded video sequence, or at least a temporal unit, begins with `payload`.
 pub(super) fn starts_frame(payload: &[u8]) -> bool {
-    let Some((&header, rest)) = payload.split_first() else {
+    let Some((header, rest)) = Aggregation::read(payload) else {
         return false;
     };
-    if header & CONTINUES != 0 {
+    if header.continues() {
         return false;
     }
-    let unit = if header >> 4 & 0x03 == 1 {
+    let unit = if header.count() == 1 {
         rest.first()
     } else {
-        number(rest).and_then(|(_, rest)| rest.first())
+        split_number(rest).and_then(|(_, rest)| rest.first())
     };
-    let starts = |unit: &u8| matches!(unit >> 3 & 0x0f, SEQUENCE_HEADER | TEMPORAL_DELIMITER);
-    header & NEW_SEQUENCE != 0 || unit.is_some_and(starts)
+    let starts = |unit: &u8| matches!(av1::kind(*unit), SEQUENCE_HEADER | TEMPORAL_DELIMITER);
+    header.starts_sequence() || unit.is_some_and(starts)
 }
 
 /// The pieces of all OBUs, and which of them make one. Nothing is copied yet: an OBU's size is written before it.
@@ -63,22 +50,14 @@ fn read_units(payloads: &[Arc<[u8]>]) -> Option<(Vec<&[u8]>, Vec<Unit>)> {
     let mut units: Vec<Unit> = Vec::new();
     let mut is_open = false;
     for payload in payloads {
-        let (&header, mut rest) = payload.split_first()?;
-        if (header & CONTINUES != 0) != is_open || rest.is_empty() {
+        let (header, rest) = Aggregation::read(payload)?;
+        if header.continues() != is_open || rest.is_empty() {
             return None;
         }
-        let count = usize::from(header >> 4 & 0x03);
-        let mut at = 0;
-        while !rest.is_empty() {
-            at += 1;
-            let element;
-            (element, rest) = if at == count {
-                // The last one of a known number goes to the end.
-                (rest, &[][..])
-            } else {
-                let (length, after) = number(rest)?;
-                after.split_at_checked(length)?
-            };
+        let mut count = 0;
+        for element in header.elements(rest) {
+            let element = element?;
+            count += 1;
             let continues = std::mem::take(&mut is_open);
             match units.last_mut() {
                 Some(unit) if continues => {
@@ -93,10 +72,10 @@ fn read_units(payloads: &[Arc<[u8]>]) -> Option<(Vec<&[u8]>, Vec<Unit>)> {
             }
             pieces.push(element);
         }
-        if at < count {
+        if count < header.count() {
             return None;
         }
-        is_open = header & IS_CONTINUED != 0;
+        is_open = header.is_continued();
     }
     (!is_open).then_some((pieces, units))
 }
@@ -125,14 +104,14 @@ fn write(pieces: &[&[u8]], units: &[Unit], bytes: usize) -> Option<Built> {
         let mut length = unit.length - skip;
         if header & HAS_SIZE != 0 {
             // Allowed though useless: the size must be what there is.
-            let (size, octets) = number_of(&mut octets)?;
-            skip += octets;
-            length = length.checked_sub(octets)?;
-            if size != length {
+            let size = leb128(&mut octets, RTP_NUMBER_MAX).filter(|size| size.is_ended)?;
+            skip += size.octets;
+            length = length.checked_sub(size.octets)?;
+            if size.value != length {
                 return None;
             }
         }
-        match header >> 3 & 0x0f {
+        match av1::kind(header) {
             TEMPORAL_DELIMITER | TILE_LIST | PADDING => continue,
             SEQUENCE_HEADER => has_sequence = true,
             FRAME | FRAME_HEADER => {
@@ -162,25 +141,6 @@ fn write(pieces: &[&[u8]], units: &[Unit], bytes: usize) -> Option<Built> {
     } else {
         Built::Nothing
     })
-}
-
-/// A LEB128 number and what follows it.
-fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let (value, octets) = number_of(&mut bytes.iter().copied())?;
-    Some((value, &bytes[octets..]))
-}
-
-/// A LEB128 number and how many octets it has.
-fn number_of(octets: &mut impl Iterator<Item = u8>) -> Option<(usize, usize)> {
-    let mut value = 0;
-    for at in 0..LEB128_MAX {
-        let octet = octets.next()?;
-        value |= usize::from(octet & 0x7f) << (7 * at);
-        if octet & 0x80 == 0 {
-            return Some((value, at + 1));
-        }
-    }
-    None
 }
 
 fn put_number(out: &mut BytesMut, mut value: usize) {

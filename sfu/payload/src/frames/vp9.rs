@@ -9,15 +9,8 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 
 use super::video::Built;
-
-const PICTURE_ID: u8 = 0x80;
-const INTER_PREDICTED: u8 = 0x40;
-const LAYERS: u8 = 0x20;
-const FLEXIBLE: u8 = 0x10;
-const BEGINS_FRAME: u8 = 0x08;
-const STRUCTURE: u8 = 0x02;
-/// Pictures that one picture may refer to.
-const REFERENCES_MAX: usize = 3;
+use crate::bits::Reader;
+use crate::vp9::{self, HeaderStart};
 
 /// What a payload descriptor says, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,69 +58,22 @@ pub(super) fn starts_frame(payload: &[u8]) -> bool {
 
 impl Descriptor {
     fn read(payload: &[u8]) -> Option<Self> {
-        let mut octets = payload.iter().copied();
-        let flags = octets.next()?;
-        if flags & PICTURE_ID != 0 && octets.next()? & 0x80 != 0 {
-            octets.next()?;
-        }
-        let mut spatial = 0;
-        if flags & LAYERS != 0 {
-            spatial = octets.next()? >> 1 & 0x07;
-            if flags & FLEXIBLE == 0 {
-                // TL0PICIDX
-                octets.next()?;
-            }
-        }
-        if flags & FLEXIBLE != 0 && flags & INTER_PREDICTED != 0 {
-            let mut references = 1;
-            while octets.next()? & 0x01 != 0 {
-                references += 1;
-                if references > REFERENCES_MAX {
-                    return None;
-                }
-            }
-        }
-        if flags & STRUCTURE != 0 {
-            skip_structure(&mut octets)?;
-        }
+        let read = vp9::Descriptor::read(payload).filter(|read| !read.has_more_references)?;
+        let length = read.whole_length(payload)?;
         // Something must follow.
-        (octets.len() > 0).then(|| Self {
-            begins_frame: flags & BEGINS_FRAME != 0,
-            spatial,
-            length: payload.len() - octets.len(),
+        (payload.len() > length).then(|| Self {
+            begins_frame: read.begins_frame,
+            spatial: read.layer.map_or(0, |layer| layer.spatial),
+            length,
         })
     }
 }
 
-/// The scalability structure, section 4.2.1.
-fn skip_structure(octets: &mut impl Iterator<Item = u8>) -> Option<()> {
-    let flags = octets.next()?;
-    if flags & 0x10 != 0 {
-        for _ in 0..4 * (usize::from(flags >> 5) + 1) {
-            octets.next()?;
-        }
-    }
-    if flags & 0x08 != 0 {
-        for _ in 0..octets.next()? {
-            for _ in 0..octets.next()? >> 2 & 0x03 {
-                octets.next()?;
-            }
-        }
-    }
-    Some(())
-}
-
-/// Whether an uncompressed header, section 6.2 of the bitstream specification, is that of a key frame; `None` when it is
-/// no header.
+/// Whether an uncompressed header is that of a key frame; `None` when it is no header.
 fn is_key(frame: &[u8]) -> Option<bool> {
-    let first = *frame.first()?;
-    // frame_marker 2 bits, profile 2 bits (low first) and, for profile 3, one reserved bit.
-    if first >> 6 != 0b10 {
-        return None;
-    }
-    let shift = if first >> 4 & 0x03 == 0x03 { 1 } else { 2 };
-    let (shows_existing, is_inter) = (first >> (shift + 1) & 1, first >> shift & 1);
-    Some(shows_existing == 0 && is_inter == 0)
+    let mut reader = Reader::new(frame, 0);
+    let start = HeaderStart::read(&mut reader)?;
+    Some(!start.shows_existing && !reader.flag()?)
 }
 
 #[cfg(test)]

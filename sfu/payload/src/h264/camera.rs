@@ -7,8 +7,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::payload::{Form, Fragment, units};
 use super::{NalType, profile_of};
 use crate::PAYLOAD_MAX;
+use crate::bits::first_exp_golomb;
 
 /// The largest frame, in bytes; a key frame of 4K at 100 Mbit/s has about 2 MB.
 pub const FRAME_MAX: usize = 8 << 20;
@@ -126,40 +128,26 @@ impl Assembler {
         if self.bytes > FRAME_MAX {
             return None;
         }
-        match payload.first()? & 0x1f {
-            1..=23 => self.add(payload.clone()),
-            24 => self.take_aggregate(payload),
-            28 => self.take_fragment(payload),
-            _ => None,
-        }
-    }
-
-    /// STAP-A, section 5.7.1: a byte, then lengths of two bytes with their units.
-    fn take_aggregate(&mut self, payload: &Bytes) -> Option<()> {
-        let mut rest = payload.slice(1..);
-        while !rest.is_empty() {
-            let length = usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?]));
-            if rest.len() < 2 + length {
-                return None;
+        match Form::of(payload)? {
+            Form::Single(_) => self.add(payload.clone()),
+            Form::Aggregate(rest) => {
+                for nal in units(rest) {
+                    self.add(payload.slice_ref(nal?))?;
+                }
+                Some(())
             }
-            self.add(rest.slice(2..2 + length))?;
-            rest = rest.slice(2 + length..);
+            Form::Fragment(fragment) => self.take_fragment(payload, fragment),
         }
-        Some(())
     }
 
-    /// FU-A, section 5.8: an indicator with the unit's importance, a header with start, end and type.
-    fn take_fragment(&mut self, payload: &Bytes) -> Option<()> {
-        let [indicator, header, data @ ..] = &payload[..] else {
-            return None;
-        };
-        if header & 0x80 != 0 {
+    fn take_fragment(&mut self, payload: &Bytes, fragment: Fragment<'_>) -> Option<()> {
+        if fragment.is_start() {
             let mut begun = BytesMut::with_capacity(payload.len() * 4);
-            begun.put_u8(indicator & 0xe0 | header & 0x1f);
+            begun.put_u8(fragment.nal_header(0xe0));
             self.fragments = Some(begun);
         }
-        self.fragments.as_mut()?.extend_from_slice(data);
-        if header & 0x40 != 0 {
+        self.fragments.as_mut()?.extend_from_slice(fragment.data);
+        if fragment.is_end() {
             let unit = self.fragments.take()?.freeze();
             self.add(unit)?;
         }
@@ -193,7 +181,7 @@ impl Assembler {
                 self.pps.clear();
                 self.sps = Some(set.clone());
             }
-        } else if let Some(id) = exp_golomb(&set[1..]) {
+        } else if let Some(id) = first_exp_golomb(&set[1..]) {
             match self.pps.iter().position(|(known, _)| *known == id) {
                 Some(index) => self.pps[index].1 = set.clone(),
                 None if self.pps.len() < PPS_MAX => self.pps.push((id, set.clone())),
@@ -248,17 +236,6 @@ impl Assembler {
             nals: sets.chain(pictures).collect(),
         })
     }
-}
-
-/// The first `ue(v)` of a bit string, ITU-T H.264 section 9.1, up to 2^16 - 2.
-fn exp_golomb(bytes: &[u8]) -> Option<u32> {
-    let word = bytes
-        .iter()
-        .chain(&[0; 4])
-        .take(4)
-        .fold(0u32, |word, byte| word << 8 | u32::from(*byte));
-    let zeros = word.leading_zeros();
-    (zeros < 16).then(|| (word >> (31 - 2 * zeros)) - 1)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 pub mod camera;
 mod packetise;
+pub(crate) mod payload;
 pub mod units;
 
 pub use packetise::packetise;
@@ -11,14 +12,28 @@ pub use packetise::packetise;
 pub struct NalType(u8);
 
 impl NalType {
+    /// A part of a picture.
+    pub const SLICE: Self = Self(1);
     /// A part of a picture that needs no other.
     pub const IDR: Self = Self(5);
+    /// Supplemental enhancement information.
+    pub const SEI: Self = Self(6);
     /// A sequence parameter set.
     pub const SPS: Self = Self(7);
     /// A picture parameter set.
     pub const PPS: Self = Self(8);
+    /// An access unit delimiter.
+    pub const DELIMITER: Self = Self(9);
+    /// Filler data.
+    pub const FILLER: Self = Self(12);
+
+    /// The five bits.
+    pub fn number(self) -> u8 {
+        self.0
+    }
 
     /// The type of a NAL unit without start code; `None` for an empty one.
+    #[inline]
     pub fn of(nal: &[u8]) -> Option<Self> {
         nal.first().map(|header| Self(header & 0x1f))
     }

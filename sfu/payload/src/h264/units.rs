@@ -2,25 +2,12 @@
 
 use std::ops::Range;
 
-/// A part of a picture.
-pub const UNIT_SLICE: u8 = 1;
-/// A part of a picture that needs no other.
-pub const UNIT_IDR: u8 = 5;
-/// Supplemental enhancement information.
-pub const UNIT_SEI: u8 = 6;
-/// A sequence parameter set.
-pub const UNIT_SPS: u8 = 7;
-/// A picture parameter set.
-pub const UNIT_PPS: u8 = 8;
-/// An access unit delimiter.
-pub const UNIT_AUD: u8 = 9;
-/// Filler data.
-pub const UNIT_FILLER: u8 = 12;
+use super::NalType;
 
 /// A unit in a buffer.
 pub struct NalUnit {
     /// Its type.
-    pub kind: u8,
+    pub kind: NalType,
     /// With its length.
     pub whole: Range<usize>,
     /// Without.
@@ -50,20 +37,42 @@ impl Iterator for NalUnits<'_> {
         }
         let begin = self.at;
         self.at = self.data.len();
-        let Some((length, rest)) = rest.split_first_chunk::<4>() else {
+        if rest.len() < 4 {
             return Some(Err("a NAL unit's length is cut off"));
-        };
-        let length = u32::from_be_bytes(*length) as usize;
-        if length == 0 || length > rest.len() {
-            return Some(Err("a NAL unit's length is wrong"));
         }
+        let unit = split_unit(rest).and_then(|(unit, _)| Some((NalType::of(unit)?, unit.len())));
+        let Some((kind, length)) = unit else {
+            return Some(Err("a NAL unit's length is wrong"));
+        };
         self.at = begin + 4 + length;
         Some(Ok(NalUnit {
-            kind: rest[0] & 31,
+            kind,
             whole: begin..self.at,
             body: begin + 4..self.at,
         }))
     }
+}
+
+/// The first unit of `data`, which has 4 bytes of length in front of it, and what follows it.
+fn split_unit(data: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, after) = data.split_first_chunk()?;
+    after.split_at_checked(u32::from_be_bytes(*length) as usize)
+}
+
+/// The units themselves, empty ones included; `None` for one that is cut short, which is the last.
+pub fn nals(access_unit: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = access_unit;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let (nal, after) = match split_unit(rest) {
+            Some((nal, after)) => (Some(nal), after),
+            None => (None, &[][..]),
+        };
+        rest = after;
+        Some(nal)
+    })
 }
 
 /// Removes the emulation prevention bytes.

@@ -2,16 +2,10 @@
 //! bitstream specification, section 5.3.
 
 use super::{Inspection, LayerIds};
-
-const CONTINUES: u8 = 0x80;
-const NEW_SEQUENCE: u8 = 0x08;
-const HAS_EXTENSION: u8 = 0x04;
+use crate::av1::{Aggregation, HAS_EXTENSION};
 
 /// Units looked at for one that names its layer. Before the first frame come a sequence header and metadata.
 const UNITS_MAX: usize = 8;
-
-/// Octets of a length (LEB128); a packet has no need for more.
-const LENGTH_OCTETS_MAX: usize = 4;
 
 /// Whether a coded video sequence starts here, and the layer of the first unit that names one.
 pub(super) fn inspect(payload: &[u8]) -> Inspection {
@@ -24,24 +18,16 @@ pub(super) fn inspect(payload: &[u8]) -> Inspection {
 
 /// The N bit, which may be set only on the first packet of a coded video sequence.
 fn starts_keyframe(payload: &[u8]) -> bool {
-    matches!(payload, [header, _, ..] if header & NEW_SEQUENCE != 0 && header & CONTINUES == 0)
+    Aggregation::read(payload).is_some_and(|(header, rest)| {
+        !rest.is_empty() && header.starts_sequence() && !header.continues()
+    })
 }
 
 fn layer(payload: &[u8]) -> Option<LayerIds> {
-    let (&header, mut rest) = payload.split_first()?;
-    let count = usize::from(header >> 4 & 0x03);
-    for at in 0..UNITS_MAX {
-        // With a count the last unit has no length: it goes to the end.
-        let is_last = count != 0 && at + 1 == count;
-        let unit;
-        (unit, rest) = if is_last {
-            (rest, &[][..])
-        } else {
-            let (length, after) = length(rest)?;
-            after.split_at_checked(length)?
-        };
-        let continues = at == 0 && header & CONTINUES != 0;
-        if let [first, extension, ..] = unit
+    let (header, rest) = Aggregation::read(payload)?;
+    for (at, unit) in header.elements(rest).take(UNITS_MAX).enumerate() {
+        let continues = at == 0 && header.continues();
+        if let [first, extension, ..] = unit?
             && first & HAS_EXTENSION != 0
             && !continues
         {
@@ -50,20 +36,6 @@ fn layer(payload: &[u8]) -> Option<LayerIds> {
                 temporal: extension >> 5,
                 is_sync: false,
             });
-        }
-        if rest.is_empty() {
-            return None;
-        }
-    }
-    None
-}
-
-fn length(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    let mut value = 0;
-    for (at, &octet) in bytes.iter().enumerate().take(LENGTH_OCTETS_MAX) {
-        value |= usize::from(octet & 0x7f) << (7 * at);
-        if octet & 0x80 == 0 {
-            return Some((value, &bytes[at + 1..]));
         }
     }
     None

@@ -4,6 +4,8 @@
 //! first three octets can be read and no more. Nothing is decoded further than the choice of layers needs: where a frame
 //! begins and ends, its layers, whether it needs earlier ones and whether a higher frame rate can begin with it.
 
+use crate::bits::Reader;
+
 /// Octets of a descriptor: what a header extension can carry.
 pub const LENGTH_MAX: usize = 255;
 
@@ -85,7 +87,7 @@ pub fn read(bytes: &[u8], known: &mut Option<Structure>) -> Option<Descriptor> {
         frame_number,
         frame: None,
     };
-    let mut bits = Bits::new(&bytes[3..]);
+    let mut bits = Reader::new(&bytes[3..], 0);
     let has_more = bytes.len() > 3;
     let mut flags = [false; 5];
     if has_more {
@@ -117,14 +119,14 @@ pub fn read(bytes: &[u8], known: &mut Option<Structure>) -> Option<Descriptor> {
     let mut custom = [NOT_PRESENT; TARGETS_MAX];
     let indications = if has_indications {
         for place in custom.iter_mut().take(structure.targets.len()) {
-            *place = bits.take(2)?;
+            *place = bits.few(2)?;
         }
         &custom[..structure.targets.len()]
     } else {
         &template.indications
     };
     let needs_others = if has_differences {
-        bits.take(2)? != 0
+        bits.few(2)? != 0
     } else {
         template.needs_others
     };
@@ -141,13 +143,13 @@ pub fn read(bytes: &[u8], known: &mut Option<Structure>) -> Option<Descriptor> {
 }
 
 impl Structure {
-    fn read(bits: &mut Bits<'_>) -> Option<Self> {
-        let id_offset = bits.take(6)?;
-        let count = usize::from(bits.take(5)?) + 1;
+    fn read(bits: &mut Reader<'_>) -> Option<Self> {
+        let id_offset = bits.few(6)?;
+        let count = usize::from(bits.few(5)?) + 1;
         let mut templates = read_layers(bits)?;
         for template in &mut templates {
             for _ in 0..count {
-                template.indications.push(bits.take(2)?);
+                template.indications.push(bits.few(2)?);
             }
         }
         for template in &mut templates {
@@ -201,7 +203,7 @@ impl Structure {
 }
 
 /// The layers of all templates, in their order.
-fn read_layers(bits: &mut Bits<'_>) -> Option<Vec<Template>> {
+fn read_layers(bits: &mut Reader<'_>) -> Option<Vec<Template>> {
     let mut templates = Vec::new();
     let (mut spatial, mut temporal) = (0_u8, 0_u8);
     loop {
@@ -213,7 +215,7 @@ fn read_layers(bits: &mut Bits<'_>) -> Option<Vec<Template>> {
             temporal,
             ..Template::default()
         });
-        match bits.take(2)? {
+        match bits.few(2)? {
             0 => {}
             1 => temporal += 1,
             2 => (spatial, temporal) = (spatial + 1, 0),
@@ -223,51 +225,6 @@ fn read_layers(bits: &mut Bits<'_>) -> Option<Vec<Template>> {
         if spatial > 3 || temporal > 7 {
             return None;
         }
-    }
-}
-
-/// Bits of a descriptor, highest first.
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Bits<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        let octet = *self.bytes.get(self.at / 8)?;
-        let bit = octet >> (7 - self.at % 8) & 1;
-        self.at += 1;
-        Some(bit != 0)
-    }
-
-    /// At most eight bits.
-    fn take(&mut self, count: u32) -> Option<u8> {
-        let mut value = 0;
-        for _ in 0..count {
-            value = value << 1 | u8::from(self.flag()?);
-        }
-        Some(value)
-    }
-
-    fn skip(&mut self, count: usize) -> Option<()> {
-        self.at = self.at.checked_add(count)?;
-        (self.at <= self.bytes.len() * 8).then_some(())
-    }
-
-    /// A number below `limit`, "ns(n)" of the AV1 specification, section 4.10.7.
-    fn non_symmetric(&mut self, limit: u8) -> Option<u8> {
-        let width = u8::BITS - limit.leading_zeros();
-        let short = (1_u16 << width) - u16::from(limit);
-        let value = u16::from(self.take(width.checked_sub(1)?)?);
-        if value < short {
-            return u8::try_from(value).ok();
-        }
-        let extra = u16::from(self.flag()?);
-        u8::try_from((value << 1) - short + extra).ok()
     }
 }
 

@@ -3,14 +3,8 @@
 use std::sync::Arc;
 
 use super::Inspection;
-
-const IDR: u8 = 5;
-const SPS: u8 = 7;
-const PPS: u8 = 8;
-const STAP_A: u8 = 24;
-const FU_A: u8 = 28;
-const TYPE_MASK: u8 = 0x1f;
-const FU_START: u8 = 0x80;
+use crate::h264::NalType;
+use crate::h264::payload::{aggregate_header, each_start};
 
 /// Parameter sets longer than this are not kept: real ones are 10-60 bytes, with VUI and scaling lists under 300.
 const PARAMETER_SET_MAX: usize = 512;
@@ -18,43 +12,12 @@ const PARAMETER_SET_MAX: usize = 512;
 /// Whether an IDR slice or parameter sets are in `payload`.
 pub(super) fn inspect(payload: &[u8]) -> Inspection {
     let mut inspection = Inspection::default();
-    each_unit(payload, |kind, _| match kind {
-        IDR => inspection.keyframe = true,
-        SPS | PPS => inspection.parameters = true,
+    each_start(payload, |nal, _| match NalType::of(nal) {
+        Some(NalType::IDR) => inspection.keyframe = true,
+        Some(kind) if kind.is_parameter_set() => inspection.parameters = true,
         _ => {}
     });
     inspection
-}
-
-/// Calls `each` with type and bytes of every NAL unit that starts in `payload`; fragments give their first bytes.
-fn each_unit(payload: &[u8], mut each: impl FnMut(u8, &[u8])) {
-    let Some(&first) = payload.first() else {
-        return;
-    };
-    match first & TYPE_MASK {
-        STAP_A => {
-            let mut rest = &payload[1..];
-            while let [high, low, tail @ ..] = rest {
-                let length = usize::from(u16::from_be_bytes([*high, *low]));
-                let Some((unit, after)) = tail.split_at_checked(length) else {
-                    return;
-                };
-                if let Some(&header) = unit.first() {
-                    each(header & TYPE_MASK, unit);
-                }
-                rest = after;
-            }
-        }
-        FU_A => {
-            if let Some(&header) = payload.get(1)
-                && header & FU_START != 0
-            {
-                each(header & TYPE_MASK, &[]);
-            }
-        }
-        kind @ 1..=23 => each(kind, payload),
-        _ => {}
-    }
 }
 
 /// The last sequence and picture parameter sets of a layer, kept apart because OBS may send them in different packets.
@@ -69,13 +32,13 @@ pub struct ParameterSets {
 impl ParameterSets {
     /// Remembers what `payload` holds.
     pub fn learn(&mut self, payload: &[u8]) {
-        each_unit(payload, |kind, unit| {
-            let kept = match kind {
-                SPS => &mut self.sps,
-                PPS => &mut self.pps,
+        each_start(payload, |unit, is_whole| {
+            let kept = match NalType::of(unit) {
+                Some(NalType::SPS) => &mut self.sps,
+                Some(NalType::PPS) => &mut self.pps,
                 _ => return,
             };
-            if unit.is_empty() || unit.len() > PARAMETER_SET_MAX {
+            if !is_whole || unit.len() > PARAMETER_SET_MAX {
                 self.has_unkept = true;
             } else if kept != unit {
                 kept.clear();
@@ -95,10 +58,8 @@ impl ParameterSets {
         if self.sps.is_empty() || self.pps.is_empty() {
             return None;
         }
-        // RFC 6184 section 5.7.1: F is 0, NRI the highest of the units'.
-        let importance = (self.sps[0] | self.pps[0]) & 0x60;
         let mut out = Vec::with_capacity(5 + self.sps.len() + self.pps.len());
-        out.push(importance | STAP_A);
+        out.push(aggregate_header(self.sps[0] | self.pps[0]));
         for unit in [&self.sps, &self.pps] {
             let length = u16::try_from(unit.len()).expect("bounded by PARAMETER_SET_MAX");
             out.extend_from_slice(&length.to_be_bytes());

@@ -1,75 +1,33 @@
-//! The VP9 payload descriptor, RFC 9628 section 4.2.
+//! What a forwarder needs of the VP9 payload descriptor, RFC 9628 section 4.2.
 
 use super::{FrameIds, Inspection, LayerIds};
-
-const PICTURE_ID: u8 = 0x80;
-const INTER_PREDICTED: u8 = 0x40;
-const LAYERS: u8 = 0x20;
-const FLEXIBLE: u8 = 0x10;
-const BEGINS_FRAME: u8 = 0x08;
-const ENDS_FRAME: u8 = 0x04;
+use crate::vp9::Descriptor;
 
 /// Finds layer and dependencies, and whether a key picture starts here: its lowest spatial layer, predicted from nothing.
 pub(super) fn inspect(payload: &[u8]) -> Inspection {
-    read(payload).unwrap_or_default()
-}
-
-fn read(payload: &[u8]) -> Option<Inspection> {
-    let first = *payload.first()?;
-    let mut at = 1;
-    let mut ids = FrameIds {
-        picture_id: None,
-        wide: false,
-        is_inter_predicted: first & INTER_PREDICTED != 0,
-        ends_frame: first & ENDS_FRAME != 0,
-        references: [0; 3],
+    let Some(read) = Descriptor::read(payload) else {
+        return Inspection::default();
     };
-    if first & PICTURE_ID != 0 {
-        let high = *payload.get(at)?;
-        at += 1;
-        ids.wide = high & 0x80 != 0;
-        ids.picture_id = Some(if ids.wide {
-            let low = *payload.get(at)?;
-            at += 1;
-            u16::from_be_bytes([high & 0x7f, low])
-        } else {
-            u16::from(high)
-        });
-    }
-    let (mut layer, mut depends_on_lower) = (None, false);
-    if first & LAYERS != 0 {
-        let octet = *payload.get(at)?;
-        at += 1;
-        layer = Some(LayerIds {
-            spatial: (octet >> 1) & 0x07,
-            temporal: octet >> 5,
-            is_sync: octet & 0x10 != 0,
-        });
-        depends_on_lower = octet & 0x01 != 0;
-        if first & FLEXIBLE == 0 {
-            // TL0PICIDX
-            payload.get(at)?;
-            at += 1;
-        }
-    }
-    if first & FLEXIBLE != 0 && ids.is_inter_predicted {
-        for reference in &mut ids.references {
-            let octet = *payload.get(at)?;
-            at += 1;
-            *reference = octet >> 1;
-            if octet & 0x01 == 0 {
-                break;
-            }
-        }
-    }
-    let is_base = layer.is_none_or(|layer| layer.spatial == 0) && !depends_on_lower;
-    let begins_key = first & BEGINS_FRAME != 0 && !ids.is_inter_predicted && is_base;
-    Some(Inspection {
-        keyframe: begins_key && payload.len() > at,
-        frame: Some(ids),
-        layer,
+    let is_base = read
+        .layer
+        .is_none_or(|layer| layer.spatial == 0 && !layer.depends_on_lower);
+    let begins_key = read.begins_frame && !read.is_inter_predicted && is_base;
+    Inspection {
+        keyframe: begins_key && payload.len() > read.length,
+        frame: Some(FrameIds {
+            picture_id: read.picture_id,
+            wide: read.wide,
+            is_inter_predicted: read.is_inter_predicted,
+            ends_frame: read.ends_frame,
+            references: read.references,
+        }),
+        layer: read.layer.map(|layer| LayerIds {
+            spatial: layer.spatial,
+            temporal: layer.temporal,
+            is_sync: layer.is_switch,
+        }),
         ..Inspection::default()
-    })
+    }
 }
 
 #[cfg(test)]

@@ -262,21 +262,6 @@ fn random_payloads_never_panic() {
     }
 }
 
-#[test]
-fn identifiers_of_picture_parameter_sets_are_read() {
-    for (bytes, expected) in [
-        (&[0x80][..], Some(0)),
-        (&[0x40], Some(1)),
-        (&[0x60], Some(2)),
-        (&[0x20], Some(3)),
-        (&[0x01, 0x01], Some(127)),
-        (&[], None),
-        (&[0, 0, 1], None),
-    ] {
-        assert_eq!(exp_golomb(bytes), expected, "{bytes:02x?}");
-    }
-}
-
 /// FNV-1a over all that comes of seeded packets: it changes when anything that comes out does.
 #[test]
 fn what_comes_of_any_packets_is_what_always_came() {
