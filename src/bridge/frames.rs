@@ -5,8 +5,7 @@
 use bytes::Bytes;
 use payload::CodecKind;
 use payload::frames::{Assembler, Opus, ToOpus};
-
-use super::transcode::{Input, TranscodeError, Transcoder, Unit};
+use transcode::{Input, TranscodeError, Transcoder, Unit};
 
 /// Hz of G.711.
 const RATE: u32 = 8_000;

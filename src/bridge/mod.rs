@@ -9,7 +9,6 @@
 //! Budget: the built-in performer costs no more than a clone of an `Arc` per packet, because its packets are cut once at
 //! the start. A camera costs one copy per packet, and an AAC camera a decoder and an encoder on a thread of their own.
 
-mod aac;
 pub(crate) mod clip;
 mod cues;
 mod demo;
@@ -17,15 +16,9 @@ mod frames;
 pub mod osc;
 mod rtsp;
 mod slate;
-mod thumbnail;
-mod transcode;
 
-pub(crate) use aac::OpusToAac;
-pub use aac::{lacks_sound, opus_packets, reaches, with_sound};
 pub use cues::run_cues;
 pub use demo::run_demo;
 pub(crate) use frames::assembler;
 pub use rtsp::run_camera;
 pub use slate::run_slates;
-pub(crate) use slate::slate_keyframe;
-pub(crate) use thumbnail::Thumbnailer;

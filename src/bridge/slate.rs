@@ -1,184 +1,142 @@
-//! The picture that is shown while a performer is away: the space's name and "back in a moment", as one keyframe of H.264 by the
-//! encoder of `openh264`.
-//!
-//! Blocks: called on a thread of its own, once for each size of picture of a space. A picture of 1920 x 1080 pixels is 10 to 20 kB.
+//! The slate of viewers over WebRTC, for spaces that want one: made while somebody performs, in the size of the performer's picture.
 
-mod letters;
-mod whep;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use openh264::OpenH264API;
-use openh264::encoder::{Encoder, EncoderConfig, FrameRate, QpRange, RateControlMode};
-use openh264::formats::YUVBuffer;
-use payload::h264::NalType;
+use bytes::Bytes;
+use payload::h264::units::nals;
+use payload::h264::{packetise, profile_of};
+use tokio::sync::broadcast::error::RecvError;
+use transcode::{SlateError, slate_keyframes};
 
-pub use whep::run_slates;
+use crate::broadcast::Broadcast;
+use crate::media::{Handle, StreamKey};
 
-/// Pixels on either side; the encoder's own limits are 3840 and 2160.
-const SIDE_MIN: u32 = 16;
-const LONG_SIDE_MAX: u32 = 3_840;
-const SHORT_SIDE_MAX: u32 = 2_160;
+/// In pixels, where no size is known: before there is HLS of a stream, and where there never is.
+const SIZE: (u32, u32) = (1280, 720);
 
-/// What is said below the name.
-const WORDS: &str = "back in a moment";
+/// Slates that are remembered, of 40 kB each: three sizes of some eighty spaces.
+const KNOWN_MAX: usize = 256;
 
-/// Luma and chroma of the ground, and luma of the letters.
-const GROUND: (u8, u8, u8) = (30, 132, 125);
-const BRIGHT: u8 = 215;
-const DIM: u8 = 140;
+/// Between two looks at what is live, however much changes.
+const PAUSE: Duration = Duration::from_millis(20);
 
-/// Fine enough for letters, and a still picture pays once for a whole segment.
-const QUANTISER: QpRange = QpRange::new(22, 28);
+/// What is on a slate, and its size in pixels.
+type Face = (Arc<str>, (u32, u32));
 
-/// Why there is no picture.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SlateError {
-    #[error("no slate of {width} x {height} pixels; sides must be even, and 3840 x 2160 at most")]
-    Size { width: u32, height: u32 },
-    #[error("the slate cannot be encoded: {0}")]
-    Encoder(#[from] openh264::Error),
-    #[error("the encoder gave no keyframe")]
-    NoKeyframe,
-}
-
-/// A keyframe of exactly this size with its parameter sets, NAL units with four bytes of length in front of each, as in
-/// [`hls::Frame::data`].
-///
-/// # Errors
-/// `Size` for what the encoder cannot do, and what the encoder says.
-pub(crate) fn slate_keyframe(name: &str, width: u32, height: u32) -> Result<Bytes, SlateError> {
-    let [keyframe] = keyframes(name, width, height)?;
-    Ok(keyframe)
-}
-
-/// The same picture several times, each with an `idr_pic_id` of its own: they may follow one another.
-fn keyframes<const COUNT: usize>(
-    name: &str,
-    width: u32,
-    height: u32,
-) -> Result<[Bytes; COUNT], SlateError> {
-    let (long, short) = (width.max(height), width.min(height));
-    let is_odd = !(width.is_multiple_of(2) && height.is_multiple_of(2));
-    if is_odd || short < SIDE_MIN || long > LONG_SIDE_MAX || short > SHORT_SIDE_MAX {
-        return Err(SlateError::Size { width, height });
+/// Has a slate ready for every stream that is live in one of `spaces`. To be run once; ends when nothing can go live any more.
+pub async fn run_slates(media: Handle, broadcast: Broadcast, spaces: BTreeSet<Arc<str>>) {
+    if spaces.is_empty() {
+        return;
     }
-    let config = EncoderConfig::new()
-        .rate_control_mode(RateControlMode::Off)
-        .qp(QUANTISER)
-        .max_frame_rate(FrameRate::from_hz(30.0))
-        .skip_frames(false)
-        .scene_change_detect(false)
-        .num_threads(1);
-    let mut encoder = Encoder::with_api_config(OpenH264API::from_source(), config)?;
-    let (width, height) = (width as usize, height as usize);
-    let picture = YUVBuffer::from_vec(draw(name, width, height), width, height);
-    let mut keyframes = [const { Bytes::new() }; COUNT];
-    for keyframe in &mut keyframes {
-        encoder.force_intra_frame();
-        let stream = encoder.encode(&picture)?.to_vec();
-        *keyframe = with_lengths(&stream).ok_or(SlateError::NoKeyframe)?;
+    let mut made: BTreeMap<Face, Option<Arc<sfu::Slate>>> = BTreeMap::new();
+    // What each stream has, by its number too: one that ended and comes again has none yet.
+    let mut given = BTreeMap::new();
+    let mut changes = media.directory().changes();
+    loop {
+        let live = media.directory().live().into_iter();
+        let live: Vec<_> = live
+            .filter(|(key, _)| spaces.contains(&key.space))
+            .collect();
+        given.retain(|key, _| live.iter().any(|(other, _)| other == key));
+        for (key, stream) in live {
+            let face = (key.space.clone(), size(&broadcast, &key));
+            let known = (stream, face.1);
+            if given.get(&key) == Some(&known) {
+                continue;
+            }
+            if let Some(slate) = find(&mut made, face).await {
+                media.set_slate(&key, slate);
+            }
+            given.insert(key, known);
+        }
+        if matches!(changes.recv().await, Err(RecvError::Closed)) {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+        changes = changes.resubscribe();
     }
-    Ok(keyframes)
 }
 
-/// Planes of 4:2:0, one after the other.
-fn draw(name: &str, width: usize, height: usize) -> Vec<u8> {
-    let pixels = width * height;
-    let mut planes = vec![GROUND.0; pixels];
-    planes.resize(pixels + pixels / 4, GROUND.1);
-    planes.resize(pixels + pixels / 2, GROUND.2);
-    let luma = &mut planes[..pixels];
-    let canvas = (width, height);
-    // The name in at most two thirds of the width, what is said in at most a half.
-    let title = letters::scale(name, width * 2 / 3, height / 8);
-    let words = letters::scale(WORDS, width / 2, height / 16).min(title.max(1));
-    letters::write(luma, canvas, name, height * 2 / 5, title, BRIGHT);
-    letters::write(luma, canvas, WORDS, height * 3 / 5, words, DIM);
-    planes
+/// The largest picture of the performer.
+fn size(broadcast: &Broadcast, key: &StreamKey) -> (u32, u32) {
+    let sizes = broadcast.published().sizes(key).into_values();
+    sizes
+        .max_by_key(|(width, height)| u64::from(*width) * u64::from(*height))
+        .unwrap_or(SIZE)
 }
 
-/// From Annex B; nothing when there is no keyframe with its parameter sets in it.
-fn with_lengths(stream: &[u8]) -> Option<Bytes> {
-    let mut out = BytesMut::with_capacity(stream.len() + 16);
-    let mut kinds = Vec::new();
-    let mut rest = stream;
-    while let Some(begin) = start_code(rest) {
-        let nal = &rest[begin.end..];
-        let end = start_code(nal).map_or(nal.len(), |next| next.start);
-        let (nal, after) = nal.split_at(end);
-        kinds.extend(NalType::of(nal));
-        out.put_u32(u32::try_from(nal.len()).ok()?);
-        out.put_slice(nal);
-        rest = after;
+/// One that is known, or a new one; none where the encoder cannot do it.
+async fn find(
+    made: &mut BTreeMap<Face, Option<Arc<sfu::Slate>>>,
+    face: Face,
+) -> Option<Arc<sfu::Slate>> {
+    if let Some(known) = made.get(&face) {
+        return known.clone();
     }
-    let wanted = [NalType::SPS, NalType::PPS, NalType::IDR];
-    let is_whole = wanted.iter().all(|kind| kinds.contains(kind));
-    is_whole.then(|| out.freeze())
+    let (space, (width, height)) = face.clone();
+    let making = tokio::task::spawn_blocking(move || {
+        let slate = slate(&space, width, height);
+        slate
+            .inspect_err(|error| {
+                tracing::warn!(%space, width, height, %error, "no slate of this size for viewers over WebRTC; they keep the one before or the last picture");
+            })
+            .ok()
+    });
+    let slate = making.await.ok().flatten().map(Arc::new);
+    if made.len() >= KNOWN_MAX {
+        made.pop_first();
+    }
+    made.insert(face, slate.clone());
+    slate
 }
 
-/// The next start code, with the zero that may belong to it.
-fn start_code(bytes: &[u8]) -> Option<std::ops::Range<usize>> {
-    let at = bytes.windows(3).position(|three| three == [0, 0, 1])?;
-    let start = if at > 0 && bytes[at - 1] == 0 {
-        at - 1
-    } else {
-        at
+fn slate(name: &str, width: u32, height: u32) -> Result<sfu::Slate, SlateError> {
+    let keyframes: [Bytes; 2] = slate_keyframes(name, width, height)?;
+    let units = |keyframe: &Bytes| -> Vec<Bytes> {
+        let units = nals(keyframe).flatten();
+        units.map(|unit| keyframe.slice_ref(unit)).collect()
     };
-    Some(start..at + 3)
+    let profile = units(&keyframes[0])
+        .iter()
+        .find_map(|unit| profile_of(unit));
+    let pictures = keyframes.iter().map(|keyframe| packetise(units(keyframe)));
+    sfu::Slate::new(pictures.collect(), profile).ok_or(SlateError::NoKeyframe)
 }
 
 #[cfg(test)]
 mod tests {
+    use transcode::Thumbnailer;
+
     use super::*;
-    use crate::bridge::Thumbnailer;
 
     #[test]
-    fn a_slate_of_any_usual_size_can_be_decoded_and_is_small() {
-        for (width, height) in [
-            (320, 180),
-            (640, 360),
-            (854, 480),
-            (1280, 720),
-            (1920, 1080),
-            (720, 1280),
-        ] {
-            let keyframe = slate_keyframe("residence-2026", width, height).unwrap();
-            assert!(
-                keyframe.len() < 40_000,
-                "{width} x {height}: {}",
-                keyframe.len()
-            );
-            let jpeg = Thumbnailer::new().unwrap().jpeg(&keyframe).unwrap();
-            assert!(jpeg.len() > 1000, "there is something to see");
+    fn both_pictures_can_be_decoded_are_of_the_baseline_and_differ() {
+        let keyframes: [Bytes; 2] = slate_keyframes("residence", 640, 360).unwrap();
+        assert_ne!(keyframes[0], keyframes[1], "in idr_pic_id");
+        for keyframe in &keyframes {
+            assert!(Thumbnailer::new().unwrap().jpeg(keyframe).is_ok());
+            let first = nals(keyframe).flatten().find_map(profile_of).unwrap();
+            let (idc, constraints) = (first >> 16, first >> 8 & 0xff);
+            // RFC 6184 table 5: profile_idc 66 with constraint_set1 is Constrained Baseline.
+            assert_eq!((idc, constraints & 0x40), (66, 0x40), "{first:06x}");
         }
     }
 
     #[test]
-    fn sizes_that_cannot_be_are_refused() {
-        for (width, height) in [(0, 0), (321, 180), (8, 8), (4096, 2160), (3840, 3840)] {
-            let refused = slate_keyframe("stage", width, height);
+    fn a_slate_is_made_of_any_usual_size_and_of_no_other() {
+        for (width, height) in [(320, 180), SIZE, (1080, 1920), (1920, 1080)] {
             assert!(
-                matches!(refused, Err(SlateError::Size { .. })),
+                slate("residence", width, height).is_ok(),
                 "{width} x {height}"
             );
         }
-    }
-
-    #[test]
-    fn the_longest_name_stays_inside_the_picture() {
-        let name = "w".repeat(64);
-        for (width, height) in [(640, 360), (1280, 720)] {
-            let planes = draw(&name, width, height);
-            let luma = &planes[..width * height];
-            let is_lit = |place: &(usize, &u8)| *place.1 != GROUND.0;
-            let lit: Vec<usize> = luma
-                .iter()
-                .enumerate()
-                .filter(is_lit)
-                .map(|one| one.0 % width)
-                .collect();
-            let (first, last) = (lit.iter().min().unwrap(), lit.iter().max().unwrap());
-            assert!(*first > 0 && *last < width - 1);
+        for (width, height) in [(321, 180), (8, 8), (4096, 2160)] {
+            assert!(
+                slate("residence", width, height).is_err(),
+                "{width} x {height}"
+            );
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
-use crate::bridge::slate_keyframe;
+use transcode::slate_keyframe;
 
 /// Pictures that wait for the thread; each takes some ms.
 const WAITING_MAX: usize = 64;

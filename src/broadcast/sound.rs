@@ -1,11 +1,11 @@
 //! The sound for players that take no Opus. It is encoded while somebody asks for it or it is recorded; at all other times its units
 //! hold their places without sound, which costs nothing and leaves every number, time and cut as it would be. Whoever asks for such
-//! a part or segment later has its sound made of the Opus beside it: [`crate::bridge::with_sound`].
+//! a part or segment later has its sound made of the Opus beside it: [`transcode::with_sound`].
 
 use bytes::Bytes;
 use hls::Frame;
+use transcode::OpusToAac;
 
-use crate::bridge::OpusToAac;
 use crate::media::StreamKey;
 
 /// One stream's AAC: while it is encoded, more than all else that a stream costs here.

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hls::Segment;
+use transcode::Thumbnailer;
 
 use super::picture::first_picture;
 use super::stream::Show;
-use crate::bridge::Thumbnailer;
 use crate::recording::{Entry, Recorder};
 
 /// Pictures that wait for the thread; each is a segment's bytes. A decoder takes some ms for one.

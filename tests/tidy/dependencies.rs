@@ -4,17 +4,18 @@ use crate::files::{self, report};
 
 /// The crates beside the shell: each one's name, its place, and what it may name of the others. The shell may name all of them,
 /// and none of them the shell.
-const ARROWS: [(&str, &str, &[&str]); 6] = [
+const ARROWS: [(&str, &str, &[&str]); 7] = [
     ("dtls", "sfu/dtls/", &[]),
     ("payload", "sfu/payload/", &[]),
     ("sfu", "sfu/", &["dtls", "payload"]),
     ("venue", "signaling/venue/", &["sfu"]),
     ("signaling", "signaling/", &["venue"]),
     ("hls", "hls/", &["payload"]),
+    ("transcode", "hls/transcode/", &["hls", "payload"]),
 ];
 
 /// A crate's name, and the places that may say it.
-const CONFINED: [(&str, &[&str]); 8] = [
+const CONFINED: [(&str, &[&str]); 14] = [
     ("axum", &["src/http/", "tests/"]),
     (
         "str0m",
@@ -27,6 +28,12 @@ const CONFINED: [(&str, &[&str]); 8] = [
     ("openssl", &["sfu/dtls/"]),
     ("openssl_sys", &["sfu/dtls/"]),
     ("dimpl", &["sfu/dtls/"]),
+    ("audio_codec", &["hls/transcode/"]),
+    ("jpeg_encoder", &["hls/transcode/"]),
+    ("openh264", &["hls/transcode/"]),
+    ("opus_rs", &["hls/transcode/"]),
+    ("rubato", &["hls/transcode/"]),
+    ("syom", &["hls/transcode/"]),
     ("retina", &["src/bridge/", "tests/"]),
     ("rusqlite", &["src/store/", "src/store.rs", "tests/"]),
 ];

@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::bridge::transcode::Unit;
+use transcode::Unit;
 
 /// An access unit's length has 13 bits.
 const UNIT_MAX: usize = 8_191;

@@ -10,6 +10,7 @@ use payload::h264::camera::{Assembler, Frame, Packet};
 use retina::client::PacketItem;
 use retina::rtp::ReceivedPacket;
 use sfu::{Codec, CodecKind};
+use transcode::{Input, OpusPacket, Transcoder, Unit};
 
 use super::aac::Units;
 use super::session::{self, ConnectError, Connected, Sound};
@@ -17,7 +18,6 @@ use super::sound::SoundKind;
 use super::stage::Stage;
 use super::url::RedactedUrl;
 use super::worker::Worker;
-use crate::bridge::transcode::{Input, OpusPacket, Transcoder, Unit};
 use crate::clock;
 
 /// Without a key frame for this long, a camera that sends is lost, too: nobody could see it.

@@ -4,9 +4,9 @@
 //! on after a gap.
 
 use tokio::sync::mpsc;
+use transcode::{OpusPacket, Transcoder, Unit};
 
 use super::url::RedactedUrl;
-use crate::bridge::transcode::{OpusPacket, Transcoder, Unit};
 
 /// Access units that wait: 1.3 s at 48 kHz.
 const UNITS_MAX: usize = 64;

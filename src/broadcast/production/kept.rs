@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use hls::CodecKind;
+use transcode::{lacks_sound, opus_packets, with_sound};
 
 use super::Production;
-use crate::bridge::{lacks_sound, opus_packets, with_sound};
 use crate::broadcast::OPUS;
 
 impl Production {

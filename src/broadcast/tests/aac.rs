@@ -1,9 +1,9 @@
 //! The sound that is encoded while somebody asks for it.
 
 use bytes::Bytes;
+use transcode::{lacks_sound, opus_packets, reaches, with_sound};
 
 use super::*;
-use crate::bridge::{lacks_sound, opus_packets, reaches, with_sound};
 use crate::broadcast::{AAC, OPUS};
 
 impl Stage {

@@ -10,10 +10,10 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use bytes::Bytes;
 use tokio::sync::{OnceCell, Semaphore};
+use transcode::{lacks_sound, opus_packets, reaches, with_sound};
 
 use super::media::{read, rendition, too_much};
 use super::room::READING;
-use crate::bridge::{lacks_sound, opus_packets, reaches, with_sound};
 use crate::broadcast::{AAC, Held, Media, OPUS, Rendition};
 use crate::http::AppState;
 use crate::http::errors::Problem;

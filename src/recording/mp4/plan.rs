@@ -6,11 +6,11 @@ use std::path::Path;
 
 use bytes::Bytes;
 use mp4_atom::Codec;
+use transcode::lacks_sound;
 
 use super::Mp4;
 use super::header::{AUDIO_TRACK, Init, VIDEO_TRACK};
 use super::weave;
-use crate::bridge::lacks_sound;
 use crate::recording::archive::Location;
 use crate::recording::layout;
 use crate::recording::model::{Model, SegmentEntry, Track};

@@ -42,17 +42,20 @@ const MONO_BPS: u32 = 72_000;
 
 /// Why there is no AAC.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AacError {
+pub enum AacError {
+    /// Neither one nor two channels.
     #[error("sound with {0} channels cannot be encoded, only with one or two")]
     Channels(u8),
+    /// The library makes none.
     #[error("no decoder for Opus: {0}")]
     Decoder(&'static str),
+    /// From the library.
     #[error("the encoder for AAC failed: {0}")]
     Encoder(#[from] syom::AacError),
 }
 
 /// One Opus track on its way to AAC. Holds no more sound than one packet and two units.
-pub(crate) struct OpusToAac {
+pub struct OpusToAac {
     channels: usize,
     // The decoder has 175 kB.
     decoder: Box<OpusDecoder>,
@@ -189,7 +192,7 @@ impl OpusToAac {
     /// # Errors
     ///
     /// Any other number of channels.
-    pub(crate) fn new(channels: u8) -> Result<Self, AacError> {
+    pub fn new(channels: u8) -> Result<Self, AacError> {
         let bitrate_bps = match channels {
             1 => MONO_BPS,
             2 => STEREO_BPS,
@@ -219,13 +222,13 @@ impl OpusToAac {
     }
 
     /// The `AudioSpecificConfig` (ISO/IEC 14496-3 section 1.6.2.1), the same for the whole life.
-    pub(crate) fn config(&self) -> Bytes {
+    pub fn config(&self) -> Bytes {
         self.config.clone()
     }
 
     /// Packets that could not be decoded.
     #[cfg(test)]
-    pub(crate) fn undecodable(&self) -> u64 {
+    pub fn undecodable(&self) -> u64 {
         self.undecodable
     }
 
@@ -240,7 +243,7 @@ impl OpusToAac {
     /// # Errors
     ///
     /// Failures of the encoder; the next packet begins anew.
-    pub(crate) fn push(&mut self, frame: &Frame, out: &mut Vec<Frame>) -> Result<(), AacError> {
+    pub fn push(&mut self, frame: &Frame, out: &mut Vec<Frame>) -> Result<(), AacError> {
         let result = self.convert(frame, out);
         if result.is_err() {
             self.encoder.reset()?;
@@ -284,7 +287,7 @@ impl OpusToAac {
 
     /// Takes a packet as [`Self::push`] does, but gives units without sound in the places of those that this would make: it
     /// costs nothing. The next [`Self::push`] goes on with sound as if it had been made all the time.
-    pub(crate) fn pass(&mut self, frame: &Frame, out: &mut Vec<Frame>) {
+    pub fn pass(&mut self, frame: &Frame, out: &mut Vec<Frame>) {
         if !self.is_asleep {
             self.is_asleep = true;
             self.passed.clear();
@@ -310,7 +313,7 @@ impl OpusToAac {
     }
 
     /// The packets that were passed last, in their order: at least those that the last places stand for, until others are passed.
-    pub(crate) fn passed(&self) -> impl Iterator<Item = &Frame> {
+    pub fn passed(&self) -> impl Iterator<Item = &Frame> {
         self.passed.iter()
     }
 

@@ -30,32 +30,37 @@ const CHUNK: usize = 512;
 const STEREO_BPS: i32 = 128_000;
 const MONO_BPS: i32 = 72_000;
 /// Opus packets are at most 1275 bytes a frame, RFC 6716 section 3.4; ours have to fit into an RTP packet.
-const OPUS_MAX: usize = sfu::PAYLOAD_MAX;
+const OPUS_MAX: usize = payload::PAYLOAD_MAX;
 
 /// Why sound cannot be transcoded.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TranscodeError {
+pub enum TranscodeError {
+    /// A configuration or unit that the library refuses.
     #[error("its AAC cannot be decoded: {0}")]
     Decoder(#[from] syom::AacError),
+    /// The library makes none, or failed.
     #[error("no encoder for Opus: {0}")]
     Encoder(&'static str),
+    /// No filter for it.
     #[error("its sample rate cannot be converted: {0}")]
     Rate(#[from] rubato::ResamplerConstructionError),
+    /// The filter failed.
     #[error("its sound cannot be converted: {0}")]
     Resample(#[from] rubato::ResampleError),
 }
 
 /// What is decoded at once: an access unit of AAC (`raw_data_block()`), or what a packet has of another codec.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unit {
+pub struct Unit {
     /// Ticks since the session's beginning; `None` for a unit that follows another one in the same packet.
     pub elapsed: Option<i64>,
+    /// Without any header.
     pub data: Bytes,
 }
 
 /// What the sound is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Input<'a> {
+pub enum Input<'a> {
     /// Access units; the `AudioSpecificConfig`.
     Aac(&'a [u8]),
     /// One byte a sample, 8 kHz.
@@ -68,6 +73,7 @@ pub(crate) enum Input<'a> {
     L16 {
         /// Hz.
         rate: u32,
+        /// Of which two at most are kept.
         channels: usize,
     },
 }
@@ -83,16 +89,17 @@ enum Source {
 
 /// 20 ms of Opus.
 #[derive(Debug, Clone)]
-pub(crate) struct OpusPacket {
+pub struct OpusPacket {
     /// Ticks of 1/48000 s since the session's beginning.
     pub elapsed: i64,
     /// The first one, or the first after a gap.
     pub starts: bool,
+    /// Of at most [`payload::PAYLOAD_MAX`] bytes.
     pub payload: Arc<[u8]>,
 }
 
 /// The sound of one session: decodes, resamples and encodes, without a thread.
-pub(crate) struct Transcoder {
+pub struct Transcoder {
     source: Source,
     /// Of the units' timestamps, in Hz.
     clock_rate: u32,
@@ -118,7 +125,7 @@ struct Resampling {
 
 impl Transcoder {
     /// Takes the clock rate of the timestamps in Hz.
-    pub(crate) fn new(input: Input<'_>, clock_rate: u32) -> Result<Self, TranscodeError> {
+    pub fn new(input: Input<'_>, clock_rate: u32) -> Result<Self, TranscodeError> {
         let (source, is_mono) = Source::new(input)?;
         let channels = if is_mono { 1 } else { 2 };
         let mut encoder = OpusEncoder::new(RATE as i32, channels, Application::Audio)
@@ -139,17 +146,17 @@ impl Transcoder {
     }
 
     /// Whether two channels come out.
-    pub(crate) fn is_stereo(&self) -> bool {
+    pub fn is_stereo(&self) -> bool {
         self.channels == 2
     }
 
     /// Units that could not be decoded.
-    pub(crate) fn failures(&self) -> u64 {
+    pub fn failures(&self) -> u64 {
         self.failures
     }
 
     /// Decodes a unit and gives the packets that it completes. A unit that cannot be decoded leaves a gap.
-    pub(crate) fn push(&mut self, unit: &Unit) -> Result<Vec<OpusPacket>, TranscodeError> {
+    pub fn push(&mut self, unit: &Unit) -> Result<Vec<OpusPacket>, TranscodeError> {
         let at = match (unit.elapsed, self.due) {
             (Some(ticks), _) => {
                 (i128::from(ticks) * i128::from(RATE) / i128::from(self.clock_rate)) as i64

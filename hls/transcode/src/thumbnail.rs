@@ -41,29 +41,38 @@ const JPEG_MAX: usize = 25_000;
 
 /// Why there is no thumbnail.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ThumbnailError {
+pub enum ThumbnailError {
+    /// A profile, chroma format or depth that the decoder does not know.
     #[error("no thumbnails of {0}")]
     Unsupported(&'static str),
+    /// What was given is not one whole keyframe.
     #[error("not a keyframe: {0}")]
     Malformed(&'static str),
+    /// The decoder would need more memory than it is given.
     #[error(
         "a picture of {width} x {height} pixels with {references} references is too large for a thumbnail"
     )]
     TooLarge {
+        /// Pixels.
         width: usize,
+        /// Pixels.
         height: usize,
+        /// Pictures that the stream may refer to.
         references: usize,
     },
+    /// The decoder gave up.
     #[error("the keyframe cannot be decoded: {0}")]
     Decoder(#[from] openh264::Error),
+    /// Slices are missing.
     #[error("the keyframe holds no whole picture")]
     NoPicture,
+    /// The encoder failed.
     #[error("no JPEG: {0}")]
     Encoder(#[from] EncodingError),
 }
 
 /// Makes thumbnails, one after the other, of any streams. Keeps no pictures between two of them.
-pub(crate) struct Thumbnailer {
+pub struct Thumbnailer {
     /// The access unit in work as Annex B.
     stream: Vec<u8>,
 }
@@ -72,7 +81,7 @@ impl Thumbnailer {
     /// # Errors
     ///
     /// If no decoder can be made, which then is no keyframe's fault.
-    pub(crate) fn new() -> Result<Self, ThumbnailError> {
+    pub fn new() -> Result<Self, ThumbnailError> {
         decoder()?;
         Ok(Self { stream: Vec::new() })
     }
@@ -84,7 +93,7 @@ impl Thumbnailer {
     ///
     /// `Malformed`, `Unsupported` and `TooLarge` before anything is decoded; `Decoder` and `NoPicture` for slices that
     /// are broken or incomplete.
-    pub(crate) fn jpeg(&mut self, access_unit: &[u8]) -> Result<Bytes, ThumbnailError> {
+    pub fn jpeg(&mut self, access_unit: &[u8]) -> Result<Bytes, ThumbnailError> {
         encode(&self.picture(access_unit)?)
     }
 

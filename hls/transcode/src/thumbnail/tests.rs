@@ -1,12 +1,13 @@
 //! Keyframes of the demo clip and of an encoder, whole and broken.
 
+use mp4_atom::{Atom, Codec, Header, Moov, ReadAtom, ReadFrom, StszSamples};
 use openh264::encoder::Encoder as H264Encoder;
 use openh264::formats::YUVBuffer;
-use rtc_rtp::codec::h264::H264Packet;
-use rtc_rtp::packetizer::Depacketizer;
 
 use super::*;
-use crate::bridge::clip::{Clip, VIDEO};
+
+/// The clip of the built-in performer.
+const CLIP: &[u8] = include_bytes!("../../../../assets/demo.mp4");
 
 /// NAL units without their start codes.
 fn split(annex_b: &[u8]) -> Vec<Vec<u8>> {
@@ -32,24 +33,51 @@ fn join(nals: &[Vec<u8>]) -> Vec<u8> {
 
 /// The first keyframes of the demo clip.
 fn keyframes(count: usize) -> Vec<Vec<Vec<u8>>> {
-    let clip = Clip::embedded();
-    let frames = clip.items.iter().filter(|item| item.track == VIDEO);
-    let keyframe = |payloads: &[std::sync::Arc<[u8]>]| {
-        let mut depacketiser = H264Packet::default();
-        let annex_b: Vec<u8> = payloads
-            .iter()
-            .flat_map(|payload| {
-                let payload = Bytes::copy_from_slice(payload);
-                depacketiser.depacketize(&payload).unwrap().to_vec()
-            })
-            .collect();
-        split(&annex_b)
+    let moov = moov();
+    let tables = moov.trak.iter().map(|trak| &trak.mdia.minf.stbl);
+    let mut video = tables.filter_map(|table| match table.stsd.codecs.first() {
+        Some(Codec::Avc1(entry)) => Some((table, &entry.avcc)),
+        _ => None,
+    });
+    let (table, avcc) = video.next().unwrap();
+    let StszSamples::Different { sizes } = &table.stsz.samples else {
+        panic!("the pictures differ in size");
     };
-    frames
+    let chunks = &table.stco.as_ref().unwrap().entries;
+    let runs = &table.stsc.entries;
+    let mut places = Vec::new();
+    for (number, chunk) in (1..).zip(chunks) {
+        let run = runs.iter().rfind(|run| run.first_chunk <= number).unwrap();
+        let mut at = *chunk as usize;
+        for _ in 0..run.samples_per_chunk {
+            let end = at + sizes[places.len()] as usize;
+            places.push(at..end);
+            at = end;
+        }
+    }
+    let sets = [&avcc.sequence_parameter_sets, &avcc.picture_parameter_sets];
+    let sets: Vec<Vec<u8>> = sets.into_iter().flatten().cloned().collect();
+    let keyframe = |place: &std::ops::Range<usize>| {
+        let units = nals(&CLIP[place.clone()]).map(|nal| nal.unwrap().to_vec());
+        sets.iter().cloned().chain(units).collect()
+    };
+    places
+        .iter()
         .step_by(30)
         .take(count)
-        .map(|item| keyframe(&item.payloads))
+        .map(keyframe)
         .collect()
+}
+
+fn moov() -> Moov {
+    let mut rest = CLIP;
+    loop {
+        let header = Header::read_from(&mut rest).unwrap();
+        if header.kind == Moov::KIND {
+            return Moov::read_atom(&header, &mut rest).unwrap();
+        }
+        rest = &rest[header.size.unwrap()..];
+    }
 }
 
 /// A keyframe whose upper half is black and whose lower half is white.
