@@ -64,6 +64,7 @@ pub fn leb128(octets: &mut impl Iterator<Item = u8>, max: usize) -> Option<Numbe
 }
 
 /// A number of an RTP payload and what follows it.
+#[inline]
 pub(crate) fn split_number(bytes: &[u8]) -> Option<(usize, &[u8])> {
     let number = leb128(&mut bytes.iter().copied(), RTP_NUMBER_MAX).filter(|one| one.is_ended)?;
     Some((number.value, &bytes[number.octets..]))
@@ -75,32 +76,38 @@ pub(crate) struct Aggregation(u8);
 
 impl Aggregation {
     /// Splits it off.
+    #[inline]
     pub(crate) fn read(payload: &[u8]) -> Option<(Self, &[u8])> {
         let (&header, rest) = payload.split_first()?;
         Some((Self(header), rest))
     }
 
     /// Z: the first element goes on with the last one of the packet before.
+    #[inline]
     pub(crate) fn continues(self) -> bool {
         self.0 & 0x80 != 0
     }
 
     /// Y: the last element goes on in the next packet.
+    #[inline]
     pub(crate) fn is_continued(self) -> bool {
         self.0 & 0x40 != 0
     }
 
     /// W: how many elements there are; 0 for as many as come.
+    #[inline]
     pub(crate) fn count(self) -> usize {
         usize::from(self.0 >> 4 & 0x03)
     }
 
     /// N: the first packet of a coded video sequence.
+    #[inline]
     pub(crate) fn starts_sequence(self) -> bool {
         self.0 & 0x08 != 0
     }
 
     /// The elements of what follows; `None` for one whose length lies, which is the last.
+    #[inline]
     pub(crate) fn elements(self, rest: &[u8]) -> Elements<'_> {
         Elements {
             rest,

@@ -51,6 +51,7 @@ fn read_blocks(payload: &[u8]) -> Option<Vec<Block>> {
 
 /// Gives the offset and length of each redundant block to `each`, and says where the first block begins; `None` when the headers are cut
 /// short, or of more than `blocks_max` blocks.
+#[inline]
 fn read_headers(
     payload: &[u8],
     blocks_max: usize,

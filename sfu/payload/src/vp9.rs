@@ -43,6 +43,7 @@ pub(crate) struct Layer {
 
 impl Descriptor {
     /// Reads what a payload begins with; `None` when it is cut short.
+    #[inline]
     pub(crate) fn read(payload: &[u8]) -> Option<Self> {
         let first = *payload.first()?;
         let mut at = 1;
