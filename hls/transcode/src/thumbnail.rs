@@ -6,8 +6,8 @@
 //!
 //! `openh264` is C++ and is given what strangers sent. It does its own checks, but a mistake in it is a mistake in this
 //! process, and nothing here can catch it. So little reaches it: parameter sets and slices of IDR pictures only, of a
-//! picture that is progressive, 4:2:0 with 8 bits, in a profile that it knows, and small enough, as a parser of ours
-//! finds first; and each keyframe meets a decoder that has seen nothing before.
+//! picture that is progressive, 4:2:0 with 8 bits, in a profile that it knows, and small enough, as is found
+//! first; and each keyframe meets a decoder that has seen nothing before.
 
 mod scale;
 mod sps;
