@@ -1,7 +1,7 @@
-//! The shell of Proscenium: sockets, clock, tasks, files and HTTP around the pure cores `sfu`, `signaling` and `hls`.
+//! The shell of Proscenium: sockets, clock, tasks, files and HTTP around the pure crates of `sfu/`, `signaling/` and `hls/`.
 //!
 //! What it deliberately does not do: decide about packets (that is `sfu`), define names and bodies (that is
-//! `signaling`), or read the process environment anywhere but in `main`.
+//! `venue` and `wish`), or read the process environment anywhere but in `main`.
 
 pub mod auth;
 pub mod bridge;

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use signaling::conference::ParticipantRole;
+use conference::ParticipantRole;
 
 use crate::clock;
 use crate::config::{Config, Secret};

@@ -8,9 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use conference::Denied;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use sha2::{Digest as _, Sha256};
-use signaling::conference::Denied;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::watch;
 use venue::SpaceName;

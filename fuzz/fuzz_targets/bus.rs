@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
-use signaling::bus::{
+use bus::{
     ClientId, FrameKind, Hub, Input, Message, Moderation, Output, Permissions, Position, PositionForm, Settings,
     Subscription, read_frame,
 };

@@ -14,7 +14,7 @@ thread_local! {
 }
 
 fuzz_target!(|data: &[u8]| {
-    if let Ok(summary) = signaling::sdp::inspect(data) {
+    if let Ok(summary) = wish::sdp::inspect(data) {
         let _ = summary.check_publisher(&["opus", "H264", "VP8"]);
         let _ = summary.check_viewer();
     }

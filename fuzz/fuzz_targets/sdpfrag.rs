@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use signaling::{etag::IfMatch, media_type::MediaType, sdpfrag::Fragment};
+use wish::{etag::IfMatch, media_type::MediaType, sdpfrag::Fragment};
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(fragment) = Fragment::parse(data) {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::{Message, Permissions, PositionForm, Subscription};
 use hls::DateRange;
 use serde::Deserialize;
-use signaling::bus::{Message, Permissions, PositionForm, Subscription};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 
@@ -150,8 +150,8 @@ fn cue(message: &Message) -> Option<DateRange> {
 
 #[cfg(test)]
 mod tests {
+    use bus::{FrameKind, MediaMoment, Policy};
     use bytes::Bytes;
-    use signaling::bus::{FrameKind, MediaMoment, Policy};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use signaling::bus::MediaMoment;
+use bus::MediaMoment;
 
 use super::stream::Show;
 use crate::media::{StreamKey, Trouble};

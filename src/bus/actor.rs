@@ -5,9 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use signaling::bus::{
-    self, ClientId, Hub, Input, MediaMoment, Message, Moderation, Output, Subscription,
-};
+use bus::{self, ClientId, Hub, Input, MediaMoment, Message, Moderation, Output, Subscription};
 use tokio::sync::{mpsc, oneshot};
 
 use super::counters::BusCounters;

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
+use bus::{FrameKind, Message, Policy};
 use bytes::{BufMut as _, Bytes, BytesMut};
-use signaling::bus::{FrameKind, Message, Policy};
 
 use super::frames;
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use signaling::bus::{CATCH_UP_MAX, ClientId, Input, Message};
+use bus::{CATCH_UP_MAX, ClientId, Input, Message};
 use tokio::sync::mpsc;
 
 use super::mail::Mail;

@@ -1,7 +1,7 @@
 //! WebSocket frames as a server sends them: not masked, and so the same bytes for every client (RFC 6455 section 5.2).
 
+use bus::FrameKind;
 use bytes::{BufMut as _, Bytes, BytesMut};
-use signaling::bus::FrameKind;
 
 /// The longest head of a frame that is not masked.
 pub const HEAD_MAX: usize = 10;

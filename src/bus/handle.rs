@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use signaling::bus::{
+use bus::{
     self, ClientId, FrameKind, Input, MediaMoment, Moderation, Permissions, Position, Refusal,
     Subscription,
 };
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::actor;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use bus::{ClientId, FrameKind, Input, Position};
 use bytes::Bytes;
-use signaling::bus::{self, ClientId, FrameKind, Input, Position};
 use tokio::sync::oneshot;
 
 use super::handle::{BusError, Opening};

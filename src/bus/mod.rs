@@ -1,6 +1,6 @@
-//! The message bus on this machine: one task around [`signaling::bus::Hub`], between whoever speaks and whoever listens.
+//! The message bus on this machine: one task around [`bus::Hub`], between whoever speaks and whoever listens.
 //!
-//! What a message is, who hears it and what is kept is decided by `signaling`; here are the task that feeds it, the queues that wait for
+//! What a message is, who hears it and what is kept is decided by `bus`; here are the task that feeds it, the queues that wait for
 //! clients, the frames that are the same for all of them ([`Batch`]), limits and counters. Nothing here knows HTTP: WebSockets
 //! (`src/http/ws.rs`), data channels, bridges and HTTP handlers are all clients of [`Bus`].
 //!

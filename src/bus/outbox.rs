@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use bus::{FrameKind, Message};
 use bytes::Bytes;
-use signaling::bus::{FrameKind, Message};
 
 use super::batch::{self, Batch, Form};
 use super::thin;

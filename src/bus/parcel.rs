@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signaling::bus::Message;
+use bus::Message;
 
 use super::batch::Batch;
 use super::outbox::Item;
@@ -58,8 +58,8 @@ impl Parcel {
 
 #[cfg(test)]
 mod tests {
+    use bus::{FrameKind, Policy};
     use bytes::Bytes;
-    use signaling::bus::{FrameKind, Policy};
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use signaling::bus::{Message, Policy};
+use bus::{Message, Policy};
 
 use super::outbox::Item;
 

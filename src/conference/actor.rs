@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use conference::{Conference, Config, ConnectionId, Grant, IceServer, Input, Order, Output};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use signaling::conference::{
-    Conference, Config, ConnectionId, Grant, IceServer, Input, Order, Output,
-};
 use tokio::sync::mpsc;
 
 use super::counters::ConferenceCounters;
@@ -226,7 +224,7 @@ impl Actor {
         }
     }
 
-    fn verify(&self, token: Option<&str>) -> Result<Grant, signaling::conference::Denied> {
+    fn verify(&self, token: Option<&str>) -> Result<Grant, conference::Denied> {
         let Ending { shared, space, .. } = &self.ending;
         tokens::grant(&shared.tokens, &shared.keys, space, token)
     }

@@ -8,10 +8,10 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bus::{FrameKind, Permissions, PositionForm, Subscription};
 use bytes::{Buf as _, Bytes};
 use serde::Deserialize;
 use sfu::{DATA_QUEUE_MAX, DATA_SENT_MAX, DataChannel, DataEvent};
-use signaling::bus::{self, FrameKind, Permissions, PositionForm, Subscription};
 
 use crate::bus::{Bus, Client, Item, Opening, Outbox, frames};
 use crate::clock;

@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
 
+use conference::{ConnectionId, FeedId, News, Order, ParticipantRole, SessionId, SlotNews, Want};
 use sfu::{Event, PeerId, RoomId, StreamId};
-use signaling::conference::{
-    ConnectionId, FeedId, News, Order, ParticipantRole, SessionId, SlotNews, Want,
-};
 
 use super::data::{self, Speaker};
 use super::registry::Shared;

@@ -1,6 +1,6 @@
 //! Conferences on this machine: one task for each space that is in use, between WebSockets and media threads.
 //!
-//! What is said to whom is decided by [`signaling::conference`]; packets are forwarded by `sfu`. Here is what is between:
+//! What is said to whom is decided by [`conference`]; packets are forwarded by `sfu`. Here is what is between:
 //! mailboxes, queues, the names that each side has for the same thing, and the time. Nothing here knows HTTP.
 //!
 //! The task of a space never waits for media, for a client or for another space: questions to media threads are answered by

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use signaling::conference::protocol::close;
+use conference::protocol::close;
 use tokio::sync::Notify;
 
 /// Messages that wait for one client. In a storm of 200 joins everybody hears of some 600 changes; a phone that is away for five

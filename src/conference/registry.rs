@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use signaling::conference::ConnectionId;
+use conference::ConnectionId;
 use tokio::sync::{broadcast, mpsc};
 use venue::SpaceName;
 

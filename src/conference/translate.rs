@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use signaling::conference::{Priority, Quality, Refusal, SlotState};
+use conference::{Priority, Quality, Refusal, SlotState};
 
 use crate::media::Refused;
 

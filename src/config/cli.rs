@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use signaling::conference::ParticipantRole;
+use conference::ParticipantRole;
 
 use super::messages::{OscPeer, Webhook};
 use super::{Secret, parse};

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use signaling::conference::ParticipantRole;
+use conference::ParticipantRole;
 use tracing_subscriber::EnvFilter;
 use venue::{NameError, SpaceName};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use signaling::MediaType;
+use wish::MediaType;
 
 use super::errors::Problem;
 
@@ -117,7 +117,7 @@ mod tests {
 
     const ACCEPT: (HeaderName, &str) = (
         HeaderName::from_static("accept-post"),
-        signaling::media_type::SDP,
+        wish::media_type::SDP,
     );
 
     #[test]

@@ -11,8 +11,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, options, post};
+use bus::Moderation;
 use serde::de::IgnoredAny;
-use signaling::bus::Moderation;
 use url::form_urlencoded;
 
 use super::cors::preflight;

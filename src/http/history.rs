@@ -6,8 +6,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, NoContent, Response};
 use axum::routing::{delete, get, options};
+use bus::Moderation;
 use jiff::Timestamp;
-use signaling::bus::Moderation;
 use url::form_urlencoded;
 use venue::SpaceName;
 

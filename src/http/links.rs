@@ -1,7 +1,7 @@
 //! The `Link` headers that tell clients their STUN and TURN servers, written once.
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use signaling::IceServerLink;
+use wish::IceServerLink;
 
 use crate::config::IceServer;
 

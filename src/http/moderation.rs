@@ -8,8 +8,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, NoContent, Response};
 use axum::routing::{MethodRouter, delete, get, options, post};
+use bus::{Moderation, Refusal};
 use serde::{Deserialize, Serialize};
-use signaling::bus::{Moderation, Refusal};
 use url::form_urlencoded;
 use venue::SpaceName;
 

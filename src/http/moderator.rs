@@ -1,7 +1,7 @@
 //! Who may decide about a space.
 
 use axum::http::{HeaderMap, StatusCode};
-use signaling::conference::ParticipantRole;
+use conference::ParticipantRole;
 use venue::SpaceName;
 
 use super::AppState;

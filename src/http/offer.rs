@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use signaling::EntityTag;
-use signaling::media_type::{SDP, SDPFRAG};
-use signaling::sdp::{self, Summary};
 use tokio::sync::oneshot;
+use wish::EntityTag;
+use wish::media_type::{SDP, SDPFRAG};
+use wish::sdp::{self, Summary};
 
 use super::AppState;
 use super::body;

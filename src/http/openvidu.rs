@@ -14,8 +14,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{options, post};
+use conference::ParticipantRole;
 use serde::{Deserialize, Serialize};
-use signaling::conference::ParticipantRole;
 use venue::SpaceName;
 
 use super::bearer::{bearer_or_password, not_the_key};

@@ -12,8 +12,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use axum::routing::{options, post};
+use conference::ParticipantRole;
 use serde::Serialize;
-use signaling::conference::ParticipantRole;
 use venue::SpaceName;
 
 use super::api::rfc3339;

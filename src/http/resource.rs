@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use sfu::Role;
-use signaling::media_type::{SDP, SDPFRAG};
-use signaling::sdpfrag::{FRAGMENT_MAX, Section};
-use signaling::{Credentials, EntityTag, Fragment, IfMatch};
+use wish::media_type::{SDP, SDPFRAG};
+use wish::sdpfrag::{FRAGMENT_MAX, Section};
+use wish::{Credentials, EntityTag, Fragment, IfMatch};
 
 use super::AppState;
 use super::body;

@@ -1,4 +1,4 @@
-//! `/rtc/{space}`: the WebSocket of one participant of the conference. What is said over it is `signaling`'s, who is told what is decided
+//! `/rtc/{space}`: the WebSocket of one participant of the conference. What is said over it is `conference`'s, who is told what is decided
 //! in [`crate::conference`]; here are frames, pings and closes.
 //!
 //! Any page of any origin may connect, as it may publish with WHIP: nothing here depends on cookies.
@@ -14,9 +14,9 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
+use conference::protocol::TEXT_MAX;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
-use signaling::conference::protocol::TEXT_MAX;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until, timeout};
 use tokio_tungstenite::tungstenite;
 

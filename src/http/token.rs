@@ -8,8 +8,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{options, post};
+use conference::ParticipantRole;
 use serde::{Deserialize, Serialize};
-use signaling::conference::ParticipantRole;
 
 use super::api::rfc3339;
 use super::bearer::{bearer, unauthorized};

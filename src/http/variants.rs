@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use signaling::{EntityTag, IfMatch};
+use wish::{EntityTag, IfMatch};
 
 /// One text. `gzip` is only called when the client takes it.
 pub(crate) struct Text<'a, G: FnOnce() -> Option<&'a Bytes>> {

@@ -10,8 +10,8 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use signaling::media_type::SDP;
 use uuid::Uuid;
+use wish::media_type::SDP;
 
 use super::AppState;
 use super::cors::preflight;

@@ -6,9 +6,9 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
-use signaling::conference::ParticipantRole;
-use signaling::media_type::SDP;
+use conference::ParticipantRole;
 use url::form_urlencoded;
+use wish::media_type::SDP;
 
 use super::AppState;
 use super::bearer::{bearer, not_the_key};

@@ -13,9 +13,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
+use bus::{Permissions, PositionForm, Subscription};
+use conference::ParticipantRole;
 use serde::Deserialize;
-use signaling::bus::{Permissions, PositionForm, Subscription};
-use signaling::conference::ParticipantRole;
 
 use super::AppState;
 use super::bearer::{bearer, unauthorized};

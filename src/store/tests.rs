@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use conference::ParticipantRole;
 use rusqlite::Connection;
-use signaling::conference::ParticipantRole;
 use tempfile::tempdir;
 use venue::SpaceName;
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use conference::ParticipantRole;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
-use signaling::conference::ParticipantRole;
 use uuid::Uuid;
 use venue::{NameError, SpaceName};
 

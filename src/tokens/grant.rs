@@ -1,6 +1,6 @@
 //! What a participant gets for what it presents.
 
-use signaling::conference::{Denied, Grant, ParticipantRole};
+use conference::{Denied, Grant, ParticipantRole};
 
 use super::Tokens;
 use crate::auth::{Access, Keys};

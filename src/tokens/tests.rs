@@ -1,8 +1,8 @@
 //! Tokens that are good, and every way in which one can be wrong.
 
+use conference::{Grant, ParticipantRole};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
-use signaling::conference::{Grant, ParticipantRole};
 
 use super::*;
 use crate::auth::Keys;

@@ -1,7 +1,7 @@
 //! `POST /api/sessions` and `POST /api/tokens` as clients of OpenVidu 2 use them.
 
+use conference::ParticipantRole;
 use serde_json::{Value, json};
-use signaling::conference::ParticipantRole;
 
 use crate::client::{Answer, Ask, check_cors};
 use crate::server::{OPERATOR_SECRET, Server};

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::conference::ParticipantRole;
 use proscenium::auth::Keys;
 use proscenium::bridge::run_slates;
 use proscenium::broadcast::{self, Broadcast};
@@ -20,7 +21,6 @@ use proscenium::shutdown::Shutdown;
 use proscenium::store::{History, HistoryLimits};
 use proscenium::tokens::{Claims, KEY_LEN, Tokens};
 use sfu::{Codec, CodecKind};
-use signaling::conference::ParticipantRole;
 use tokio::net::TcpListener;
 
 use crate::client::{Answer, Ask, ask};

@@ -1,8 +1,8 @@
 //! `POST /api/token`, row by row.
 
+use conference::{Denied, ParticipantRole};
 use proscenium::tokens::{Claims, Scope};
 use serde_json::{Value, json};
-use signaling::conference::{Denied, ParticipantRole};
 
 use crate::client::{Answer, Ask, check_cors, raw};
 use crate::offers;

@@ -4,12 +4,19 @@ use crate::files::{self, report};
 
 /// The crates beside the shell: each one's name, its place, and what it may name of the others. The shell may name all of them,
 /// and none of them the shell.
-const ARROWS: [(&str, &str, &[&str]); 7] = [
+const ARROWS: [(&str, &str, &[&str]); 10] = [
     ("dtls", "sfu/dtls/", &[]),
     ("payload", "sfu/payload/", &[]),
     ("sfu", "sfu/", &["dtls", "payload"]),
+    ("allowance", "signaling/allowance/", &[]),
+    ("bus", "signaling/bus/", &["allowance"]),
+    (
+        "conference",
+        "signaling/conference/",
+        &["allowance", "venue"],
+    ),
     ("venue", "signaling/venue/", &["sfu"]),
-    ("signaling", "signaling/", &["venue"]),
+    ("wish", "signaling/wish/", &[]),
     ("hls", "hls/", &["payload"]),
     ("transcode", "hls/transcode/", &["hls", "payload"]),
 ];

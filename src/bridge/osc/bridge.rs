@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bus::{Message, Permissions, PositionForm, Subscription};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use jiff::Timestamp;
-use signaling::bus::{Message, Permissions, PositionForm, Subscription};
 use tokio::net::UdpSocket;
 use tokio::task::JoinSet;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use bus::Message;
 use rosc::{OscBundle, OscMessage, OscPacket, OscTime, OscType};
 use serde::Deserialize;
 use serde_json::Value;
-use signaling::bus::Message;
 
 use super::address;
 use super::echoes::{Echoes, Numbers};

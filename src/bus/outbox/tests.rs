@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::Waker;
 
-use signaling::bus::Policy;
+use bus::Policy;
 
 use super::*;
 

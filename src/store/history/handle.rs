@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bus::Message;
 use rusqlite::Connection;
-use signaling::bus::Message;
 use tokio::sync::{mpsc, oneshot};
 
 use super::moderation::Audit;

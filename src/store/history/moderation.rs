@@ -58,7 +58,7 @@ pub struct NewBan {
     pub space: String,
     /// Whom, by `userId`.
     pub user: Option<String>,
-    /// Whom, by address, as [`signaling::bus::Input::Opened`] has it.
+    /// Whom, by address, as [`bus::Input::Opened`] has it.
     pub address: Option<String>,
     /// Until when, in ms since 1970.
     pub until_ms: u64,

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use bus::{FrameKind, MediaMoment, Message, Policy};
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, Row, Statement, ToSql, params};
 use serde::Deserialize;
-use signaling::bus::{FrameKind, MediaMoment, Message, Policy};
 
 use super::shares::{self, Names, Shares};
 

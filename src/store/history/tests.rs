@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use bus::{FrameKind, MediaMoment, Message, Policy};
 use bytes::Bytes;
 use rusqlite::Connection;
-use signaling::bus::{FrameKind, MediaMoment, Message, Policy};
 use tempfile::{TempDir, tempdir};
 
 use super::*;

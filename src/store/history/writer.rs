@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use bus::Message;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
-use signaling::bus::Message;
 
 use super::handle::{HistoryLimits, Shared};
 use super::rows::{self, Bounds, Totals};

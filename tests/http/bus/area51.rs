@@ -1,7 +1,7 @@
 //! Faces of the audience.
 
+use conference::ParticipantRole;
 use serde_json::{Value, json};
-use signaling::conference::ParticipantRole;
 
 use crate::client::Answer;
 use crate::server::Server;

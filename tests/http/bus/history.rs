@@ -1,8 +1,8 @@
 //! What is kept, and how it is asked for.
 
+use conference::ParticipantRole;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use signaling::conference::ParticipantRole;
 
 use super::visitor::Visitor;
 use crate::client::{Answer, check_cors};

@@ -1,8 +1,8 @@
 //! What moderators do to a space, and that it lasts.
 
+use conference::ParticipantRole;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use signaling::conference::ParticipantRole;
 
 use super::visitor::Visitor;
 use crate::client::Answer;

@@ -3,9 +3,9 @@
 use futures_util::future::join_all;
 use std::time::Duration;
 
+use conference::ParticipantRole;
 use proscenium::tokens::{Claims, Scope};
 use serde_json::{Value, json};
-use signaling::conference::ParticipantRole;
 
 use super::peer::{Peer, envelope};
 use crate::server::{OPERATOR_SECRET, Server};

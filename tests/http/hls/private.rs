@@ -3,9 +3,9 @@
 use futures_util::future::join_all;
 use std::time::Duration;
 
+use conference::ParticipantRole;
 use proscenium::config::SpaceConfig;
 use proscenium::tokens::{Claims, Scope};
-use signaling::conference::ParticipantRole;
 
 use super::Venue;
 use crate::client::Answer;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use conference::ParticipantRole;
 use proscenium::tokens::{Claims, Scope};
 use serde_json::Value;
-use signaling::conference::ParticipantRole;
 
 use super::Venue;
 use crate::client::{Answer, raw};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ::bus::{Permissions, Subscription};
 use bytes::Bytes;
 use rosc::{OscMessage, OscPacket, OscType};
 use serde_json::{Value, json};
-use signaling::bus::{Permissions, Subscription};
 use tokio::net::UdpSocket;
 
 use super::super::{OscBridge, OscCounters};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use bus::{FrameKind, Message, Policy};
 use rosc::{OscMessage, OscPacket, OscType};
 use serde_json::{Value, json};
-use signaling::bus::{FrameKind, Message, Policy};
 
 use super::super::echoes::Echoes;
 use super::super::outbound::{self, Outgoing};
