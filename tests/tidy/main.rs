@@ -4,5 +4,6 @@
 //! the same commit and with its reason.
 
 mod dependencies;
+mod docs;
 mod files;
 mod rules;
