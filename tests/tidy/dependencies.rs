@@ -81,6 +81,11 @@ fn crate_of(path: &str) -> Option<(&'static str, &'static str, &'static [&'stati
         .max_by_key(|(_, place, _)| place.len())
 }
 
+/// Where the crates beside the shell lie, each with a slash at the end.
+pub(crate) fn places() -> impl Iterator<Item = &'static str> {
+    ARROWS.into_iter().map(|(_, place, _)| place)
+}
+
 /// What `name` must not name.
 fn forbidden(name: &str, may: &[&str]) -> Vec<&'static str> {
     let others = ARROWS.into_iter().map(|(other, ..)| other);
@@ -124,14 +129,34 @@ fn manifests_list_one_another_as_the_arrows_say() {
         if is_pure(&source.text) {
             forbidden.extend(["tokio", "axum"]);
         }
-        for line in source.text.lines() {
-            let dependency = line.split(['.', '=', ' ']).next().unwrap_or("");
-            if forbidden.contains(&dependency) {
+        for dependency in listed(&source.text) {
+            if forbidden.contains(&dependency.as_str()) {
                 complaints.push(format!("{}: depends on {dependency}", source.path));
             }
         }
     }
     report("a crate depends on what the arrows allow", &complaints);
+}
+
+/// What a manifest lists for the product, for its tests and for its building; by the package's own name, whatever it is called here.
+fn listed(manifest: &str) -> BTreeSet<String> {
+    let manifest: toml::Table = manifest.parse().expect("Cargo reads it");
+    ["dependencies", "dev-dependencies", "build-dependencies"]
+        .iter()
+        .filter_map(|section| manifest.get(*section)?.as_table())
+        .flatten()
+        .map(|(name, how)| {
+            let package = how.get("package").and_then(|package| package.as_str());
+            package.unwrap_or(name).to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn a_dependency_is_found_however_it_is_written() {
+    let manifest = "[dependencies]\na.workspace = true\nb = { package = \"c\", path = \"c\" }\n\n[dev-dependencies.d]\nversion = \"1\"\n";
+    let expected = ["a", "c", "d"].map(str::to_owned);
+    assert_eq!(listed(manifest), BTreeSet::from(expected));
 }
 
 /// Whether a manifest says that its crate is pure.

@@ -1,5 +1,6 @@
 //! How files look.
 
+use crate::dependencies;
 use crate::files::{self, report};
 
 /// More lines than this are more than one concern.
@@ -116,18 +117,7 @@ fn every_crate_says_first_what_it_does_not_do() {
     let mut complaints = Vec::new();
     for source in files::written() {
         let is_root = source.path == "src/lib.rs"
-            || [
-                "sfu",
-                "sfu/payload",
-                "signaling/allowance",
-                "signaling/bus",
-                "signaling/conference",
-                "signaling/venue",
-                "signaling/wish",
-                "hls",
-            ]
-            .iter()
-            .any(|core| source.path == format!("{core}/src/lib.rs"));
+            || dependencies::places().any(|place| source.path == format!("{place}src/lib.rs"));
         if !is_root {
             continue;
         }

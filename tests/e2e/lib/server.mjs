@@ -55,7 +55,7 @@ export async function startServer(t, { command = 'serve', address = '127.0.0.1',
   const configPath = join(directory, 'proscenium.toml');
   writeFileSync(configPath, config);
   const flags = ['--config', configPath, '--listen', `${address}:${port}`, '--rtc-port', String(rtcPort), '--data-dir', dataDir ?? join(directory, 'data')];
-  const process = start(t, 'server', binary(), [command, ...flags, ...args], { env: { ...OURS, RUST_LOG: 'info,proscenium=debug,sfu=debug', ...env } });
+  const process = start(t, 'server', binary(), [command, ...flags, ...args], { env: { ...OURS, RUST_LOG: 'info,proscenium=debug,venue=debug,sfu=debug,dtls=debug', ...env } });
   t.after(() => rmSync(directory, { recursive: true, force: true }));
   const server = new Server(process, `http://${address === '127.0.0.1' ? 'localhost' : address}:${port}`, port, rtcPort);
   await server.ready();
