@@ -1,5 +1,7 @@
 //! How RTP carries NAL units, RFC 6184 packetization modes 0 and 1: single ones, aggregates (STAP-A) and fragments (FU-A).
 
+use super::units::split_all;
+
 /// The five bits of a payload's first octet that say what it is.
 const TYPE_MASK: u8 = 0x1f;
 const STAP_A: u8 = 24;
@@ -73,20 +75,9 @@ pub(crate) fn aggregate_header(headers: u8) -> u8 {
 /// The units of an aggregate, empty ones included; `None` for one that is cut short, which is the last.
 #[inline]
 pub(crate) fn units(aggregate: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
-    let mut rest = aggregate;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let unit = rest.split_first_chunk().and_then(|(length, after)| {
-            after.split_at_checked(usize::from(u16::from_be_bytes(*length)))
-        });
-        let (unit, after) = match unit {
-            Some((unit, after)) => (Some(unit), after),
-            None => (None, &[][..]),
-        };
-        rest = after;
-        Some(unit)
+    split_all(aggregate, |rest| {
+        let (length, after) = rest.split_first_chunk()?;
+        after.split_at_checked(usize::from(u16::from_be_bytes(*length)))
     })
 }
 

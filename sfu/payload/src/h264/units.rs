@@ -61,17 +61,25 @@ fn split_unit(data: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The units themselves, empty ones included; `None` for one that is cut short, which is the last.
 pub fn nals(access_unit: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
-    let mut rest = access_unit;
+    split_all(access_unit, split_unit)
+}
+
+/// What `split` takes off the front of `rest`, again and again; `None` where it takes nothing, which is the last.
+#[inline]
+pub(crate) fn split_all(
+    mut rest: &[u8],
+    split: impl Fn(&[u8]) -> Option<(&[u8], &[u8])>,
+) -> impl Iterator<Item = Option<&[u8]>> {
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let (nal, after) = match split_unit(rest) {
-            Some((nal, after)) => (Some(nal), after),
+        let (unit, after) = match split(rest) {
+            Some((unit, after)) => (Some(unit), after),
             None => (None, &[][..]),
         };
         rest = after;
-        Some(nal)
+        Some(unit)
     })
 }
 
