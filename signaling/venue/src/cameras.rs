@@ -13,7 +13,7 @@ impl Venue {
             None => self.cameras.remove(key),
         };
         if before != reason {
-            self.changed(&key.space);
+            self.has_changed(&key.space);
         }
     }
 

@@ -243,7 +243,7 @@ impl Venue {
         self.free_name(at, stream);
         if let Some(key) = &key {
             self.give_name(stream, key);
-            self.changed(&key.space);
+            self.has_changed(&key.space);
         }
         Ok(())
     }
@@ -449,7 +449,7 @@ impl Venue {
             entry.idle_since = Some(at.now);
         }
         self.collect(&key);
-        self.changed(&key.space);
+        self.has_changed(&key.space);
     }
 
     fn send_viewers_away(&mut self, key: &StreamKey) {

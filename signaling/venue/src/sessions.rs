@@ -46,7 +46,7 @@ impl Venue {
                 entry.viewers += 1;
             }
         }
-        self.changed(&key.space);
+        self.has_changed(&key.space);
     }
 
     /// A new entity tag after an ICE restart.
@@ -98,6 +98,6 @@ impl Venue {
             entry.viewers = entry.viewers.saturating_sub(1);
         }
         self.forget_waiting(&session.key, peer);
-        self.changed(&session.key.space);
+        self.has_changed(&session.key.space);
     }
 }

@@ -37,7 +37,7 @@ impl Venue {
         let Some(waiting) = waiting else { return };
         waiting.stands_by = true;
         tracing::info!(space = %key.space, stream = %key.stream, %peer, "a backup stands by");
-        self.changed(&key.space);
+        self.has_changed(&key.space);
     }
 
     /// Nothing comes from a publisher that stands by, or something does again.
@@ -59,7 +59,7 @@ impl Venue {
         } else {
             tracing::info!(space = %key.space, stream = %key.stream, %peer, "the backup sends again");
         }
-        self.changed(&key.space);
+        self.has_changed(&key.space);
     }
 
     /// Whether a source may ask for a stream: nobody publishes it, or fell silent on it, but a backup; or it has no backup.
@@ -94,12 +94,10 @@ impl Venue {
                 ended.push((key.clone(), entry.id));
             }
         }
-        for (key, _) in &ended {
-            self.collect(key);
-        }
         for (key, stream) in ended {
+            self.collect(&key);
             tracing::info!(space = %key.space, stream = %key.stream, "ended: no backup came");
-            self.changed(&key.space);
+            self.has_changed(&key.space);
             self.tell(Consequence::Origin(stream, None));
         }
     }

@@ -163,7 +163,7 @@ impl Venue {
         if is_first {
             tracing::info!(space = %key.space, stream = %key.stream, %peer, "live");
         }
-        self.changed(&key.space);
+        self.has_changed(&key.space);
         self.tell(Consequence::Origin(stream, Some(worker)));
     }
 
@@ -180,7 +180,7 @@ impl Venue {
         } else {
             tracing::info!(space = %key.space, stream = %key.stream, %peer, "its pictures are in order again");
         }
-        self.changed(&key.space);
+        self.has_changed(&key.space);
     }
 
     pub(crate) fn on_ended(&mut self, at: Moment, stream: StreamId, peer: PeerId) {
@@ -198,21 +198,21 @@ impl Venue {
         let Some(publication) = entry.publication.as_mut().filter(is_its) else {
             if has_waited {
                 tracing::info!(space = %key.space, stream = %key.stream, %peer, "stands by no longer");
-                self.changed(&key.space);
+                self.has_changed(&key.space);
             }
             return;
         };
         if has_standby && publication.since.is_some() {
             publication.left = Some(at.now);
             tracing::info!(space = %key.space, stream = %key.stream, %peer, "left; somebody stands by");
-            self.changed(&key.space);
+            self.has_changed(&key.space);
             return;
         }
         entry.publication = None;
         entry.idle_since = Some(at.now);
         self.collect(&key);
         tracing::info!(space = %key.space, stream = %key.stream, %peer, "ended");
-        self.changed(&key.space);
+        self.has_changed(&key.space);
         self.tell(Consequence::Origin(stream, None));
     }
 

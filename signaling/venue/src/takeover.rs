@@ -33,7 +33,7 @@ impl Venue {
         }
         let is_backup = entry.publication.as_ref().is_some_and(|one| one.is_backup);
         tracing::info!(space = %key.space, stream = %key.stream, %peer, is_backup, stays, "took over");
-        self.changed(&key.space);
+        self.has_changed(&key.space);
     }
 
     /// Whether somebody publishes `key`, or is about to: whoever comes waits.

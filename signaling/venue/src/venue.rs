@@ -224,9 +224,9 @@ impl Venue {
         self.streams.values().map(|entry| entry.viewers).sum()
     }
 
-    /// Has whoever follows a space look again: something that is not known here changed.
+    /// Has whoever follows a space look again. Called from outside when something changed that is not known here.
     pub fn has_changed(&mut self, space: &Arc<str>) {
-        self.changed(space);
+        self.put(Output::Changed(space.clone()));
     }
 
     /// Every stream that is live.
@@ -253,16 +253,12 @@ impl Venue {
         self.reordered
     }
 
-    pub(crate) fn changed(&mut self, space: &Arc<str>) {
-        self.out.push_back(Output::Changed(space.clone()));
-    }
-
     pub(crate) fn put(&mut self, output: Output) {
         self.out.push_back(output);
     }
 
     pub(crate) fn tell(&mut self, consequence: Consequence) {
-        self.out.push_back(Output::Consequence(consequence));
+        self.put(Output::Consequence(consequence));
     }
 
     /// Takes note of what a worker said.
