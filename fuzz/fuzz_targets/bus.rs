@@ -12,6 +12,10 @@ use bus::{
     Subscription, read_frame,
 };
 
+#[path = "../input.rs"]
+mod input;
+use input::Bytes;
+
 /// Parts of envelopes, so that inputs need not invent them; every other byte of a text stands for itself.
 const WORDS: [&str; 24] = [
     "{\"type\":\"", "\",\"channel\":\"r\"", "\",\"channel\":\"secret\"", ",\"userId\":\"u\"", ",\"userid\":\"v\"",
@@ -23,21 +27,7 @@ const WORDS: [&str; 24] = [
 /// Outputs that one input may cause: a turn with everybody, and a thousand messages that were missed.
 const OUTPUTS_MAX: usize = 10_000;
 
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn take(&mut self, length: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-
+impl Bytes<'_> {
     fn text(&mut self) -> Vec<u8> {
         let length = usize::from(self.byte());
         let mut text = Vec::new();

@@ -6,23 +6,11 @@ use payload::CodecKind;
 use payload::frames::{Assembler, Frame, Lead, Packet};
 use payload::h264::{camera, units};
 
+#[path = "../input.rs"]
+mod input;
+use input::Bytes;
+
 const KINDS: [CodecKind; 4] = [CodecKind::H264, CodecKind::Vp9, CodecKind::Av1, CodecKind::Opus];
-
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn take(&mut self, length: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-}
 
 fuzz_target!(|data: &[u8]| {
     let mut input = Bytes(data);

@@ -6,26 +6,14 @@ use std::collections::BTreeMap;
 use hls::{CodecKind, Frame, Output, Packager, Settings, Timeline, TrackConfig, View};
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../input.rs"]
+mod input;
+use input::Bytes;
+
 const KINDS: [CodecKind; 5] = [CodecKind::H264, CodecKind::Vp9, CodecKind::Av1, CodecKind::Opus, CodecKind::Aac];
 
 /// Outputs that one input may cause; a frame may be far ahead, and the timeline before it has to be filled.
 const OUTPUTS_MAX: usize = 100_000;
-
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn take(&mut self, length: usize) -> &'a [u8] {
-        let (taken, rest) = self.0.split_at(length.min(self.0.len()));
-        self.0 = rest;
-        taken
-    }
-}
 
 fn tracks(choice: u8) -> Vec<TrackConfig> {
     let count = 1 + usize::from(choice % 4);

@@ -110,8 +110,7 @@ fn the_table_of_arrows_lists_the_workspace() {
         .filter_map(|member| member.as_str())
         .filter(|member| !OUTSIDE.contains(member))
         .collect();
-    let places = ARROWS.into_iter().map(|(_, place, _)| place);
-    let places: BTreeSet<_> = places.map(|place| place.trim_end_matches('/')).collect();
+    let places: BTreeSet<_> = places().map(|place| place.trim_end_matches('/')).collect();
     assert_eq!(members, places, "the members and the places of the table");
 }
 
@@ -161,10 +160,11 @@ fn a_dependency_is_found_however_it_is_written() {
 
 /// Whether a manifest says that its crate is pure.
 fn is_pure(manifest: &str) -> bool {
-    manifest
-        .split("[package.metadata.house]")
-        .nth(1)
-        .is_some_and(|rest| rest.trim_start().starts_with("pure = true"))
+    let manifest: toml::Table = manifest.parse().expect("Cargo reads it");
+    let metadata = manifest["package"].get("metadata");
+    metadata
+        .and_then(|metadata| metadata.get("house")?.get("pure")?.as_bool())
+        .unwrap_or(false)
 }
 
 /// The places of the crates that say so.
@@ -177,8 +177,7 @@ fn pure() -> Vec<&'static str> {
             .find(|source| source.path == path)
             .unwrap_or_else(|| panic!("{path} is missing"))
     };
-    let places = ARROWS.into_iter().map(|(_, place, _)| place);
-    places
+    places()
         .filter(|place| is_pure(&manifest(place).text))
         .collect()
 }
